@@ -1,0 +1,137 @@
+//! What every engine of the family can do; the training loop and the comparison know only this.
+
+use std::collections::BTreeMap;
+
+use crate::conductance::batch::{Batch, Forward, Request};
+use crate::conductance::loss::Scores;
+use crate::conductance::params::Params;
+use crate::conductance::weights::{Slot, Weights, WeightsError};
+use crate::config::MatrixName;
+use crate::gpu::GpuError;
+
+/// Why an engine cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Weights do not fit the network.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Optimiser state does not fit the network.
+    #[error(
+        "optimiser state has no usable matrix `{0}`; the checkpoint belongs to another network"
+    )]
+    Moment(&'static str),
+    /// A batch names an input, step or class that the network does not have.
+    #[error("trial {trial}: {what} {value} is outside 0..{limit}")]
+    Batch {
+        /// Trial in the batch.
+        trial: usize,
+        /// What is out of range.
+        what: &'static str,
+        /// Its value.
+        value: usize,
+        /// Number of allowed values.
+        limit: usize,
+    },
+    /// An imposed history has another shape than the batch.
+    #[error("the imposed history has another number of trials, steps or cells than the batch")]
+    History,
+    /// Threads cannot be started.
+    #[error("cannot start worker threads: {0}; lower --threads")]
+    Threads(String),
+    /// The network does not fit into memory.
+    #[error("{0}")]
+    Memory(String),
+    /// The GPU failed.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+}
+
+/// Loss of a batch whose gradient the engine now holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gradient {
+    /// The forward pass.
+    pub forward: Forward,
+    /// Scores of the batch.
+    pub scores: Scores,
+    /// Mean cross-entropy plus the rate penalty, nats.
+    pub loss: f64,
+}
+
+/// What an optimiser step did. Norms are Frobenius norms before the step and before clipping.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepReport {
+    /// Norm of the whole gradient.
+    pub gradient_norm: f64,
+    /// Norm of each trained matrix's gradient.
+    pub gradient_norm_of: BTreeMap<MatrixName, f64>,
+    /// Norm of each trained matrix.
+    pub weight_norm_of: BTreeMap<MatrixName, f64>,
+    /// Factor of the gradient.
+    pub clip_factor: f64,
+    /// The norm was not finite: nothing was changed.
+    pub skipped: bool,
+}
+
+/// Flat vectors an engine can hand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// Stored weights of all matrices.
+    Weights,
+    /// Gradient of the trained matrices before clipping.
+    Gradient,
+    /// Adam's first moment.
+    AdamM,
+    /// Adam's second moment.
+    AdamV,
+}
+
+/// One network with its weights and optimiser state on one device.
+pub trait Engine: Send {
+    /// Sizes and settings.
+    fn params(&self) -> &Params;
+
+    /// Runs trials without learning.
+    ///
+    /// # Errors
+    /// A batch that does not fit the network, or a failure of the device.
+    fn forward(&mut self, batch: &Batch, request: Request<'_>) -> Result<Forward, EngineError>;
+
+    /// Runs trials and leaves the gradient of their mean loss in the engine.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError>;
+
+    /// Clips the gradient, takes one Adam step and keeps Dale's law; skipped where the norm of the
+    /// gradient is not finite.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn step(&mut self) -> Result<StepReport, EngineError>;
+
+    /// Copies a quantity to the host.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn read(&mut self, quantity: Quantity) -> Result<BTreeMap<MatrixName, Vec<f64>>, EngineError>;
+
+    /// Optimiser steps taken (Adam's t).
+    fn optimiser_steps(&self) -> u64;
+
+    /// Takes over optimiser state from a checkpoint.
+    ///
+    /// # Errors
+    /// State that does not fit the network, or a failure of the device.
+    fn restore(&mut self, m: &Weights, v: &Weights, steps: u64) -> Result<(), EngineError>;
+
+    /// Device and numerics in a few words.
+    fn describe(&self) -> String;
+}
+
+/// The values of a trained matrix in restored optimiser state.
+pub(super) fn moment<'a>(slot: &Slot, from: &'a Weights) -> Result<&'a [f32], EngineError> {
+    match from.get(&slot.name) {
+        Some(m) if m.data.len() == slot.len() => Ok(&m.data),
+        _ => Err(EngineError::Moment(slot.name.short())),
+    }
+}

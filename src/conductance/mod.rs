@@ -1,0 +1,70 @@
+//! Conductance-based networks of excitatory and inhibitory cells (PING with the loop, COBA without).
+//!
+//! A step of 0.1 ms, in this order (units ms, mV, nF, µS; arrays `[pre, post]`):
+//!
+//! 1. conductances: kicked by the spikes of the step before, then decayed by β = exp(−dt/τ);
+//!    input spikes are added after the decay;
+//! 2. membranes: g = g_L + g_e + g_i, v∞ = (g_L E_L + g_e E_exc + g_i E_inh)/g,
+//!    v ← max(v + (v∞ − v)(1 − exp(−dt g/C)), floor);
+//! 3. spikes: s = [v ≥ V_th] unless refractory; reset;
+//! 4. read-out from the E spikes of the same step.
+//!
+//! The gradient goes backwards through exactly this, with the surrogate k/(1 + k|v − V_th|)² for ds/dv and
+//! the gradient that enters a voltage change divided by γ.
+//!
+//! [`params`] holds the settings and derived constants, [`weights`] the matrices, [`batch`] what goes
+//! in and comes out, [`engine`] what engines can do; [`cpu`] and [`gpu`] are the two engines, which do
+//! not know each other.
+
+pub mod batch;
+pub mod cpu;
+pub mod engine;
+pub mod loss;
+pub mod params;
+pub mod weights;
+
+use batch::{Batch, Request};
+use engine::EngineError;
+use params::Params;
+
+/// Gradients are summed within groups of this many trials and then over groups, on every engine;
+/// memory plans and threads deal out whole groups, so they change no bit.
+pub const TRIAL_GROUP: usize = 32;
+
+/// Refuses batches that would index outside the network.
+fn check_batch(params: &Params, batch: &Batch, request: Request<'_>) -> Result<(), EngineError> {
+    for trial in 0..batch.trials() {
+        let bad = |what, value, limit| EngineError::Batch {
+            trial,
+            what,
+            value,
+            limit,
+        };
+        let label = batch.labels[trial] as usize;
+        if label >= params.n_out {
+            return Err(bad("class", label, params.n_out));
+        }
+        for event in batch.events_of(trial) {
+            let (input, step) = (event.input as usize, event.step as usize);
+            if input >= params.n_in {
+                return Err(bad("input", input, params.n_in));
+            }
+            if step >= params.steps {
+                return Err(bad("step", step, params.steps));
+            }
+        }
+    }
+    match request.history {
+        Some(h)
+            if (h.trials, h.steps, h.cells)
+                != (
+                    batch.trials(),
+                    params.steps,
+                    [params.n_e(), params.n_i(), params.n_out],
+                ) =>
+        {
+            Err(EngineError::History)
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,346 @@
+//! Checks of a configuration: every value against the schema derived from the types, then the
+//! keys against each other.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::error::{MAX_PROBLEMS, Problem, shown};
+use super::{Config, Dataset, Subset};
+
+/// Most time steps of a trial.
+const MAX_STEPS: usize = 10_000_000;
+
+/// Least Jaro-Winkler similarity (0 to 1) at which a name is suggested for another.
+const MIN_SIMILARITY: f64 = 0.75;
+
+/// Longest name for which a similar one is looked for, in bytes; the search takes quadratic time.
+const MAX_MISTYPED: usize = 64;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(Config).to_value());
+
+/// JSON Schema (draft 2020-12) of a configuration, with defaults, descriptions and ranges.
+pub fn schema() -> Value {
+    SCHEMA.clone()
+}
+
+/// The part of the schema that describes `path`, as `network.n_e`; `None` if there is no such key.
+pub(super) fn schema_of(path: &str) -> Option<&'static Value> {
+    path.split('.').try_fold(&*SCHEMA, |part, key| {
+        part["properties"].get(key).map(resolve)
+    })
+}
+
+/// Follows a reference into the schema's definitions.
+fn resolve(part: &'static Value) -> &'static Value {
+    match part["$ref"]
+        .as_str()
+        .and_then(|target| target.strip_prefix("#/$defs/"))
+    {
+        Some(name) => &SCHEMA["$defs"][name],
+        None => part,
+    }
+}
+
+/// Whether values of JSON type `name` are among those that `part` allows.
+pub(super) fn takes(part: &Value, name: &str) -> bool {
+    match &part["type"] {
+        Value::Array(names) => names.iter().any(|n| n == name),
+        single => single == name || (name == "string" && choices(part).is_some()),
+    }
+}
+
+/// Path of `key` inside the section `path`, fit to be shown.
+pub(super) fn join(path: &str, key: &str) -> String {
+    match (path, key) {
+        ("", "") => r#""""#.to_owned(),
+        ("", _) => shown(key),
+        _ => format!("{path}.{}", shown(key)),
+    }
+}
+
+/// Checks a whole document from `source` and adds what is wrong to `problems`.
+pub(super) fn check_document(source: &str, document: &Value, problems: &mut Vec<Problem>) {
+    check_value(source, "", &SCHEMA, document, problems);
+}
+
+/// Checks the value of the key `path` (and all inside it) against its part of the schema.
+pub(super) fn check_value(
+    source: &str,
+    path: &str,
+    part: &'static Value,
+    value: &Value,
+    problems: &mut Vec<Problem>,
+) {
+    if problems.len() >= MAX_PROBLEMS {
+        return;
+    }
+    match value {
+        Value::Object(entries) if takes(part, "object") => {
+            for (key, value) in entries {
+                let inner = join(path, key);
+                match part["properties"].get(key) {
+                    Some(part) => check_value(source, &inner, resolve(part), value, problems),
+                    None => report_unknown_key(source, &inner, value, problems),
+                }
+            }
+        }
+        Value::Array(items) if takes(part, "array") => {
+            let part = resolve(&part["items"]);
+            for (i, item) in items.iter().enumerate() {
+                check_value(source, &format!("{path}[{i}]"), part, item, problems);
+            }
+        }
+        _ if fits(part, value) => {}
+        _ => {
+            let mut message = format!("must be {}", allowed(part));
+            if let (Some(names), Some(text)) = (choices(part), value.as_str())
+                && let Some(name) =
+                    best(names.into_iter().map(|name| (similarity(text, name), name)))
+            {
+                message += &format!("; did you mean {}?", json!(name));
+            }
+            report(source, path, value, message, problems);
+        }
+    }
+}
+
+/// Adds a key that is not in the schema to `problems`.
+pub(super) fn report_unknown_key(
+    source: &str,
+    path: &str,
+    value: &Value,
+    problems: &mut Vec<Problem>,
+) {
+    let message = match nearest_key(path) {
+        Some(key) if key == path => {
+            let nested = key.replace('.', r#"": {""#);
+            format!(r#"unknown key; write it nested: {{"{nested}": …}}}}"#)
+        }
+        Some(key) => format!("unknown key; did you mean `{key}`?"),
+        None => "unknown key; `dalenet config --schema` lists the known ones".to_owned(),
+    };
+    report(source, path, value, message, problems);
+}
+
+fn report(source: &str, key: &str, value: &Value, message: String, problems: &mut Vec<Problem>) {
+    if problems.len() < MAX_PROBLEMS {
+        problems.push(Problem {
+            source: source.to_owned(),
+            key: key.to_owned(),
+            value: shown(&value.to_string()),
+            message,
+        });
+    }
+}
+
+/// Whether a value that holds no others is one that `part` allows.
+fn fits(part: &Value, value: &Value) -> bool {
+    let within = |x: f64, least: &str, most: &str| {
+        part[least].as_f64().is_none_or(|limit| x >= limit)
+            && part[most].as_f64().is_none_or(|limit| x <= limit)
+    };
+    match value {
+        Value::Null => takes(part, "null"),
+        Value::Bool(_) => takes(part, "boolean"),
+        // 1600.0 and 1e3 are no integers here, and neither is what u64 cannot hold.
+        Value::Number(x) => {
+            (takes(part, "number") || (takes(part, "integer") && !x.is_f64()))
+                && x.as_f64().is_some_and(|x| within(x, "minimum", "maximum"))
+        }
+        Value::String(text) => match choices(part) {
+            Some(names) => names.contains(&text.as_str()),
+            None => {
+                takes(part, "string")
+                    && within(text.chars().count() as f64, "minLength", "maxLength")
+            }
+        },
+        Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+/// What `part` allows, in words.
+fn allowed(part: &'static Value) -> String {
+    let limit = |keyword: &str, otherwise: &str| match &part[keyword] {
+        Value::Null => otherwise.to_owned(),
+        bound => bound.to_string().trim_end_matches(".0").to_owned(),
+    };
+    if let Some(names) = choices(part) {
+        let quoted: Vec<_> = names.iter().map(|name| json!(name).to_string()).collect();
+        match quoted.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => "left out".to_owned(),
+        }
+    } else if takes(part, "integer") {
+        let (least, most) = (
+            limit("minimum", "0"),
+            limit("maximum", &u64::MAX.to_string()),
+        );
+        format!("an integer in plain digits, from {least} to {most}")
+    } else if takes(part, "number") {
+        let (least, most) = (limit("minimum", "-∞"), limit("maximum", "∞"));
+        format!("a number from {least} to {most}")
+    } else if takes(part, "boolean") {
+        "true or false".to_owned()
+    } else if takes(part, "array") {
+        format!("a list, each item {}", allowed(resolve(&part["items"])))
+    } else if takes(part, "object") {
+        "a section: keys and values in braces".to_owned()
+    } else if takes(part, "null") {
+        "a text in quotes, or null".to_owned()
+    } else {
+        let (least, most) = (limit("minLength", "0"), limit("maxLength", "∞"));
+        format!("a text in quotes, from {least} to {most} characters")
+    }
+}
+
+/// The names of an enumeration; `None` for any other part of the schema.
+fn choices(part: &Value) -> Option<Vec<&str>> {
+    part["oneOf"]
+        .as_array()
+        .map(|all| all.iter().filter_map(|one| one["const"].as_str()).collect())
+}
+
+/// The candidate with the highest similarity, if any is similar enough to be suggested.
+fn best<T>(candidates: impl Iterator<Item = (f64, T)>) -> Option<T> {
+    candidates
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Jaro-Winkler similarity, except that a name without its unit is almost the name.
+fn similarity(mistyped: &str, name: &str) -> f64 {
+    if mistyped.len() > MAX_MISTYPED {
+        return 0.0;
+    }
+    // `dt` must be nearer to `dt_ms` than to `data`.
+    if name
+        .strip_prefix(mistyped)
+        .is_some_and(|rest| rest.starts_with('_'))
+    {
+        return 0.95;
+    }
+    strsim::jaro_winkler(&mistyped.to_lowercase(), name)
+}
+
+/// The key, of any section, most similar to the last part of `path`; its own section goes first.
+fn nearest_key(path: &str) -> Option<String> {
+    fn split(path: &str) -> (&str, &str) {
+        path.rsplit_once('.').unwrap_or(("", path))
+    }
+    let mut keys = Vec::new();
+    collect_keys("", &SCHEMA, &mut keys);
+    let (section, name) = split(path);
+    best(keys.into_iter().map(|key| {
+        let (other_section, other) = split(&key);
+        let bonus = if section == other_section { 0.05 } else { 0.0 };
+        (similarity(name, other) + bonus, key)
+    }))
+}
+
+/// Adds the paths of all keys inside `part`, sections too.
+fn collect_keys(path: &str, part: &'static Value, keys: &mut Vec<String>) {
+    for (key, part) in part["properties"].as_object().into_iter().flatten() {
+        let inner = join(path, key);
+        collect_keys(&inner, resolve(part), keys);
+        keys.push(inner);
+    }
+}
+
+/// Checks keys against each other; every value is already within its own range.
+/// `source_of` names where a key was last set.
+pub(super) fn check_consistency(
+    config: &Config,
+    source_of: impl Fn(&str) -> String,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut require = |holds: bool, key: &str, value: Value, message: String| {
+        if !holds {
+            report(&source_of(key), key, &value, message, &mut problems);
+        }
+    };
+
+    let name = &config.name;
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    require(
+        name.chars().all(plain) && !name.starts_with('.'),
+        "name",
+        json!(name),
+        "must consist of A-Z, a-z, 0-9, '.', '-' and '_' and not begin with '.'".into(),
+    );
+
+    let net = &config.network;
+    require(
+        net.v_reset_mv < net.v_th_mv,
+        "network.v_reset_mv",
+        json!(net.v_reset_mv),
+        format!("must be below network.v_th_mv ({})", net.v_th_mv),
+    );
+    require(
+        net.v_floor_mv <= net.v_reset_mv && net.v_floor_mv <= net.e_l_mv,
+        "network.v_floor_mv",
+        json!(net.v_floor_mv),
+        format!(
+            "must not be above network.v_reset_mv ({}) or network.e_l_mv ({})",
+            net.v_reset_mv, net.e_l_mv
+        ),
+    );
+    require(
+        net.duration_ms >= net.dt_ms && net.steps() <= MAX_STEPS,
+        "network.duration_ms",
+        json!(net.duration_ms),
+        format!(
+            "must be from 1 to {MAX_STEPS} steps of network.dt_ms ({})",
+            net.dt_ms
+        ),
+    );
+    require(
+        config.encoding.rate_hz * net.dt_ms / 1000.0 <= 1.0,
+        "encoding.rate_hz",
+        json!(config.encoding.rate_hz),
+        format!(
+            "must be at most one spike a step of network.dt_ms ({}), so up to {}",
+            net.dt_ms,
+            1000.0 / net.dt_ms
+        ),
+    );
+
+    let data = &config.data;
+    let own_file = matches!(data.dataset, Dataset::Images | Dataset::Events);
+    let dataset = json!(data.dataset);
+    require(
+        !own_file || data.path.as_ref().is_some_and(|path| !path.is_empty()),
+        "data.path",
+        json!(data.path),
+        format!("must name your file, because data.dataset is {dataset}"),
+    );
+    require(
+        own_file || data.path.is_none(),
+        "data.path",
+        json!(data.path),
+        format!(r#"must be left out unless data.dataset is "images" or "events" (is {dataset})"#),
+    );
+    require(
+        data.labels_path.is_none() || (data.dataset == Dataset::Images && data.path.is_some()),
+        "data.labels_path",
+        json!(data.labels_path),
+        r#"must be left out unless data.dataset is "images" and data.path an IDX file"#.into(),
+    );
+    require(
+        data.subset != Subset::Studies || data.dataset == Dataset::Mnist,
+        "data.subset",
+        json!(data.subset),
+        format!(r#"must be "stratified" or "full", because data.dataset is {dataset}"#),
+    );
+
+    let trainable = &config.training.trainable;
+    require(
+        (1..trainable.len()).all(|i| !trainable[..i].contains(&trainable[i])),
+        "training.trainable",
+        json!(trainable),
+        "must name each matrix once".into(),
+    );
+    problems
+}

@@ -1,0 +1,27 @@
+//! Samples and what is made of them: files and built-in sets → splits → event lists.
+
+mod digits;
+mod error;
+mod events;
+mod fetch;
+mod file;
+mod idx;
+mod mnist;
+mod npy;
+mod npz;
+mod samples;
+mod split;
+mod user;
+
+pub use digits::digits;
+pub use error::DataError;
+pub use events::{
+    Event, NoiseKey, TrialEvents, check_rate, encode_events, encode_image, encode_sample,
+};
+pub use fetch::{FetchOptions, MNIST_FILES, RemoteFile, fetch_files, fetch_mnist};
+pub use idx::{IdxImages, load_images_idx, read_images, read_labels, write_images, write_labels};
+pub use mnist::{Mnist, load_mnist, user_mnist_folder};
+pub use npz::{ArrayValues, NamedArray, NamedMatrices, read_npz_f32, write_npz};
+pub use samples::{Dataset, EventSet, ImageSet, Samples};
+pub use split::{STUDIES_SAMPLES, Split, stratified, studies_split};
+pub use user::{load_events_npz, load_images_npz};

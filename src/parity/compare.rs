@@ -1,0 +1,384 @@
+//! Runs an engine on a golden case and compares every quantity.
+//!
+//! An engine that rounds differently may decide a spike differently only where a membrane is as good
+//! as at threshold (a *tie*). So the case runs free first; if the rasters differ it runs again with the
+//! expected spikes imposed at every step, and each decision the engine itself would have taken otherwise
+//! must be a tie.
+
+use std::collections::BTreeMap;
+
+use super::case::{Case, Expected, TRACES};
+use crate::conductance::batch::{Disagreement, Population, Raster, Request, Traces};
+use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity};
+use crate::config::MatrixName;
+
+/// Distance from threshold within which a spike is a tie, mV.
+const TIE_MV: f64 = 1e-3;
+/// The same for a reset of the read-out.
+const TIE_OUT: f64 = 1e-5;
+
+/// Precision of the engine under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Single.
+    F32,
+    /// Double.
+    F64,
+}
+
+/// One compared quantity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What was compared.
+    pub quantity: String,
+    /// ‖a − b‖ − floor over ‖b‖, or the largest difference for traces, or a count.
+    pub error: f64,
+    /// Largest error allowed.
+    pub tolerance: f64,
+    /// Within it.
+    pub passed: bool,
+    /// Where it failed or what was done, if there is more to say.
+    pub note: String,
+}
+
+/// The comparison of one case.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Name of the case.
+    pub case: String,
+    /// All quantities.
+    pub rows: Vec<Row>,
+    /// The rasters differed and the expected spikes were imposed.
+    pub imposed: bool,
+    /// Ties, with the optimiser step they occurred in.
+    pub ties: Vec<(usize, Disagreement)>,
+}
+
+impl Report {
+    /// Whether everything holds.
+    pub fn passed(&self) -> bool {
+        !self.rows.is_empty() && self.rows.iter().all(|r| r.passed)
+    }
+
+    fn count(&mut self, quantity: impl Into<String>, wrong: usize, note: String) {
+        let passed = wrong == 0;
+        self.rows.push(Row {
+            quantity: quantity.into(),
+            error: wrong as f64,
+            tolerance: 0.0,
+            passed,
+            note,
+        });
+    }
+
+    /// Compares `‖a − b‖ ≤ tolerance · ‖b‖ + floor`.
+    fn norm(&mut self, quantity: String, a: &[f64], b: &[f64], tolerance: f64, floor: f64) {
+        let distance =
+            |pairs: &mut dyn Iterator<Item = f64>| pairs.map(|x| x * x).sum::<f64>().sqrt();
+        let difference = distance(&mut a.iter().zip(b).map(|(a, b)| a - b));
+        let size = distance(&mut b.iter().copied());
+        let excess = (difference - floor).max(0.0);
+        let error = if excess == 0.0 { 0.0 } else { excess / size };
+        // A NaN in `a` makes `difference` NaN, which fails the test below.
+        let passed = a.len() == b.len() && !b.is_empty() && difference <= tolerance * size + floor;
+        let note = if a.len() == b.len() {
+            String::new()
+        } else {
+            format!("{} values where {} are expected", a.len(), b.len())
+        };
+        let error = if difference.is_nan() { f64::NAN } else { error };
+        self.rows.push(Row {
+            quantity,
+            error,
+            tolerance,
+            passed,
+            note,
+        });
+    }
+
+    /// Compares by the largest difference.
+    fn largest(&mut self, quantity: String, a: &[f64], b: &[f64], tolerance: f64) {
+        let mut worst = (0.0f64, 0);
+        let mut comparable = a.len() == b.len() && !b.is_empty();
+        for (at, (a, b)) in a.iter().zip(b).enumerate() {
+            let difference = (a - b).abs();
+            comparable &= difference.is_finite();
+            if difference > worst.0 {
+                worst = (difference, at);
+            }
+        }
+        let passed = comparable && worst.0 <= tolerance;
+        let note = if passed {
+            String::new()
+        } else {
+            format!("largest at entry {}", worst.1)
+        };
+        self.rows.push(Row {
+            quantity,
+            error: worst.0,
+            tolerance,
+            passed,
+            note,
+        });
+    }
+}
+
+/// Compares the engines that `make` builds for the case with its expected values.
+///
+/// # Errors
+/// An engine that cannot be built or fails on the way. A wrong result is no error but a failed row.
+pub fn run(
+    case: &Case,
+    precision: Precision,
+    make: &mut dyn FnMut(&Case) -> Result<Box<dyn Engine>, EngineError>,
+) -> Result<Report, EngineError> {
+    let free = attempt(case, precision, make(case)?.as_mut(), false)?;
+    if free
+        .rows
+        .iter()
+        .all(|r| r.passed || !r.quantity.starts_with("spikes"))
+        || precision == Precision::F64
+    {
+        return Ok(free);
+    }
+    attempt(case, precision, make(case)?.as_mut(), true)
+}
+
+fn attempt(
+    case: &Case,
+    precision: Precision,
+    engine: &mut dyn Engine,
+    impose: bool,
+) -> Result<Report, EngineError> {
+    let mut report = Report {
+        case: case.name.clone(),
+        imposed: impose,
+        ..Report::default()
+    };
+    let single = precision == Precision::F32;
+    let loses = case.float32_error;
+    let pick = |f32_figure: f64, f64_figure: f64, float32_error: f64| {
+        if single {
+            f32_figure.max(5.0 * float32_error)
+        } else {
+            f64_figure
+        }
+    };
+    for (pass, expected) in case.rasters.iter().enumerate() {
+        let request = Request {
+            history: impose.then_some(expected),
+            raster: true,
+            traces: pass == 0 && !case.traces.is_empty(),
+        };
+        let Gradient { forward, loss, .. } = engine.gradient(&case.batch, request)?;
+        let at = if case.rasters.len() > 1 {
+            format!(" step {pass}")
+        } else {
+            String::new()
+        };
+        if impose {
+            judge_disagreements(&mut report, case, pass, &forward.disagreements);
+        } else {
+            let raster = forward
+                .raster
+                .unwrap_or_else(|| Raster::silent(0, 0, expected.cells));
+            compare_rasters(&mut report, &at, &raster, expected);
+            if report.rows.last().is_some_and(|r| !r.passed) && single {
+                // The trajectory has left the expected one; what follows cannot be compared.
+                return Ok(report);
+            }
+        }
+        let tolerance = pick(1e-4, 1e-9, loses.logits);
+        report.norm(
+            format!("loss{at}"),
+            &[loss],
+            &case.losses[pass..=pass],
+            tolerance,
+            1e-7,
+        );
+        if pass == 0 {
+            report.norm(
+                "logits".into(),
+                &forward.logits,
+                &case.logits,
+                tolerance,
+                1e-7,
+            );
+            if let Some(traces) = &forward.traces {
+                compare_traces(&mut report, case, traces, &pick);
+            }
+            compare_gradients(
+                &mut report,
+                case,
+                engine.read(Quantity::Gradient)?,
+                &pick,
+                single,
+            );
+        }
+        let mut norm = 0.0;
+        if pass < case.adam_steps {
+            let step = engine.step()?;
+            norm = step.gradient_norm;
+            let expected = &case.clip_factors[pass..=pass];
+            let tolerance = pick(1e-4, 1e-9, 0.0);
+            report.norm(
+                format!("clip factor{at}"),
+                &[step.clip_factor],
+                expected,
+                tolerance,
+                0.0,
+            );
+        } else {
+            for gradient in engine.read(Quantity::Gradient)?.values() {
+                norm += gradient.iter().map(|x| x * x).sum::<f64>();
+            }
+            norm = norm.sqrt();
+        }
+        let tolerance = pick(1e-4, 1e-9, 0.0);
+        let expected = &case.gradient_norms[pass..=pass];
+        report.norm(
+            format!("gradient norm{at}"),
+            &[norm],
+            expected,
+            tolerance,
+            1e-7,
+        );
+    }
+    if case.adam_steps > 0 {
+        let after = engine.read(Quantity::Weights)?;
+        for (name, expected) in &case.after {
+            let before = case.weights[name].data.iter().map(|&w| f64::from(w));
+            let before: Vec<f64> = before.collect();
+            let change = |after: &[f64]| -> Vec<f64> {
+                after.iter().zip(&before).map(|(a, b)| a - b).collect()
+            };
+            let ours = after.get(name).map(|w| change(w)).unwrap_or_default();
+            let quantity = format!("weight change {}", name.short());
+            let floor = 1e-9 * (before.len() as f64).sqrt();
+            let tolerance = pick(1e-2, 1e-6, loses.change);
+            report.norm(quantity, &ours, &change(&expected.values), tolerance, floor);
+        }
+    }
+    Ok(report)
+}
+
+fn compare_rasters(report: &mut Report, at: &str, ours: &Raster, expected: &Raster) {
+    for (name, population) in [
+        ("E", Population::E),
+        ("I", Population::I),
+        ("read-out", Population::Out),
+    ] {
+        let (a, b) = (ours.spikes(population), expected.spikes(population));
+        let wrong = a.iter().filter(|s| b.binary_search(s).is_err()).count()
+            + b.iter().filter(|s| a.binary_search(s).is_err()).count();
+        let first = a.iter().zip(&b).find(|(a, b)| a != b).map_or_else(
+            || a.get(b.len()).or(b.get(a.len())),
+            |(a, b)| Some(a.min(b)),
+        );
+        let note = match first {
+            Some((trial, step, cell)) if wrong > 0 => {
+                format!(
+                    "first at trial {trial}, step {step}, cell {cell}; {} expected",
+                    b.len()
+                )
+            }
+            _ => format!("{} equal", b.len()),
+        };
+        report.count(format!("spikes {name}{at}"), wrong, note);
+        if wrong > 0 {
+            return;
+        }
+    }
+}
+
+fn judge_disagreements(report: &mut Report, case: &Case, pass: usize, all: &[Disagreement]) {
+    let network = &case.params.network;
+    let mut wrong = 0;
+    let mut note = String::new();
+    for d in all {
+        let (threshold, tie) = match d.population {
+            Population::E | Population::I => (network.v_th_mv, TIE_MV),
+            Population::Out => (network.readout_threshold, TIE_OUT),
+        };
+        let distance = (d.value - threshold).abs();
+        if distance <= tie {
+            report.ties.push((pass, *d));
+        } else {
+            wrong += 1;
+            if note.is_empty() {
+                note = format!(
+                    "first: trial {}, step {}, {:?} cell {} is {distance:.3e} from threshold",
+                    d.trial, d.step, d.population, d.cell
+                );
+            }
+        }
+    }
+    report.count(
+        format!("own decisions step {pass} (imposed spikes)"),
+        wrong,
+        note,
+    );
+}
+
+fn compare_traces(
+    report: &mut Report,
+    case: &Case,
+    ours: &Traces,
+    pick: &impl Fn(f64, f64, f64) -> f64,
+) {
+    let by_name = [
+        &ours.v_e,
+        &ours.v_i,
+        &ours.g_exc_e,
+        &ours.g_inh_e,
+        &ours.g_exc_i,
+        &ours.g_inh_i,
+    ];
+    for (name, ours) in TRACES.iter().zip(by_name) {
+        let Some(expected) = case.traces.get(name) else {
+            continue;
+        };
+        let tolerance = if name.starts_with('v') {
+            pick(5e-4, 1e-4, case.float32_error.voltage_mv)
+        } else {
+            pick(5e-6, 1e-6, case.float32_error.conductance_us)
+        };
+        report.largest(format!("trace {name}"), ours, expected, tolerance);
+    }
+}
+
+fn compare_gradients(
+    report: &mut Report,
+    case: &Case,
+    ours: BTreeMap<MatrixName, Vec<f64>>,
+    pick: &impl Fn(f64, f64, f64) -> f64,
+    single: bool,
+) {
+    let whole: f64 = case
+        .gradients
+        .values()
+        .flat_map(|e| &e.values)
+        .map(|x| x * x)
+        .sum();
+    let floor = whole.sqrt() * if single { 1e-6 } else { 1e-12 };
+    for (
+        name,
+        Expected {
+            values,
+            single: stored_single,
+        },
+    ) in &case.gradients
+    {
+        let exact = if *stored_single { 1e-6 } else { 1e-9 };
+        let tolerance = pick(1e-3, exact, case.float32_error.gradient);
+        let empty = Vec::new();
+        let ours = ours.get(name).unwrap_or(&empty);
+        report.norm(
+            format!("gradient {}", name.short()),
+            ours,
+            values,
+            tolerance,
+            floor,
+        );
+    }
+}

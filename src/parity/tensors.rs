@@ -1,0 +1,135 @@
+//! Typed reading of the tensors of a safetensors file that nobody vouches for.
+
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+
+use super::CaseError;
+
+/// Tensors of one file with its name for messages.
+pub(super) struct Tensors<'a> {
+    path: &'a Path,
+    all: SafeTensors<'a>,
+}
+
+/// A tensor widened to f64.
+pub(super) struct Floats {
+    pub(super) shape: Vec<usize>,
+    pub(super) data: Vec<f64>,
+    /// Stored as f32.
+    pub(super) single: bool,
+}
+
+impl<'a> Tensors<'a> {
+    pub(super) fn new(path: &'a Path, bytes: &'a [u8]) -> Result<Self, CaseError> {
+        let all = SafeTensors::deserialize(bytes).map_err(|e| CaseError::Format {
+            path: path.into(),
+            problem: e.to_string(),
+        })?;
+        Ok(Self { path, all })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all.tensor(name).is_ok()
+    }
+
+    fn bad(&self, name: &str, problem: impl Into<String>) -> CaseError {
+        CaseError::Tensor {
+            path: self.path.into(),
+            name: name.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// Floats of any width; every value must be finite.
+    pub(super) fn floats(&self, name: &str) -> Result<Floats, CaseError> {
+        let view = self
+            .all
+            .tensor(name)
+            .map_err(|_| self.bad(name, "is missing"))?;
+        let bytes = view.data();
+        let data: Vec<f64> = match view.dtype() {
+            Dtype::F32 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b).into())
+                .collect(),
+            Dtype::F64 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f64::from_le_bytes(*b))
+                .collect(),
+            other => return Err(self.bad(name, format!("is {other:?}, not F32 or F64"))),
+        };
+        if let Some(x) = data.iter().find(|x| !x.is_finite()) {
+            return Err(self.bad(
+                name,
+                format!("holds {x}, which nothing can be compared with"),
+            ));
+        }
+        let single = view.dtype() == Dtype::F32;
+        Ok(Floats {
+            shape: view.shape().to_vec(),
+            data,
+            single,
+        })
+    }
+
+    /// Floats that must have the given shape.
+    pub(super) fn shaped(&self, name: &str, shape: &[usize]) -> Result<Floats, CaseError> {
+        let floats = self.floats(name)?;
+        if floats.shape != shape {
+            return Err(self.bad(name, format!("is {:?}, expected {shape:?}", floats.shape)));
+        }
+        Ok(floats)
+    }
+
+    /// Rows of `width` 32-bit integers; each column must lie in `0..limits[column]`.
+    pub(super) fn indices<const W: usize>(
+        &self,
+        name: &str,
+        limits: [usize; W],
+    ) -> Result<Vec<[usize; W]>, CaseError> {
+        let view = self
+            .all
+            .tensor(name)
+            .map_err(|_| self.bad(name, "is missing"))?;
+        let flat = W == 1 && view.shape().len() == 1;
+        let shaped = matches!(view.shape(), [_, width] if *width == W);
+        if view.dtype() != Dtype::I32 || !(flat || shaped) {
+            let problem = format!(
+                "is {:?} {:?}, expected I32 [n, {W}]",
+                view.dtype(),
+                view.shape()
+            );
+            return Err(self.bad(name, problem));
+        }
+        let values = view
+            .data()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| i32::from_le_bytes(*b));
+        let values: Vec<i32> = values.collect();
+        let mut rows = Vec::with_capacity(values.len() / W);
+        for row in values.as_chunks::<W>().0 {
+            let mut out = [0; W];
+            for (column, &x) in row.iter().enumerate() {
+                out[column] = usize::try_from(x)
+                    .ok()
+                    .filter(|&x| x < limits[column])
+                    .ok_or_else(|| {
+                        let limit = limits[column];
+                        self.bad(
+                            name,
+                            format!("holds {x} in column {column}, allowed 0..{limit}"),
+                        )
+                    })?;
+            }
+            rows.push(out);
+        }
+        Ok(rows)
+    }
+}

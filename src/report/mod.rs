@@ -1,0 +1,4 @@
+//! Figures made of what a run left behind.
+
+mod canvas;
+pub mod raster;

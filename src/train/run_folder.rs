@@ -1,0 +1,308 @@
+//! The folder of a run: which files it holds, and who may write to it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::files::{self, FileError};
+use super::utc::Utc;
+
+/// Names of everything a run leaves behind; none of them is overwritten without force.
+const RUN_FILES: [&str; 7] = [
+    "config.json",
+    "manifest.json",
+    "metrics.jsonl",
+    "initial.safetensors",
+    "last.safetensors",
+    "best.safetensors",
+    "raster.png",
+];
+
+/// Stays in the folder for good. Removing it would let two processes lock two files of one name.
+const LOCK_FILE: &str = ".lock";
+
+/// A run folder could not be made, opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFolderError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// There is a run in the folder already.
+    #[error(
+        "{} already holds a run ({file}); resume it, choose another folder, or overwrite it with --force",
+        folder.display()
+    )]
+    Exists {
+        /// The folder.
+        folder: PathBuf,
+        /// The first file of a run found in it.
+        file: &'static str,
+    },
+    /// Another process is training in the folder.
+    #[error("{} is in use by another process; wait for it to end or choose another folder", folder.display())]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder holds no run.
+    #[error("{} holds no run (no config.json); check the path", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A run's name cannot be part of a folder name.
+    #[error(
+        "run name `{name}`: use 1 to 100 letters, digits, `-`, `_` or `.`, not starting with `.`"
+    )]
+    BadName {
+        /// The name given.
+        name: String,
+    },
+    /// A line of the metrics that was completely written is no JSON object.
+    #[error("{}, line {line}: not a JSON object ({problem})", path.display())]
+    BadMetrics {
+        /// The metrics file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the JSON reader said.
+        problem: String,
+    },
+    /// The metrics do not reach to, or have no line end at, the place the checkpoint names.
+    #[error(
+        "{} has {found} bytes and cannot be cut to whole lines at byte {wanted}, where the checkpoint was made; \
+         it was changed since, restore it or start a new run",
+        path.display()
+    )]
+    MetricsChanged {
+        /// The metrics file.
+        path: PathBuf,
+        /// Its length, bytes.
+        found: u64,
+        /// Where the checkpoint says it should end, bytes.
+        wanted: u64,
+    },
+}
+
+/// Where the files of a run are. For reading; anyone may, also while the run goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFiles {
+    folder: PathBuf,
+}
+
+impl RunFiles {
+    /// The files of the run in `folder`, which need not exist.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("config.json")
+    }
+
+    /// What ran where, when and with what.
+    pub fn manifest(&self) -> PathBuf {
+        self.folder.join("manifest.json")
+    }
+
+    /// One JSON object a line, one line an epoch.
+    pub fn metrics(&self) -> PathBuf {
+        self.folder.join("metrics.jsonl")
+    }
+
+    /// The checkpoint before the first step.
+    pub fn initial(&self) -> PathBuf {
+        self.folder.join("initial.safetensors")
+    }
+
+    /// The newest checkpoint; a resume starts here.
+    pub fn last(&self) -> PathBuf {
+        self.folder.join("last.safetensors")
+    }
+
+    /// The checkpoint of the best epoch.
+    pub fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    /// The spike raster of an example trial.
+    pub fn raster(&self) -> PathBuf {
+        self.folder.join("raster.png")
+    }
+
+    /// Reads all complete lines of the metrics. A last line without line end was cut off in the
+    /// middle of being written and is left out; no file is no lines.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where the file cannot be read or a complete line is no JSON object.
+    pub fn read_metrics(&self) -> Result<Vec<serde_json::Value>, RunFolderError> {
+        let path = self.metrics();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(FileError::io("read", &path)(error).into()),
+        };
+        let complete = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        bytes[..complete]
+            .split_inclusive(|byte| *byte == b'\n')
+            .enumerate()
+            .map(|(index, line)| {
+                serde_json::from_slice::<serde_json::Map<_, _>>(line)
+                    .map(serde_json::Value::Object)
+                    .map_err(|error| RunFolderError::BadMetrics {
+                        path: path.clone(),
+                        line: index + 1,
+                        problem: error.to_string(),
+                    })
+            })
+            .collect()
+    }
+}
+
+/// A run folder that this process alone may write to, until the value is dropped or the process
+/// ends, however it ends.
+#[derive(Debug)]
+pub struct RunFolder {
+    files: RunFiles,
+    /// Held, never read: closing it releases the lock.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes a folder for a new run, or takes an existing one that holds no run. With `force`, the
+    /// files of a run in it are deleted, others left.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Exists`] without `force`, [`RunFolderError::Locked`] also with it, or the
+    /// folder cannot be written.
+    pub fn create(path: &Path, force: bool) -> Result<Self, RunFolderError> {
+        fs::create_dir_all(path).map_err(FileError::io("create folder", path))?;
+        let run = Self::lock(path)?;
+        for file in RUN_FILES {
+            let old = path.join(file);
+            if !old.exists() {
+                continue;
+            }
+            if !force {
+                return Err(RunFolderError::Exists {
+                    folder: path.into(),
+                    file,
+                });
+            }
+            fs::remove_file(&old).map_err(FileError::io("delete", &old))?;
+        }
+        Ok(run)
+    }
+
+    /// Opens the folder of an existing run to go on with it.
+    ///
+    /// # Errors
+    /// [`RunFolderError::NoRun`] where there is none, [`RunFolderError::Locked`] where another
+    /// process has it.
+    pub fn open(path: &Path) -> Result<Self, RunFolderError> {
+        if !RunFiles::at(path).config().is_file() {
+            return Err(RunFolderError::NoRun {
+                folder: path.into(),
+            });
+        }
+        Self::lock(path)
+    }
+
+    fn lock(folder: &Path) -> Result<Self, RunFolderError> {
+        let path = folder.join(LOCK_FILE);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(FileError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self {
+                files: RunFiles::at(folder),
+                _lock: file,
+            }),
+            Err(TryLockError::WouldBlock) => Err(RunFolderError::Locked {
+                folder: folder.into(),
+            }),
+            Err(TryLockError::Error(error)) => Err(FileError::io("lock", &path)(error).into()),
+        }
+    }
+
+    /// The files of the run.
+    pub fn files(&self) -> &RunFiles {
+        &self.files
+    }
+
+    /// Appends a line to the metrics, synced; returns their new length in bytes, which belongs
+    /// into the next checkpoint.
+    ///
+    /// # Errors
+    /// [`RunFolderError::File`] where the line holds a line break or cannot be written.
+    pub fn append_metrics(&self, line: &str) -> Result<u64, RunFolderError> {
+        Ok(files::append_line_synced(&self.files.metrics(), line)?)
+    }
+
+    /// Cuts the metrics back to `bytes`, their length at the checkpoint, and with that every later
+    /// line, whole or torn.
+    ///
+    /// # Errors
+    /// [`RunFolderError::MetricsChanged`] where they are shorter or no line ends there.
+    pub fn truncate_metrics(&self, bytes: u64) -> Result<(), RunFolderError> {
+        let path = self.files.metrics();
+        let content = match fs::read(&path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(FileError::io("read", &path)(error).into()),
+        };
+        let found = content.len() as u64;
+        let kept = usize::try_from(bytes)
+            .ok()
+            .and_then(|bytes| content.get(..bytes));
+        if !kept.is_some_and(|kept| kept.is_empty() || kept.ends_with(b"\n")) {
+            return Err(RunFolderError::MetricsChanged {
+                path,
+                found,
+                wanted: bytes,
+            });
+        }
+        if found > bytes {
+            let file = OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .map_err(FileError::io("open", &path))?;
+            file.set_len(bytes).map_err(FileError::io("cut", &path))?;
+            file.sync_all().map_err(FileError::io("sync", &path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a run goes if the user names no folder: `root/NAME-YYYYMMDD-HHMMSS`, with `-2`, `-3` ...
+/// behind it while that is taken.
+///
+/// # Errors
+/// [`RunFolderError::BadName`] where `name` is empty, too long or could leave `root`.
+pub fn default_run_path(root: &Path, name: &str, now: Utc) -> Result<PathBuf, RunFolderError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(allowed) {
+        return Err(RunFolderError::BadName { name: name.into() });
+    }
+    let first = format!("{name}-{}", now.compact());
+    let mut path = root.join(&first);
+    let mut serial = 2_u64;
+    while path.exists() {
+        path = root.join(format!("{first}-{serial}"));
+        serial += 1;
+    }
+    Ok(path)
+}
