@@ -19,6 +19,7 @@
 pub mod batch;
 pub mod cpu;
 pub mod engine;
+pub mod gpu;
 pub mod loss;
 pub mod params;
 pub mod weights;

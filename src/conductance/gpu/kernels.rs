@@ -1,0 +1,254 @@
+//! The kernels of the family: their sources, and the constants that are put in front of them.
+
+use super::plan::{MemoryPlan, Rows, WORKGROUP};
+use crate::conductance::TRIAL_GROUP;
+use crate::conductance::batch::{Population, Raster};
+use crate::conductance::params::{CellConstants, Params};
+use crate::conductance::weights::{Layout, Wiring};
+use crate::config::MatrixName;
+use crate::gpu::{Constant, Gpu, GpuError, Kernel, resolve_imports, with_constants};
+
+/// Threads of the spike-gradient kernel: few, for the read-out has only a class a column.
+pub(super) const WORKGROUP_COLUMNS: u32 = 64;
+
+/// Workgroups of the norm kernel at the most.
+pub(super) const MAX_PARTIALS: u32 = 256;
+
+macro_rules! shaders {
+    ($($file:literal),* $(,)?) => {
+        /// Every shader of the family by its path below `shaders/`.
+        pub(crate) const SHADERS: &[(&str, &str)] =
+            &[$(($file, include_str!(concat!("../../../shaders/", $file)))),*];
+    };
+}
+
+shaders!(
+    "common/expm1.wgsl",
+    "conductance/cell.wgsl",
+    "conductance/forward.wgsl",
+    "conductance/backward.wgsl",
+    "conductance/loss.wgsl",
+    "conductance/spike_totals.wgsl",
+    "conductance/gradient_inputs.wgsl",
+    "conductance/gradient_spikes.wgsl",
+    "optim/sum_groups.wgsl",
+    "optim/norms.wgsl",
+    "optim/adam.wgsl",
+    "optim/effective.wgsl",
+);
+
+/// Which kernel a dispatch runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    Forward,
+    Loss,
+    SpikeTotals,
+    Backward,
+    GradientInputs,
+    GradientSpikes,
+    SumGroups,
+    Norms,
+    Adam,
+    Effective,
+}
+
+impl Which {
+    pub(super) const ALL: [Self; 10] = [
+        Self::Forward,
+        Self::Loss,
+        Self::SpikeTotals,
+        Self::Backward,
+        Self::GradientInputs,
+        Self::GradientSpikes,
+        Self::SumGroups,
+        Self::Norms,
+        Self::Adam,
+        Self::Effective,
+    ];
+
+    /// Path of its source below `shaders/`.
+    pub(super) fn file(self) -> &'static str {
+        match self {
+            Self::Forward => "conductance/forward.wgsl",
+            Self::Loss => "conductance/loss.wgsl",
+            Self::SpikeTotals => "conductance/spike_totals.wgsl",
+            Self::Backward => "conductance/backward.wgsl",
+            Self::GradientInputs => "conductance/gradient_inputs.wgsl",
+            Self::GradientSpikes => "conductance/gradient_spikes.wgsl",
+            Self::SumGroups => "optim/sum_groups.wgsl",
+            Self::Norms => "optim/norms.wgsl",
+            Self::Adam => "optim/adam.wgsl",
+            Self::Effective => "optim/effective.wgsl",
+        }
+    }
+}
+
+/// Offsets of the parts of a trace row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TraceRow {
+    pub(super) v_e: usize,
+    pub(super) ge_e: usize,
+    pub(super) gi_e: usize,
+    pub(super) v_i: usize,
+    pub(super) ge_i: usize,
+    pub(super) gi_i: usize,
+    pub(super) out: usize,
+}
+
+impl TraceRow {
+    pub(super) fn new(params: &Params, wiring: &Wiring) -> Self {
+        let (e, i) = (params.n_e(), params.n_i());
+        let v_i = 2 * e + if wiring.ie { e } else { 0 };
+        let gi_i = v_i + if wiring.i_cells { 2 * i } else { 0 };
+        let out = gi_i + if wiring.ii { i } else { 0 };
+        Self {
+            v_e: 0,
+            ge_e: e,
+            gi_e: 2 * e,
+            v_i,
+            ge_i: v_i + i,
+            gi_i,
+            out,
+        }
+    }
+}
+
+/// Offset of each transposed matrix.
+pub(super) fn transposed_at(layout: &Layout, name: MatrixName) -> usize {
+    let before = layout.slots.iter().take_while(|s| s.name != name);
+    before
+        .filter(|s| s.name != MatrixName::WIn)
+        .map(|s| s.len())
+        .sum()
+}
+
+/// Compiles every kernel for one network.
+pub(super) fn compile(
+    gpu: &Gpu,
+    params: &Params,
+    layout: &Layout,
+    wiring: &Wiring,
+    plan: &MemoryPlan,
+) -> Result<Vec<Kernel>, GpuError> {
+    let constants = constants(params, layout, wiring, plan);
+    let compile = |which: Which| {
+        let source = resolve_imports(which.file(), SHADERS)?;
+        Kernel::new(
+            gpu,
+            which.file(),
+            &with_constants(&source, &constants)?,
+            "main",
+        )
+    };
+    Which::ALL.into_iter().map(compile).collect()
+}
+
+fn constants(
+    params: &Params,
+    layout: &Layout,
+    wiring: &Wiring,
+    plan: &MemoryPlan,
+) -> Vec<(&'static str, Constant)> {
+    let c = params.constants::<f32>();
+    let n = &params.network;
+    let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
+    let rows = Rows::new(params, layout, wiring);
+    let trace = TraceRow::new(params, wiring);
+    let words = Raster::silent(0, 1, [e, i, out]);
+    let u = |x: usize| Constant::U32(x as u32);
+    let f = Constant::F32;
+    let b = Constant::Bool;
+    let per = |cells: usize| u(cells.div_ceil(WORKGROUP as usize));
+    let at = |name| u(layout.active(name).map_or(0, |s| s.offset));
+    let transposed = |name| u(transposed_at(layout, name));
+    let shared = |there: bool, cells: usize| {
+        u(if there {
+            plan.trials_per_workgroup * cells
+        } else {
+            1
+        })
+    };
+    let cell = |k: &CellConstants<f32>| [k.g_l_us, k.leak_na, k.dt_over_c, k.ref_steps as f32];
+    let [e_cell, i_cell] = [cell(&c.e), cell(&c.i)];
+    vec![
+        ("WG", Constant::U32(WORKGROUP)),
+        ("WG_X", Constant::U32(WORKGROUP_COLUMNS)),
+        ("MAX_PARTIALS", Constant::U32(MAX_PARTIALS)),
+        ("TRIAL_GROUP", u(TRIAL_GROUP)),
+        ("TRIALS", u(plan.trials_per_workgroup)),
+        ("STEPS", u(params.steps)),
+        ("N_E", u(e)),
+        ("N_I", u(i)),
+        ("N_OUT", u(out)),
+        ("E_PER", per(e)),
+        ("I_PER", per(i)),
+        ("OUT_PER", per(out)),
+        ("WORDS_E", u(words.words_of(Population::E).len())),
+        ("WORDS_I", u(words.words_of(Population::I).len())),
+        ("ROW_WORDS", u(words.row_words())),
+        ("STATE_LEN", u(rows.state)),
+        ("TRACE_LEN", u(rows.trace)),
+        ("ADJOINT_LEN", u(rows.adjoint)),
+        ("TRAINED_LEN", u(layout.trained_len)),
+        ("TRACE_V_E", u(trace.v_e)),
+        ("TRACE_GE_E", u(trace.ge_e)),
+        ("TRACE_GI_E", u(trace.gi_e)),
+        ("TRACE_V_I", u(trace.v_i)),
+        ("TRACE_GE_I", u(trace.ge_i)),
+        ("TRACE_GI_I", u(trace.gi_i)),
+        ("TRACE_OUT", u(trace.out)),
+        ("SHARED_GE_E", shared(wiring.ee, e)),
+        ("SHARED_GI_E", shared(wiring.ie, e)),
+        ("SHARED_GE_I", shared(wiring.ei, i)),
+        ("SHARED_GI_I", shared(wiring.ii, i)),
+        ("I_CELLS", b(wiring.i_cells)),
+        ("HAS_EE", b(wiring.ee)),
+        ("HAS_EI", b(wiring.ei)),
+        ("HAS_IE", b(wiring.ie)),
+        ("HAS_II", b(wiring.ii)),
+        ("IN_AT", at(MatrixName::WIn)),
+        ("OUT_AT", at(MatrixName::WOut)),
+        ("EE_AT", at(MatrixName::WEe)),
+        ("EI_AT", at(MatrixName::WEi)),
+        ("IE_AT", at(MatrixName::WIe)),
+        ("II_AT", at(MatrixName::WIi)),
+        ("OUT_T_AT", transposed(MatrixName::WOut)),
+        ("EE_T_AT", transposed(MatrixName::WEe)),
+        ("EI_T_AT", transposed(MatrixName::WEi)),
+        ("IE_T_AT", transposed(MatrixName::WIe)),
+        ("II_T_AT", transposed(MatrixName::WIi)),
+        (
+            "IN_GRADIENT_AT",
+            u(layout.trained(MatrixName::WIn).map_or(0, |s| s.offset)),
+        ),
+        ("E_G_L_US", f(e_cell[0])),
+        ("E_LEAK_NA", f(e_cell[1])),
+        ("E_DT_OVER_C", f(e_cell[2])),
+        ("E_REF_STEPS", f(e_cell[3])),
+        ("I_G_L_US", f(i_cell[0])),
+        ("I_LEAK_NA", f(i_cell[1])),
+        ("I_DT_OVER_C", f(i_cell[2])),
+        ("I_REF_STEPS", f(i_cell[3])),
+        ("E_L_MV", f(c.e.e_l_mv)),
+        ("E_EXC_MV", f(c.e.e_exc_mv)),
+        ("E_INH_MV", f(c.e.e_inh_mv)),
+        ("V_TH_MV", f(c.e.v_th_mv)),
+        ("V_RESET_MV", f(c.e.v_reset_mv)),
+        ("V_FLOOR_MV", f(c.e.v_floor_mv)),
+        ("SURROGATE_SLOPE", f(c.e.surrogate_slope)),
+        ("INVERSE_DAMPEN", f(c.e.inverse_dampen)),
+        ("EXP_EULER", b(c.e.exp_euler)),
+        ("BETA_AMPA", f(c.beta_ampa)),
+        ("BETA_GABA", f(c.beta_gaba)),
+        ("LOSS_AMPA", f(c.loss_ampa)),
+        ("LOSS_GABA", f(c.loss_gaba)),
+        ("OUT_DECAY", f(c.readout.decay)),
+        ("OUT_GAIN", f(c.readout.gain)),
+        ("OUT_SCALE", f(c.readout.scale)),
+        ("OUT_THRESHOLD", f(n.readout_threshold as f32)),
+        ("RESETS", b(c.readout.resets)),
+        ("TAKES_MAX", b(c.readout.takes_max)),
+        ("RATE_THETA_HZ", f(params.training.rate_theta_hz as f32)),
+        ("RATE_STRENGTH", f(params.training.rate_strength as f32)),
+    ]
+}

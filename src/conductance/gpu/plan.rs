@@ -1,0 +1,286 @@
+//! What a batch needs on the device, decided before anything is allocated.
+//!
+//! States are not kept but replayed: the state of all cells is saved at the start of every segment,
+//! and a segment's states are recorded again just before its backward pass. Short segments need more
+//! saved states, long ones more recorded ones. A batch that still does not fit goes through in chunks of
+//! whole trial groups. Neither changes a bit of the result.
+
+use crate::conductance::TRIAL_GROUP;
+use crate::conductance::batch::Raster;
+use crate::conductance::engine::EngineError;
+use crate::conductance::params::Params;
+use crate::conductance::weights::{Layout, Wiring};
+use crate::config::MatrixName;
+use crate::gpu::AdapterLimits;
+
+/// Device memory a run takes unless told otherwise, bytes.
+pub const DEFAULT_BUDGET_BYTES: u64 = 1 << 30;
+
+/// Threads of a workgroup; also the stride of the cells that a thread owns.
+pub(super) const WORKGROUP: u32 = 256;
+
+/// Float counts of the kernels' rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    /// State of one trial.
+    pub(super) state: usize,
+    /// Recorded state of one trial at one step.
+    pub(super) trace: usize,
+    /// Adjoints of one trial.
+    pub(super) adjoint: usize,
+    /// Words of spikes of one trial at one step.
+    pub(super) spikes: usize,
+    /// Transposed matrices.
+    pub(super) transposed: usize,
+}
+
+impl Rows {
+    pub(super) fn new(params: &Params, layout: &Layout, wiring: &Wiring) -> Self {
+        let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
+        let if_ = |there: bool, n: usize| if there { n } else { 0 };
+        let transposed = layout.slots.iter().filter(|s| s.name != MatrixName::WIn);
+        Self {
+            state: 5 * (e + i) + 3 * out,
+            trace: 2 * e + if_(wiring.ie, e) + if_(wiring.i_cells, 2 * i) + if_(wiring.ii, i) + out,
+            adjoint: 3 * (e + i) + out,
+            spikes: Raster::silent(0, 1, [e, i, out]).row_words(),
+            transposed: transposed.map(|s| s.len()).sum(),
+        }
+    }
+}
+
+/// How a batch goes through the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// Trials that are on the device together: whole trial groups, or the whole batch.
+    pub chunk_trials: usize,
+    /// Distance of the saved states, steps.
+    pub segment_steps: usize,
+    /// Trials that share one workgroup of the backward pass.
+    pub trials_per_workgroup: usize,
+    /// Steps of one forward dispatch.
+    pub forward_steps: usize,
+    /// Steps of one backward dispatch.
+    pub backward_steps: usize,
+    /// Steps of one dispatch of a gradient kernel.
+    pub gradient_steps: usize,
+    /// Events of one dispatch of the input-gradient kernel.
+    pub gradient_events: usize,
+    /// Device memory, bytes.
+    pub bytes: u64,
+}
+
+impl MemoryPlan {
+    /// The fastest plan for batches of `trials` within `budget` bytes and the device's limits.
+    ///
+    /// # Errors
+    /// No plan fits: the message names the figures and the keys to lower.
+    pub(super) fn new(
+        params: &Params,
+        layout: &Layout,
+        wiring: &Wiring,
+        trials: usize,
+        budget: u64,
+        limits: &AdapterLimits,
+        max_loop_iterations: Option<u32>,
+    ) -> Result<Self, EngineError> {
+        let rows = Rows::new(params, layout, wiring);
+        let trials_per_workgroup = trials_per_workgroup(params, wiring, limits)?;
+        let groups = trials.div_ceil(TRIAL_GROUP);
+        let mut smallest = u64::MAX;
+        for chunks in 1..=groups {
+            let chunk_trials = (groups.div_ceil(chunks) * TRIAL_GROUP).min(trials);
+            let segment_steps = segment_steps(params.steps, &rows);
+            // The largest segment is the square-root one; a shorter one may fit one binding.
+            for segment_steps in [segment_steps, segment_steps / 2, segment_steps / 4] {
+                let segment_steps = segment_steps.max(1);
+                let sizes = Sizes::new(params, layout, &rows, trials, chunk_trials, segment_steps);
+                smallest = smallest.min(sizes.total());
+                if sizes.total() > budget || sizes.largest() > limits.storage_binding_bytes {
+                    continue;
+                }
+                let bound = |iterations: usize| match max_loop_iterations {
+                    Some(most) => (most as usize / iterations).clamp(1, segment_steps),
+                    None => segment_steps,
+                };
+                return Ok(Self {
+                    chunk_trials,
+                    segment_steps,
+                    trials_per_workgroup,
+                    forward_steps: bound(forward_iterations(params, wiring)),
+                    backward_steps: bound(backward_iterations(params, trials_per_workgroup)),
+                    gradient_steps: bound(TRIAL_GROUP * 34),
+                    gradient_events: max_loop_iterations.unwrap_or(u32::MAX) as usize,
+                    bytes: sizes.total(),
+                });
+            }
+        }
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        Err(EngineError::Memory(format!(
+            "the smallest plan needs {} MiB of device memory; {} MiB are allowed, {} MiB in one \
+             buffer: lower network.duration_ms, network.n_e or training.batch_size, or raise --memory",
+            mib(smallest),
+            mib(budget),
+            mib(limits.storage_binding_bytes),
+        )))
+    }
+}
+
+/// Bytes of every buffer that depends on the plan.
+struct Sizes([u64; 12]);
+
+impl Sizes {
+    fn new(
+        params: &Params,
+        layout: &Layout,
+        rows: &Rows,
+        trials: usize,
+        chunk: usize,
+        segment: usize,
+    ) -> Self {
+        let segments = params.steps.div_ceil(segment);
+        let groups = chunk.div_ceil(TRIAL_GROUP);
+        let floats = [
+            layout.len,
+            layout.len,
+            rows.transposed,
+            3 * layout.trained_len,
+            groups * layout.trained_len,
+            chunk * params.steps * rows.spikes,
+            chunk * rows.state * (segments + 2),
+            chunk * segment * rows.trace,
+            chunk * rows.adjoint,
+            chunk * (params.n_e() + params.n_i()),
+            trials * params.n_out * 3,
+            // Events: a generous share of the inputs; the buffer grows if there are more.
+            trials * params.steps,
+        ];
+        Self(floats.map(|n| 4 * n as u64))
+    }
+
+    fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn largest(&self) -> u64 {
+        // Moments and gradient are three buffers.
+        let mut sizes = self.0;
+        sizes[3] /= 3;
+        sizes.into_iter().max().unwrap_or(0)
+    }
+}
+
+/// √(steps · state / trace): the least memory for saved plus recorded states.
+fn segment_steps(steps: usize, rows: &Rows) -> usize {
+    let best = (steps as f64 * rows.state as f64 / rows.trace as f64).sqrt();
+    (best.round() as usize).clamp(1, steps)
+}
+
+/// As many as fit into workgroup memory, at most 4; one where there is no loop to share weights of.
+fn trials_per_workgroup(
+    params: &Params,
+    wiring: &Wiring,
+    limits: &AdapterLimits,
+) -> Result<usize, EngineError> {
+    let bytes = 4 * shared_floats(params, wiring);
+    let most = limits.workgroup_memory_bytes as usize;
+    if bytes > most {
+        return Err(EngineError::Memory(format!(
+            "{} E and {} I cells need {bytes} bytes of workgroup memory, this GPU has {most}: lower \
+             network.n_e or network.n_i, or use --device cpu",
+            params.n_e(),
+            params.n_i(),
+        )));
+    }
+    let looped = wiring.ei || wiring.ie || wiring.ee || wiring.ii;
+    Ok([4, 2]
+        .into_iter()
+        .find(|n| looped && n * bytes <= most)
+        .unwrap_or(1))
+}
+
+/// Adjoints that one trial of the backward pass shares among its threads.
+fn shared_floats(params: &Params, wiring: &Wiring) -> usize {
+    let of = |there: bool, n: usize| if there { n } else { 1 };
+    let (e, i) = (params.n_e(), params.n_i());
+    of(wiring.ee, e) + of(wiring.ie, e) + of(wiring.ei, i) + of(wiring.ii, i) + params.n_out
+}
+
+/// Most loop iterations of one invocation in one forward step: every cell and every input fires.
+fn forward_iterations(params: &Params, wiring: &Wiring) -> usize {
+    let per = |cells: usize| cells.div_ceil(WORKGROUP as usize);
+    let (e, i) = (params.n_e(), params.n_i());
+    let (e_per, i_per, out_per) = (per(e), per(i), per(params.n_out));
+    let if_ = |there: bool, n: usize| if there { n } else { 0 };
+    let words = |cells: usize| cells.div_ceil(32);
+    words(e)
+        + words(i)
+        + e * (1 + if_(wiring.ei, i_per) + if_(wiring.ee, e_per))
+        + i * (1 + if_(wiring.ie, e_per) + if_(wiring.ii, i_per))
+        + params.n_in * (1 + e_per)
+        + out_per * (1 + words(e) + e)
+        + 4 * (e_per + i_per + out_per)
+        + 8
+}
+
+/// The same for one backward step.
+fn backward_iterations(params: &Params, trials: usize) -> usize {
+    let per = |cells: usize| cells.div_ceil(WORKGROUP as usize);
+    let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
+    let cells = per(e) + per(i);
+    cells * ((e + i + out) * (1 + trials) + 4 * trials) + 4 * trials * (cells + per(out) + 1) + 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conductance::weights::draw_initial;
+    use crate::config::Config;
+
+    fn limits() -> AdapterLimits {
+        AdapterLimits {
+            storage_binding_bytes: 2 << 30,
+            buffer_bytes: 4 << 30,
+            uniform_binding_bytes: 65_536,
+            storage_buffers_per_stage: 8,
+            workgroup_memory_bytes: 49_152,
+            invocations_per_workgroup: 1024,
+            workgroups_per_dimension: 65_535,
+            uniform_offset_alignment_bytes: 256,
+        }
+    }
+
+    fn plan(budget: u64, limits: &AdapterLimits) -> Result<MemoryPlan, EngineError> {
+        let config = Config::default();
+        let params = Params::new(&config, 784, 10);
+        let weights = draw_initial(&params, &config.weights, 1);
+        let layout = Layout::new(&params, &weights)?;
+        let wiring = Wiring::new(&params, &layout);
+        MemoryPlan::new(&params, &layout, &wiring, 256, budget, limits, None)
+    }
+
+    #[test]
+    fn the_full_network_fits_a_gibibyte_whole_and_a_quarter_of_it_in_chunks() {
+        let whole = plan(DEFAULT_BUDGET_BYTES, &limits()).expect("fits");
+        assert_eq!(whole.chunk_trials, 256);
+        let tight = plan(256 << 20, &limits()).expect("fits");
+        assert!(tight.chunk_trials < 256 && tight.chunk_trials % TRIAL_GROUP == 0);
+        assert!(tight.bytes <= 256 << 20);
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_the_keys_to_lower() {
+        let error = plan(16 << 20, &limits())
+            .expect_err("too little memory")
+            .to_string();
+        assert!(error.contains("network.duration_ms"), "{error}");
+        let small = AdapterLimits {
+            workgroup_memory_bytes: 4096,
+            ..limits()
+        };
+        let error = plan(DEFAULT_BUDGET_BYTES, &small)
+            .expect_err("too many cells")
+            .to_string();
+        assert!(error.contains("network.n_e"), "{error}");
+    }
+}

@@ -1,0 +1,319 @@
+//! The dispatches of one chunk of trials, in order, with what each is told.
+
+use super::kernels::{TraceRow, WORKGROUP_COLUMNS, Which};
+use super::plan::{MemoryPlan, WORKGROUP};
+use super::steps::{
+    BackwardStep, ForwardStep, GradientInputsStep, GradientSpikesStep, LossStep, SpikeTotalsStep,
+    Step, StepWords, SumGroupsStep, flags,
+};
+use crate::conductance::TRIAL_GROUP;
+use crate::conductance::batch::{Population, Raster};
+use crate::conductance::params::Params;
+use crate::conductance::weights::{Layout, Wiring};
+use crate::config::MatrixName;
+
+/// One dispatch.
+#[derive(Clone, Debug)]
+pub(super) struct Dispatch {
+    /// Stage of the batch, for timing.
+    pub(super) stage: &'static str,
+    /// Kernel.
+    pub(super) which: Which,
+    /// Workgroups.
+    pub(super) grid: [u32; 3],
+    /// Its `Step`.
+    pub(super) step: StepWords,
+}
+
+/// Which trials a program handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    /// First trial in the batch.
+    pub(super) offset: usize,
+    /// Trials of the chunk.
+    pub(super) trials: usize,
+    /// Trials of the batch.
+    pub(super) batch: usize,
+    /// Spikes and resets are imposed.
+    pub(super) imposed: bool,
+}
+
+impl Chunk {
+    /// Trial groups.
+    pub(super) fn groups(&self) -> usize {
+        self.trials.div_ceil(TRIAL_GROUP)
+    }
+}
+
+/// Writes programs for one network under one plan.
+pub(super) struct Author<'a> {
+    pub(super) params: &'a Params,
+    pub(super) layout: &'a Layout,
+    pub(super) wiring: &'a Wiring,
+    pub(super) plan: &'a MemoryPlan,
+    pub(super) chunk: Chunk,
+}
+
+impl Author<'_> {
+    fn segments(&self) -> usize {
+        self.params.steps.div_ceil(self.plan.segment_steps)
+    }
+
+    /// First step and end of a segment.
+    fn segment(&self, segment: usize) -> std::ops::Range<usize> {
+        let first = segment * self.plan.segment_steps;
+        first..(first + self.plan.segment_steps).min(self.params.steps)
+    }
+
+    /// Number of state slots: the end of every segment, and one to replay in.
+    fn replay_slot(&self) -> usize {
+        self.segments() + 1
+    }
+
+    fn dispatch<S: Step>(&self, stage: &'static str, grid: [usize; 3], step: S) -> Dispatch {
+        let grid = grid.map(|n| n as u32);
+        Dispatch {
+            stage,
+            which: S::WHICH,
+            grid,
+            step: step.words(),
+        }
+    }
+
+    /// Steps of one segment from slot `from` to slot `to`, in as many dispatches as the device needs.
+    fn steps(
+        &self,
+        out: &mut Vec<Dispatch>,
+        stage: &'static str,
+        steps: std::ops::Range<usize>,
+        [from, to]: [usize; 2],
+        flags: u32,
+    ) {
+        let mut slot_in = from;
+        for first in steps.clone().step_by(self.plan.forward_steps) {
+            let count = self.plan.forward_steps.min(steps.end - first);
+            let fresh = if first == 0 { flags::FRESH } else { 0 };
+            let step = ForwardStep {
+                first: first as u32,
+                count: count as u32,
+                slot_in: slot_in as u32,
+                slot_out: to as u32,
+                flags: flags | fresh,
+                trial_offset: self.chunk.offset as u32,
+                trials: self.chunk.trials as u32,
+                trace_first: steps.start as u32,
+            };
+            out.push(self.dispatch(stage, [self.chunk.trials, 1, 1], step));
+            slot_in = to;
+        }
+    }
+
+    /// The whole forward pass; with `keep_states` every segment's first state stays in its slot.
+    pub(super) fn forward(&self, keep_states: bool) -> Vec<Dispatch> {
+        let mut out = Vec::new();
+        let imposed = flags::IMPOSE | flags::IMPOSE_OUT | flags::REPORT;
+        let flags = if self.chunk.imposed { imposed } else { 0 };
+        for segment in 0..self.segments() {
+            let slots = if keep_states {
+                [segment, segment + 1]
+            } else {
+                [0, 0]
+            };
+            self.steps(&mut out, "forward", self.segment(segment), slots, flags);
+        }
+        let slot = if keep_states { self.segments() } else { 0 };
+        self.loss(&mut out, slot);
+        out
+    }
+
+    fn loss(&self, out: &mut Vec<Dispatch>, slot: usize) {
+        let (slot, trials) = (slot as u32, self.chunk.trials as u32);
+        let (trial_offset, batch) = (self.chunk.offset as u32, self.chunk.batch as u32);
+        let groups = |n: usize| [n.div_ceil(WORKGROUP as usize), 1, 1];
+        let step = LossStep {
+            slot,
+            trials,
+            trial_offset,
+            batch,
+        };
+        out.push(self.dispatch("loss", groups(self.chunk.trials), step));
+        let step = SpikeTotalsStep {
+            slot,
+            trials,
+            trial_offset,
+            batch,
+        };
+        let cells = self.params.n_e() + self.params.n_i();
+        out.push(self.dispatch("loss", groups(cells), step));
+    }
+
+    /// Records the traces of one segment by replaying it under the spikes of the forward pass.
+    pub(super) fn replay(&self, segment: usize, probe: bool) -> Vec<Dispatch> {
+        let mut out = Vec::new();
+        let imposed = if self.chunk.imposed {
+            flags::IMPOSE_OUT
+        } else {
+            0
+        };
+        let probe = if probe { flags::PROBE } else { 0 };
+        let flags = flags::IMPOSE | flags::TRACE | imposed | probe;
+        let slots = [segment, self.replay_slot()];
+        self.steps(&mut out, "replay", self.segment(segment), slots, flags);
+        out
+    }
+
+    /// The backward pass and the weight gradients. `most_events` is the largest number of input
+    /// events of a trial group in a segment.
+    pub(super) fn backward(&self, most_events: usize) -> Vec<Dispatch> {
+        let mut out = Vec::new();
+        for segment in (0..self.segments()).rev() {
+            let steps = self.segment(segment);
+            out.extend(self.replay(segment, false));
+            self.adjoints(&mut out, steps.clone());
+            self.input_gradients(&mut out, segment, steps.start, most_events);
+            self.spike_gradients(&mut out, steps);
+        }
+        let entries = self.layout.trained_len.max(1);
+        let step = SumGroupsStep {
+            groups: self.chunk.groups() as u32,
+            ..Default::default()
+        };
+        out.push(self.dispatch("weight gradients", linear_grid(entries), step));
+        out
+    }
+
+    fn adjoints(&self, out: &mut Vec<Dispatch>, steps: std::ops::Range<usize>) {
+        let hz = 1.0 / (self.chunk.batch as f64 * self.params.duration_s());
+        for (first, count) in descending(&steps, self.plan.backward_steps) {
+            let step = BackwardStep {
+                first: first as u32,
+                count: count as u32,
+                trace_first: steps.start as u32,
+                trials: self.chunk.trials as u32,
+                trial_offset: self.chunk.offset as u32,
+                fresh: u32::from(first + count == self.params.steps),
+                spikes_to_hz: hz as f32,
+                unused: 0,
+            };
+            let groups = self.chunk.trials.div_ceil(self.plan.trials_per_workgroup);
+            out.push(self.dispatch("backward", [groups, 1, 1], step));
+        }
+    }
+
+    fn input_gradients(
+        &self,
+        out: &mut Vec<Dispatch>,
+        segment: usize,
+        trace_first: usize,
+        most_events: usize,
+    ) {
+        if self.layout.trained(MatrixName::WIn).is_none() {
+            return;
+        }
+        // The event lists hold the segments in descending order.
+        let at = self.segments() - 1 - segment;
+        for skip in (0..most_events).step_by(self.plan.gradient_events) {
+            let step = GradientInputsStep {
+                segment: at as u32,
+                segments: self.segments() as u32,
+                skip: skip as u32,
+                limit: self.plan.gradient_events as u32,
+                trace_first: trace_first as u32,
+                trials: self.chunk.trials as u32,
+                unused_a: 0,
+                unused_b: 0,
+            };
+            let columns = self.params.n_e().div_ceil(WORKGROUP as usize);
+            let grid = [columns, self.chunk.groups(), 1];
+            out.push(self.dispatch("weight gradients", grid, step));
+        }
+    }
+
+    fn spike_gradients(&self, out: &mut Vec<Dispatch>, steps: std::ops::Range<usize>) {
+        let (w, c) = (self.wiring, self.params.constants::<f32>());
+        let row = TraceRow::new(self.params, w);
+        let (ampa, gaba) = (c.beta_ampa, c.beta_gaba);
+        let matrices = [
+            (
+                MatrixName::WOut,
+                true,
+                Population::E,
+                row.out,
+                0,
+                c.readout.gain,
+            ),
+            (MatrixName::WEe, w.ee, Population::E, row.ge_e, 1, ampa),
+            (MatrixName::WEi, w.ei, Population::E, row.ge_i, 1, ampa),
+            (MatrixName::WIe, w.ie, Population::I, row.gi_e, 1, gaba),
+            (MatrixName::WIi, w.ii, Population::I, row.gi_i, 1, gaba),
+        ];
+        let raster = Raster::silent(
+            0,
+            1,
+            [self.params.n_e(), self.params.n_i(), self.params.n_out],
+        );
+        for (name, there, from, lambda_at, delay, factor) in matrices {
+            let Some(slot) = self.layout.trained(name).filter(|_| there) else {
+                continue;
+            };
+            let words = raster.words_of(from);
+            for (first, count) in descending(&steps, self.plan.gradient_steps) {
+                let step = GradientSpikesStep {
+                    first: first as u32,
+                    count: count as u32,
+                    trace_first: steps.start as u32,
+                    trials: self.chunk.trials as u32,
+                    words_at: words.start as u32,
+                    lambda_at: lambda_at as u32,
+                    columns: slot.post as u32,
+                    gradient_at: slot.offset as u32,
+                    delay,
+                    factor,
+                    unused_a: 0,
+                    unused_b: 0,
+                };
+                let columns = slot.post.div_ceil(WORKGROUP_COLUMNS as usize);
+                let grid = [columns, words.len(), self.chunk.groups()];
+                out.push(self.dispatch("weight gradients", grid, step));
+            }
+        }
+    }
+}
+
+/// Pieces of at most `most` steps, last piece first.
+fn descending(
+    steps: &std::ops::Range<usize>,
+    most: usize,
+) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let steps = steps.clone();
+    steps
+        .clone()
+        .step_by(most)
+        .rev()
+        .map(move |first| (first, most.min(steps.end - first)))
+}
+
+/// A grid of workgroups for `entries` invocations; two-dimensional past the limit of one dimension.
+pub(super) fn linear_grid(entries: usize) -> [usize; 3] {
+    let groups = entries.div_ceil(WORKGROUP as usize);
+    let rows = groups.div_ceil(65_535);
+    [groups.div_ceil(rows), rows, 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_every_step_once_from_the_end() {
+        let pieces: Vec<_> = descending(&(10..17), 3).collect();
+        assert_eq!(pieces, [(16, 1), (13, 3), (10, 3)]);
+    }
+
+    #[test]
+    fn large_grids_get_a_second_dimension() {
+        assert_eq!(linear_grid(256), [1, 1, 1]);
+        let [x, y, _] = linear_grid(65_536 * 256);
+        assert!(x <= 65_535 && x * y * 256 >= 65_536 * 256);
+    }
+}
