@@ -1,66 +1,62 @@
 //! tmp
+use conductance::engine::Engine;
 use dalenet::*;
 fn main() {
-    for path in std::env::args().skip(2) {
-        let case = parity::Case::load(path.as_ref()).unwrap();
-        let f64_ = std::env::args().nth(1).as_deref() == Some("f64");
-        let gpu = std::env::args().nth(1).as_deref() == Some("gpu");
-        let device = gpu.then(|| {
-            let gpu::Selection::Adapter { adapter, .. } =
-                gpu::select(gpu::DeviceChoice::Gpu).unwrap()
-            else {
-                panic!()
-            };
-            std::sync::Arc::new(gpu::Gpu::open(&adapter).unwrap())
-        });
+    let mut config = config::Config::default();
+    if std::env::args().nth(1).as_deref() == Some("coba") {
+        config.weights.ei_strength = 0.0;
+        config.weights.in_mean_us = 0.3;
+        config.weights.out_scale = 100.0;
+    }
+    let mnist = data::load_mnist(Some("../shared/data/mnist".as_ref())).unwrap();
+    let split = data::studies_split().unwrap();
+    let params = conductance::params::Params::new(&config, 784, 10);
+    let weights = conductance::weights::draw_initial(&params, &config.weights, 42);
+    let n: usize = std::env::args()
+        .nth(2)
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(64);
+    let seg: usize = std::env::args()
+        .nth(3)
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(45);
+    let mut e = conductance::cpu::CpuEngine::<f32>::new(params.clone(), &weights, 0, seg).unwrap();
+    for rep in 0..6u64 {
+        let events: Vec<_> = split.train[n * rep as usize..n * (rep as usize + 1)]
+            .iter()
+            .map(|&i| {
+                (
+                    data::encode_image(
+                        mnist.images.image(i),
+                        2000,
+                        0.1,
+                        25.0,
+                        data::NoiseKey::Train {
+                            seed: 42,
+                            epoch: rep,
+                            sample: i as u64,
+                        },
+                    ),
+                    mnist.images.labels[i] as u32,
+                )
+            })
+            .collect();
+        let batch = conductance::batch::Batch::new(events.iter().map(|(e, l)| (&e[..], *l)));
         let t = std::time::Instant::now();
-        let r = parity::run(
-            &case,
-            if f64_ {
-                parity::Precision::F64
-            } else {
-                parity::Precision::F32
-            },
-            &mut |c| {
-                if let Some(d) = &device {
-                    return Ok(Box::new(conductance::gpu::GpuEngine::new(
-                        d.clone(),
-                        c.params.clone(),
-                        &c.weights,
-                        None,
-                        c.batch.trials(),
-                    )?));
-                }
-                Ok(if f64_ {
-                    Box::new(conductance::cpu::CpuEngine::<f64>::new(
-                        c.params.clone(),
-                        &c.weights,
-                        0,
-                        45,
-                    )?) as Box<dyn conductance::engine::Engine>
-                } else {
-                    Box::new(conductance::cpu::CpuEngine::<f32>::new(
-                        c.params.clone(),
-                        &c.weights,
-                        0,
-                        45,
-                    )?)
-                })
-            },
-        )
-        .unwrap();
+        let f = e.forward(&batch, Default::default()).unwrap();
+        let tf = t.elapsed().as_secs_f64();
+        let t = std::time::Instant::now();
+        let g = e.gradient(&batch, Default::default()).unwrap();
+        let s = e.step().unwrap();
+        let tg = t.elapsed().as_secs_f64();
         println!(
-            "{} {} imposed {} ties {} {:?}",
-            case.name,
-            if r.passed() { "PASS" } else { "FAIL" },
-            r.imposed,
-            r.ties.len(),
-            t.elapsed()
+            "fwd {:.1}/s train {:.1}/s loss {:.3} norm {:.3e} e {} i {}",
+            n as f64 / tf,
+            n as f64 / tg,
+            g.loss,
+            s.gradient_norm,
+            f.counts_e.iter().sum::<u32>() as f64 / (n as f64 * 1024.0 * 0.2),
+            f.counts_i.iter().sum::<u32>() as f64 / (n as f64 * 256.0 * 0.2)
         );
-        for row in &r.rows {
-            if !row.passed || std::env::var("V").is_ok() {
-                println!("   {:?}", row);
-            }
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! The backward pass of one group of trials, step by step from the end.
 
 use super::Network;
-use super::cells::{self, Adjoint, add_scaled};
+use super::cells::{self, add_scaled};
 use super::trial::{State, TrialRecord};
 use crate::conductance::batch::Batch;
+use crate::conductance::params::{CellConstants, Constants};
 use crate::config::MatrixName;
 use crate::data::Event;
 use crate::real::Real;
@@ -109,10 +110,14 @@ impl<R: Real> Network<R> {
                     for &cell in record.spikes_i.at(step) {
                         i.v[trial * size.n_i + cell as usize] = R::ZERO;
                     }
-                    cells::add(&mut e.s[trial * size.n_e..][..size.n_e], by_spike);
+                    cells::add(
+                        self.arch,
+                        &mut e.s[trial * size.n_e..][..size.n_e],
+                        by_spike,
+                    );
                 }
                 let at = step - start;
-                self.cell_adjoints(&size, at, (&trace_e, &mut e), (&trace_i, &mut i));
+                self.cell_adjoints(at, (&trace_e, &mut e), (&trace_i, &mut i));
                 for (trial, record) in records.iter().enumerate() {
                     let left = &mut inputs_left[trial];
                     let begin =
@@ -157,6 +162,7 @@ impl<R: Real> Network<R> {
                 let (n, n_gi) = (v.len(), gi.len());
                 let row = (step - start) * trials + trial;
                 State::record(
+                    self.arch,
                     population,
                     &mut trace.v[row * n..][..n],
                     &mut trace.ge[row * n..][..n],
@@ -181,7 +187,7 @@ impl<R: Real> Network<R> {
     /// λ_s = β W Λ(t + 1) over the matrices that leave a population.
     fn spike_adjoints(&self, size: &Sizes, e: &mut Lambda<R>, i: &mut Lambda<R>) {
         let (w, c) = (&self.wiring, &self.constants);
-        let matrix = |name| self.matrix(name);
+        let matrix = |name| self.transposed(name);
         e.s.fill(R::ZERO);
         i.s.fill(R::ZERO);
         let (n_e, n_i, trials) = (size.n_e, size.n_i, size.trials);
@@ -237,58 +243,66 @@ impl<R: Real> Network<R> {
             self.params.n_out,
             self.params.n_e(),
         );
-        self.vectorised(|| {
-            for (trial, record) in records.iter().enumerate() {
-                for class in 0..n_out {
-                    let lambda = &mut lambda_out[trial * n_out + class];
-                    let by_logit = by_logit[trial * n_out + class];
-                    let seed = match (c.takes_max, record.peak_step[class] as usize == step) {
-                        (false, _) => by_logit * c.scale,
-                        (true, true) => by_logit,
-                        (true, false) => R::ZERO,
-                    };
-                    let passed = if c.resets {
-                        let u = record.v_out[step * n_out + class] - c.threshold;
-                        let distance = R::ONE + c.surrogate_slope * u.abs();
-                        R::ONE - c.threshold * c.surrogate_slope / (distance * distance)
-                    } else {
-                        R::ONE
-                    };
-                    *lambda = seed + c.decay * *lambda * passed;
-                    let row = &self.w_out_by_class[class * n_e..][..n_e];
-                    add_scaled(&mut lambda_s[trial * n_e..][..n_e], c.gain * *lambda, row);
-                }
+        let w_out = self.transposed(MatrixName::WOut);
+        for (trial, record) in records.iter().enumerate() {
+            for class in 0..n_out {
+                let lambda = &mut lambda_out[trial * n_out + class];
+                let by_logit = by_logit[trial * n_out + class];
+                let seed = match (c.takes_max, record.peak_step[class] as usize == step) {
+                    (false, _) => by_logit * c.scale,
+                    (true, true) => by_logit,
+                    (true, false) => R::ZERO,
+                };
+                let passed = if c.resets {
+                    let u = record.v_out[step * n_out + class] - c.threshold;
+                    let distance = R::ONE + c.surrogate_slope * u.abs();
+                    R::ONE - c.threshold * c.surrogate_slope / (distance * distance)
+                } else {
+                    R::ONE
+                };
+                *lambda = seed + c.decay * *lambda * passed;
+                let row = &w_out[class * n_e..][..n_e];
+                add_scaled(
+                    self.arch,
+                    &mut lambda_s[trial * n_e..][..n_e],
+                    c.gain * *lambda,
+                    row,
+                );
             }
-        });
+        }
     }
 
     /// Adjoints through the membranes of all trials at one step of the segment.
     fn cell_adjoints(
         &self,
-        size: &Sizes,
         at: usize,
         (trace_e, e): (&Trace<R>, &mut Lambda<R>),
         (trace_i, i): (&Trace<R>, &mut Lambda<R>),
     ) {
         let c = &self.constants;
-        self.vectorised(|| {
-            let each = |k, trace: &Trace<R>, lambda: &mut Lambda<R>, n: usize| {
-                let (begin, len) = (at * size.trials * n, size.trials * n);
-                let len_gi = lambda.gi.len();
-                let a = Adjoint {
-                    v_before: &trace.v[begin..][..len],
-                    ge: &trace.ge[begin..][..len],
-                    gi: &trace.gi[at * len_gi..][..len_gi],
-                    lambda_s: &lambda.s,
-                    lambda_v: &mut lambda.v,
-                    lambda_ge: &mut lambda.ge,
-                    lambda_gi: &mut lambda.gi,
-                };
-                cells::adjoint(k, c.beta_ampa, c.beta_gaba, a);
-            };
-            each(&c.e, trace_e, e, size.n_e);
-            each(&c.i, trace_i, i, size.n_i);
-        });
+        population_adjoint(self.arch, c.e, c, trace_e, e, at);
+        population_adjoint(self.arch, c.i, c, trace_i, i, at);
+    }
+
+    /// Adds `factor · lambda` to the gradient rows of some presynaptic cells of a trained matrix.
+    fn add_rows(
+        &self,
+        gradient: &mut [R],
+        name: MatrixName,
+        cells: impl Iterator<Item = u32>,
+        factor: R,
+        lambda: &[R],
+    ) {
+        let Some(slot) = self.layout.trained(name) else {
+            return;
+        };
+        if lambda.is_empty() {
+            return;
+        }
+        for cell in cells {
+            let row = slot.offset + cell as usize * slot.post;
+            add_scaled(self.arch, &mut gradient[row..][..slot.post], factor, lambda);
+        }
     }
 
     /// Weight gradients of one step of one trial: one row for every event.
@@ -312,64 +326,81 @@ impl<R: Real> Network<R> {
                 trial * n..(trial + 1) * n
             }
         };
-        self.vectorised(|| {
-            let mut rows = |name, cells: &mut dyn Iterator<Item = u32>, factor, lambda: &[R]| {
-                let Some(slot) = self.layout.trained(name) else {
-                    return;
-                };
-                if lambda.is_empty() {
-                    return;
-                }
-                for cell in cells {
-                    let row = slot.offset + cell as usize * slot.post;
-                    add_scaled(&mut gradient[row..][..slot.post], factor, lambda);
-                }
-            };
-            let (ge_e, gi_e) = (&e.ge[of(&e.ge, n_e)], &e.gi[of(&e.gi, n_e)]);
-            let (ge_i, gi_i) = (&i.ge[of(&i.ge, n_i)], &i.gi[of(&i.gi, n_i)]);
-            let (a, g) = (c.beta_ampa, c.beta_gaba);
-            rows(
-                MatrixName::WIn,
-                &mut inputs.iter().map(|e| e.input),
-                R::ONE,
-                ge_e,
-            );
-            rows(
-                MatrixName::WEe,
-                &mut record.spikes_e.before(step).iter().copied(),
-                a,
-                ge_e,
-            );
-            rows(
-                MatrixName::WEi,
-                &mut record.spikes_e.before(step).iter().copied(),
-                a,
-                ge_i,
-            );
-            rows(
-                MatrixName::WIe,
-                &mut record.spikes_i.before(step).iter().copied(),
-                g,
-                gi_e,
-            );
-            rows(
-                MatrixName::WIi,
-                &mut record.spikes_i.before(step).iter().copied(),
-                g,
-                gi_i,
-            );
-            let gain = c.readout.gain;
-            rows(
-                MatrixName::WOut,
-                &mut record.spikes_e.at(step).iter().copied(),
-                gain,
-                lambda_out,
-            );
-        });
+        let (ge_e, gi_e) = (&e.ge[of(&e.ge, n_e)], &e.gi[of(&e.gi, n_e)]);
+        let (ge_i, gi_i) = (&i.ge[of(&i.ge, n_i)], &i.gi[of(&i.gi, n_i)]);
+        let (a, g) = (c.beta_ampa, c.beta_gaba);
+        self.add_rows(
+            gradient,
+            MatrixName::WIn,
+            inputs.iter().map(|e| e.input),
+            R::ONE,
+            ge_e,
+        );
+        self.add_rows(
+            gradient,
+            MatrixName::WEe,
+            record.spikes_e.before(step).iter().copied(),
+            a,
+            ge_e,
+        );
+        self.add_rows(
+            gradient,
+            MatrixName::WEi,
+            record.spikes_e.before(step).iter().copied(),
+            a,
+            ge_i,
+        );
+        self.add_rows(
+            gradient,
+            MatrixName::WIe,
+            record.spikes_i.before(step).iter().copied(),
+            g,
+            gi_e,
+        );
+        self.add_rows(
+            gradient,
+            MatrixName::WIi,
+            record.spikes_i.before(step).iter().copied(),
+            g,
+            gi_i,
+        );
+        let gain = c.readout.gain;
+        self.add_rows(
+            gradient,
+            MatrixName::WOut,
+            record.spikes_e.at(step).iter().copied(),
+            gain,
+            lambda_out,
+        );
     }
 }
 
-/// `out[trial, pre] += factor · Σ_post lambda[trial, post] · w[pre, post]`.
+/// One step of the adjoint of all trials' cells of one population.
+fn population_adjoint<R: Real>(
+    arch: pulp::Arch,
+    k: CellConstants<R>,
+    c: &Constants<R>,
+    trace: &Trace<R>,
+    lambda: &mut Lambda<R>,
+    at: usize,
+) {
+    let (len, len_gi) = (lambda.v.len(), lambda.gi.len());
+    cells::adjoint(
+        arch,
+        k,
+        [c.beta_ampa, c.beta_gaba],
+        &trace.v[at * len..][..len],
+        &trace.ge[at * len..][..len],
+        &trace.gi[at * len_gi..][..len_gi],
+        &lambda.s,
+        &mut lambda.v,
+        &mut lambda.ge,
+        &mut lambda.gi,
+    );
+}
+
+/// `out[trial, pre] += factor · Σ_post lambda[trial, post] · w[post, pre]`. In the terms of the library,
+/// whose matrices are column-major, all three then lie as its kernel reads them and nothing is repacked.
 fn back_product<R: Real>(
     out: &mut [R],
     lambda: &[R],
@@ -378,23 +409,24 @@ fn back_product<R: Real>(
     factor: R,
 ) {
     assert!(out.len() == trials * pre && lambda.len() == trials * post && w.len() == pre * post);
+    let (row, column) = (1, |height: usize| height as isize);
     // SAFETY: the three slices have the sizes their strides address (asserted above), `out` is
     // borrowed exclusively, and `R` is f32 or f64, which the library supports.
     unsafe {
         gemm::gemm(
-            trials,
             pre,
+            trials,
             post,
             out.as_mut_ptr(),
-            1,
-            pre as isize,
+            column(pre),
+            row,
             true,
-            lambda.as_ptr(),
-            1,
-            post as isize,
             w.as_ptr(),
-            post as isize,
-            1,
+            column(pre),
+            row,
+            lambda.as_ptr(),
+            column(post),
+            row,
             R::ONE,
             factor,
             false,

@@ -1,5 +1,6 @@
-//! Element-wise loops over one population of one trial. Plain slices, no branches that hinder
-//! vectorisation; the callers run them under the processor's widest vector instructions.
+//! Element-wise loops over one population, compiled for the widest vector instructions of the
+//! processor that runs them. Every array is an argument of its own and constants come by value:
+//! only then does the compiler know that nothing overlaps, and vectorises.
 
 use crate::conductance::params::CellConstants;
 use crate::real::Real;
@@ -8,45 +9,137 @@ use crate::real::Real;
 /// gradient, so its voltage is not needed. Far below any voltage floor a config may have.
 const REFRACTORY: f64 = -1e30;
 
-/// Multiplies every entry.
-#[inline(always)]
-pub(super) fn scale<R: Real>(x: &mut [R], factor: R) {
-    for x in x {
-        *x *= factor;
+/// Makes a function over slices that picks the instructions at run time.
+macro_rules! vectorised {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+        $(#[$doc])*
+        pub(super) fn $name<R: Real>(arch: pulp::Arch, $($arg: $type),*) {
+            #[inline(always)]
+            fn inner<R: Real>($($arg: $type),*) $body
+            arch.dispatch(
+                #[inline(always)]
+                || inner($($arg),*),
+            );
+        }
+    };
+}
+
+vectorised! {
+    /// `y += row`.
+    fn add(y: &mut [R], row: &[R]) {
+        for (y, &w) in y.iter_mut().zip(row) {
+            *y += w;
+        }
     }
 }
 
-/// `y += row`.
-#[inline(always)]
-pub(super) fn add<R: Real>(y: &mut [R], row: &[R]) {
-    for (y, &w) in y.iter_mut().zip(row) {
-        *y += w;
+vectorised! {
+    /// `y += factor · row`.
+    fn add_scaled(y: &mut [R], factor: R, row: &[R]) {
+        for (y, &w) in y.iter_mut().zip(row) {
+            *y += factor * w;
+        }
     }
 }
 
-/// `g ← β (g + kick)`, with `loss` = 1 − β: subtracting the small share that decays keeps many more
-/// digits of β than multiplying by its rounded value.
-#[inline(always)]
-pub(super) fn kick_and_decay<R: Real>(g: &mut [R], kick: &[R], loss: R) {
-    for (g, &w) in g.iter_mut().zip(kick) {
-        let sum = *g + w;
-        *g = sum - sum * loss;
+vectorised! {
+    /// `g ← β g`, with `loss` = 1 − β: subtracting the small share that decays keeps many more digits
+    /// of β than multiplying by its rounded value.
+    fn decay(g: &mut [R], loss: R) {
+        for g in g {
+            *g -= *g * loss;
+        }
     }
 }
 
-/// `g ← β g`, with `loss` = 1 − β.
-#[inline(always)]
-pub(super) fn decay<R: Real>(g: &mut [R], loss: R) {
-    for g in g {
-        *g -= *g * loss;
+vectorised! {
+    /// `g ← β (g + kick)`, with `loss` = 1 − β.
+    fn kick_and_decay(g: &mut [R], kick: &[R], loss: R) {
+        for (g, &w) in g.iter_mut().zip(kick) {
+            let sum = *g + w;
+            *g = sum - sum * loss;
+        }
     }
 }
 
-/// `y += factor · row`.
-#[inline(always)]
-pub(super) fn add_scaled<R: Real>(y: &mut [R], factor: R, row: &[R]) {
-    for (y, &w) in y.iter_mut().zip(row) {
-        *y += factor * w;
+vectorised! {
+    /// Integrates the membranes in place and marks in `fires` the cells at or above threshold that
+    /// are not refractory; `refractory` counts the steps left and is lowered by one. `gi` may be
+    /// empty (population without inhibition).
+    fn integrate(
+        k: CellConstants<R>,
+        v: &mut [R],
+        ge: &[R],
+        gi: &[R],
+        refractory: &mut [u32],
+        fires: &mut [u8],
+    ) {
+        match (k.exp_euler, gi.is_empty()) {
+            (true, true) => advance_all::<R, true, false>(k, v, ge, gi),
+            (true, false) => advance_all::<R, true, true>(k, v, ge, gi),
+            (false, true) => advance_all::<R, false, false>(k, v, ge, gi),
+            (false, false) => advance_all::<R, false, true>(k, v, ge, gi),
+        }
+        let n = v.len();
+        let (refractory, fires) = (&mut refractory[..n], &mut fires[..n]);
+        for c in 0..n {
+            let left = refractory[c].saturating_sub(1);
+            refractory[c] = left;
+            fires[c] = u8::from((v[c] >= k.v_th_mv) & (left == 0));
+        }
+    }
+}
+
+vectorised! {
+    /// Resets the cells that fire and holds those that are refractory.
+    fn settle(k: CellConstants<R>, v: &mut [R], refractory: &mut [u32], fires: &[u8]) {
+        for ((v, refractory), &fires) in v.iter_mut().zip(refractory).zip(fires) {
+            let fires = fires != 0;
+            *v = if fires | (*refractory != 0) { k.v_reset_mv } else { *v };
+            *refractory = if fires { k.ref_steps } else { *refractory };
+        }
+    }
+}
+
+vectorised! {
+    /// Copies the voltages before a step for the backward pass, marking cells that will be refractory
+    /// in it.
+    fn record_voltage(trace: &mut [R], v: &[R], refractory: &[u32]) {
+        let mark = R::from_f64(REFRACTORY);
+        for ((trace, &v), &refractory) in trace.iter_mut().zip(v).zip(refractory) {
+            *trace = if refractory > 1 { mark } else { v };
+        }
+    }
+}
+
+vectorised! {
+    /// One step of the adjoint equations of one population: the surrogate derivative of the spike,
+    /// the damped derivative of the voltage change, and Λ(t) = λ_g(t) + β Λ(t + 1).
+    ///
+    /// * `v_before`, `ge`, `gi`: what [`record_voltage`] and the forward pass left of the step (mV, µS);
+    ///   `gi` may be empty;
+    /// * `lambda_s`: adjoint of the spike;
+    /// * `lambda_v`: adjoint of the stored voltage, on entry of this step's (0 where the cell fired),
+    ///   on return of the step before;
+    /// * `lambda_ge`, `lambda_gi`: Λ, on entry of the step after, on return of this step;
+    ///   `lambda_gi` is empty where `gi` is;
+    /// * `betas`: decay of excitation and inhibition.
+    fn adjoint(
+        k: CellConstants<R>,
+        betas: [R; 2],
+        v_before: &[R],
+        ge: &[R],
+        gi: &[R],
+        lambda_s: &[R],
+        lambda_v: &mut [R],
+        lambda_ge: &mut [R],
+        lambda_gi: &mut [R],
+    ) {
+        if k.exp_euler {
+            adjoint_all::<R, true>(k, betas, v_before, ge, gi, lambda_s, lambda_v, lambda_ge, lambda_gi);
+        } else {
+            adjoint_all::<R, false>(k, betas, v_before, ge, gi, lambda_s, lambda_v, lambda_ge, lambda_gi);
+        }
     }
 }
 
@@ -58,7 +151,7 @@ struct Relaxation<R> {
 }
 
 #[inline(always)]
-fn relax<R: Real>(k: &CellConstants<R>, ge: R, gi: R) -> Relaxation<R> {
+fn relax<R: Real>(k: CellConstants<R>, ge: R, gi: R) -> Relaxation<R> {
     let g = k.g_l_us + ge + gi;
     let v_inf = (k.leak_na + ge * k.e_exc_mv + gi * k.e_inh_mv) / g;
     let closed = -(-(k.dt_over_c * g)).expm1();
@@ -67,8 +160,8 @@ fn relax<R: Real>(k: &CellConstants<R>, ge: R, gi: R) -> Relaxation<R> {
 
 /// Voltage after one step and before the floor.
 #[inline(always)]
-fn advance<R: Real>(k: &CellConstants<R>, exp_euler: bool, v: R, ge: R, gi: R) -> R {
-    if exp_euler {
+fn advance<R: Real, const EXP_EULER: bool>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
+    if EXP_EULER {
         let r = relax(k, ge, gi);
         v + (r.v_inf - v) * r.closed
     } else {
@@ -77,136 +170,50 @@ fn advance<R: Real>(k: &CellConstants<R>, exp_euler: bool, v: R, ge: R, gi: R) -
     }
 }
 
-/// Integrates the membranes in place and marks in `fires` the cells at or above threshold that are
-/// not refractory; `refractory` counts the steps left and is lowered by one. `gi` may be empty
-/// (population without inhibition).
 #[inline(always)]
-pub(super) fn integrate<R: Real>(
-    k: &CellConstants<R>,
+fn advance_all<R: Real, const EXP_EULER: bool, const INHIBITED: bool>(
+    k: CellConstants<R>,
     v: &mut [R],
     ge: &[R],
     gi: &[R],
-    refractory: &mut [u32],
-    fires: &mut [u8],
 ) {
     let n = v.len();
-    let (ge, refractory, fires) = (&ge[..n], &mut refractory[..n], &mut fires[..n]);
-    let mut one = |c: usize, gi: R, exp_euler: bool| {
-        v[c] = advance(k, exp_euler, v[c], ge[c], gi).at_least(k.v_floor_mv);
-        refractory[c] = refractory[c].saturating_sub(1);
-        fires[c] = u8::from((v[c] >= k.v_th_mv) & (refractory[c] == 0));
-    };
-    match (gi.is_empty(), k.exp_euler) {
-        (true, true) => (0..n).for_each(|c| one(c, R::ZERO, true)),
-        (true, false) => (0..n).for_each(|c| one(c, R::ZERO, false)),
-        (false, true) => gi[..n]
-            .iter()
-            .enumerate()
-            .for_each(|(c, &gi)| one(c, gi, true)),
-        (false, false) => gi[..n]
-            .iter()
-            .enumerate()
-            .for_each(|(c, &gi)| one(c, gi, false)),
+    let ge = &ge[..n];
+    let gi = if INHIBITED { &gi[..n] } else { gi };
+    for c in 0..n {
+        let gi = if INHIBITED { gi[c] } else { R::ZERO };
+        v[c] = advance::<R, EXP_EULER>(k, v[c], ge[c], gi).at_least(k.v_floor_mv);
     }
 }
 
-/// Resets the cells that fire and holds those that are refractory.
 #[inline(always)]
-pub(super) fn settle<R: Real>(
-    k: &CellConstants<R>,
-    v: &mut [R],
-    refractory: &mut [u32],
-    fires: &[u8],
+fn adjoint_all<R: Real, const EXP_EULER: bool>(
+    k: CellConstants<R>,
+    [beta_ampa, beta_gaba]: [R; 2],
+    v_before: &[R],
+    ge: &[R],
+    gi: &[R],
+    lambda_s: &[R],
+    lambda_v: &mut [R],
+    lambda_ge: &mut [R],
+    lambda_gi: &mut [R],
 ) {
-    for ((v, refractory), &fires) in v.iter_mut().zip(refractory).zip(fires) {
-        let fires = fires != 0;
-        *v = if fires | (*refractory != 0) {
-            k.v_reset_mv
-        } else {
-            *v
-        };
-        *refractory = if fires { k.ref_steps } else { *refractory };
-    }
-}
-
-/// Copies the voltages before a step for the backward pass, marking cells that will be refractory
-/// in it.
-#[inline(always)]
-pub(super) fn record_voltage<R: Real>(trace: &mut [R], v: &[R], refractory: &[u32]) {
-    let mark = R::from_f64(REFRACTORY);
-    for ((trace, &v), &refractory) in trace.iter_mut().zip(v).zip(refractory) {
-        *trace = if refractory > 1 { mark } else { v };
-    }
-}
-
-/// Recorded state and adjoints of one population of one trial at one step.
-pub(super) struct Adjoint<'a, R> {
-    /// Voltage before the step, as [`record_voltage`] wrote it.
-    pub v_before: &'a [R],
-    /// Excitatory conductance of the step, µS.
-    pub ge: &'a [R],
-    /// Inhibitory conductance of the step, µS; may be empty.
-    pub gi: &'a [R],
-    /// Adjoint of the spike.
-    pub lambda_s: &'a [R],
-    /// Adjoint of the stored voltage: of this step's (0 where the cell fired) on entry, of the step
-    /// before on return.
-    pub lambda_v: &'a mut [R],
-    /// Λ of the excitatory conductance: of the step after on entry, of this step on return.
-    pub lambda_ge: &'a mut [R],
-    /// Λ of the inhibitory conductance, likewise; empty where `gi` is.
-    pub lambda_gi: &'a mut [R],
-}
-
-/// One step of the adjoint equations (`spec` of the family, section 4): the surrogate derivative of
-/// the spike, the damped derivative of the voltage change, and Λ(t) = λ_g(t) + β Λ(t + 1).
-#[inline(always)]
-pub(super) fn adjoint<R: Real>(
-    k: &CellConstants<R>,
-    beta_ampa: R,
-    beta_gaba: R,
-    a: Adjoint<'_, R>,
-) {
-    if k.exp_euler {
-        adjoint_with::<R, true>(k, beta_ampa, beta_gaba, a);
-    } else {
-        adjoint_with::<R, false>(k, beta_ampa, beta_gaba, a);
-    }
-}
-
-#[inline(always)]
-fn adjoint_with<R: Real, const EXP_EULER: bool>(
-    k: &CellConstants<R>,
-    beta_ampa: R,
-    beta_gaba: R,
-    a: Adjoint<'_, R>,
-) {
-    let n = a.v_before.len();
-    let Adjoint {
-        v_before,
-        ge,
-        gi,
-        lambda_s,
-        lambda_v,
-        lambda_ge,
-        lambda_gi,
-    } = a;
+    let n = v_before.len();
     let (ge, lambda_s) = (&ge[..n], &lambda_s[..n]);
     let (lambda_v, lambda_ge) = (&mut lambda_v[..n], &mut lambda_ge[..n]);
-    let mut excited = |c: usize, gi: R| {
-        let (v, e, i) = cell::<R, EXP_EULER>(k, v_before[c], ge[c], gi, lambda_s[c], lambda_v[c]);
-        lambda_v[c] = v;
-        lambda_ge[c] = e + beta_ampa * lambda_ge[c];
-        i
-    };
     if gi.is_empty() {
         for c in 0..n {
-            excited(c, R::ZERO);
+            let a = cell::<R, EXP_EULER>(k, v_before[c], ge[c], R::ZERO, lambda_s[c], lambda_v[c]);
+            lambda_v[c] = a.0;
+            lambda_ge[c] = a.1 + beta_ampa * lambda_ge[c];
         }
     } else {
         let (gi, lambda_gi) = (&gi[..n], &mut lambda_gi[..n]);
         for c in 0..n {
-            lambda_gi[c] = excited(c, gi[c]) + beta_gaba * lambda_gi[c];
+            let a = cell::<R, EXP_EULER>(k, v_before[c], ge[c], gi[c], lambda_s[c], lambda_v[c]);
+            lambda_v[c] = a.0;
+            lambda_ge[c] = a.1 + beta_ampa * lambda_ge[c];
+            lambda_gi[c] = a.2 + beta_gaba * lambda_gi[c];
         }
     }
 }
@@ -214,7 +221,7 @@ fn adjoint_with<R: Real, const EXP_EULER: bool>(
 /// Adjoints of the voltage before the step and of the two conductances.
 #[inline(always)]
 fn cell<R: Real, const EXP_EULER: bool>(
-    k: &CellConstants<R>,
+    k: CellConstants<R>,
     v_before: R,
     ge: R,
     gi: R,
@@ -223,7 +230,7 @@ fn cell<R: Real, const EXP_EULER: bool>(
 ) -> (R, R, R) {
     let damp = k.inverse_dampen;
     let r = relax(k, ge, gi);
-    let v = advance(k, EXP_EULER, v_before, ge, gi);
+    let v = advance::<R, EXP_EULER>(k, v_before, ge, gi);
     // The floor passes gradient where it is only touched, as the clamp of an autograd library does.
     let passes = !(v < k.v_floor_mv) & (v_before > R::from_f64(0.5 * REFRACTORY));
     let u = v.at_least(k.v_floor_mv) - k.v_th_mv;

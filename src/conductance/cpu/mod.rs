@@ -37,8 +37,9 @@ struct Network<R> {
     wiring: Wiring,
     /// Weights as the forward pass uses them, flat.
     effective: Vec<R>,
-    /// Effective read-out, `[class, cell]`.
-    w_out_by_class: Vec<R>,
+    /// The same transposed, `[post, pre]` each, of all matrices but W_in: the backward pass reads
+    /// them in this direction.
+    transposed: BTreeMap<MatrixName, Vec<R>>,
     /// Offset and row length of each matrix in `effective`.
     rows: [(usize, usize); 6],
     arch: pulp::Arch,
@@ -52,16 +53,9 @@ impl<R: Real> Network<R> {
         &self.effective[offset + pre * post..][..post]
     }
 
-    /// One effective matrix.
-    fn matrix(&self, name: MatrixName) -> &[R] {
-        let (offset, post) = self.rows[name as usize];
-        &self.effective[offset..][..self.params.shape(name).0 * post]
-    }
-
-    /// Runs `work` compiled for the widest vector instructions of this processor.
-    #[inline(always)]
-    fn vectorised<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.arch.dispatch(work)
+    /// One effective matrix, `[post, pre]`; empty where there is none.
+    fn transposed(&self, name: MatrixName) -> &[R] {
+        self.transposed.get(&name).map_or(&[], Vec::as_slice)
     }
 
     /// Takes over changed stored weights.
@@ -72,10 +66,22 @@ impl<R: Real> Network<R> {
                 *to = if slot.clamped { w.at_least(R::ZERO) } else { w };
             }
         }
-        let n_out = self.params.n_out;
-        let by_cell = self.matrix(MatrixName::WOut);
-        let by_class = (0..n_out).flat_map(|c| by_cell[c..].iter().step_by(n_out).copied());
-        self.w_out_by_class = by_class.collect();
+        for slot in self
+            .layout
+            .slots
+            .iter()
+            .filter(|s| s.name != MatrixName::WIn && s.active)
+        {
+            let fresh = !self.transposed.contains_key(&slot.name);
+            if slot.trained || fresh {
+                let from = &self.effective[slot.range()];
+                let to = self.transposed.entry(slot.name).or_default();
+                to.clear();
+                to.extend(
+                    (0..slot.post).flat_map(|c| from[c..].iter().step_by(slot.post).copied()),
+                );
+            }
+        }
     }
 }
 
@@ -118,7 +124,7 @@ impl<R: Real> CpuEngine<R> {
             constants: params.constants(),
             wiring: Wiring::new(&params, &layout),
             effective: stored.clone(),
-            w_out_by_class: Vec::new(),
+            transposed: BTreeMap::new(),
             rows,
             arch: pulp::Arch::new(),
             layout,
@@ -235,20 +241,14 @@ impl<R: Real> Engine for CpuEngine<R> {
                 .enumerate()
                 .map(|(group, records)| {
                     let first = group * TRIAL_GROUP;
-                    net.backward(
-                        batch,
-                        first,
-                        records,
-                        &by_logit,
-                        &by_spike,
-                        self.segment_steps,
-                    )
+                    let segment = self.segment_steps;
+                    net.backward(batch, first, records, &by_logit, &by_spike, segment)
                 })
                 .collect()
         });
         self.gradient.fill(R::ZERO);
         for group in &groups {
-            cells::add(&mut self.gradient, group);
+            cells::add(net.arch, &mut self.gradient, group);
         }
         for slot in net.layout.trained_slots().filter(|s| s.clamped) {
             for (g, w) in self.gradient[slot.range()]

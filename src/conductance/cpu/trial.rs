@@ -1,7 +1,7 @@
 //! The forward pass of one trial: free, under an imposed history, or replayed for its traces.
 
 use super::Network;
-use super::cells::{add, decay, integrate, kick_and_decay, record_voltage, scale, settle};
+use super::cells::{add, decay, integrate, kick_and_decay, record_voltage, settle};
 use crate::conductance::batch::{Disagreement, Population, Raster, Traces, set_bits};
 use crate::config::MatrixName;
 use crate::data::Event;
@@ -205,7 +205,9 @@ impl<R: Real> Network<R> {
             self.read_out(trial, step, &mut state.v_out, keep, row, &mut record);
         }
         if !self.constants.readout.takes_max {
-            scale(&mut record.logits, self.constants.readout.scale);
+            for logit in &mut record.logits {
+                *logit *= self.constants.readout.scale;
+            }
         }
         record
     }
@@ -268,64 +270,81 @@ impl<R: Real> Network<R> {
     ) {
         let (w, c) = (&self.wiring, &self.constants);
         let (a, g) = (c.loss_ampa, c.loss_gaba);
-        self.vectorised(|| {
-            // Spikes that arrive together are summed before they meet the conductance, which may be
-            // much larger than each of them.
-            let kick =
-                |conductance: &mut [R], loss, name, there: bool, fired: &[u32], kick: &mut [R]| {
-                    if !there || fired.is_empty() {
-                        return decay(conductance, loss);
-                    }
-                    let kick = &mut kick[..conductance.len()];
-                    kick.fill(R::ZERO);
-                    for &cell in fired {
-                        add(kick, self.row(name, cell as usize));
-                    }
-                    kick_and_decay(conductance, kick, loss);
-                };
-            let sum = &mut scratch.kick;
-            kick(&mut state.e.ge, a, MatrixName::WEe, w.ee, fired_e, sum);
-            kick(&mut state.i.ge, a, MatrixName::WEi, w.ei, fired_e, sum);
-            kick(&mut state.e.gi, g, MatrixName::WIe, w.ie, fired_i, sum);
-            kick(&mut state.i.gi, g, MatrixName::WIi, w.ii, fired_i, sum);
-            for event in inputs {
-                add(
-                    &mut state.e.ge,
-                    self.row(MatrixName::WIn, event.input as usize),
-                );
-            }
-        });
+        let sum = &mut scratch.kick;
+        self.kick(&mut state.e.ge, a, MatrixName::WEe, w.ee, fired_e, sum);
+        self.kick(&mut state.i.ge, a, MatrixName::WEi, w.ei, fired_e, sum);
+        self.kick(&mut state.e.gi, g, MatrixName::WIe, w.ie, fired_i, sum);
+        self.kick(&mut state.i.gi, g, MatrixName::WIi, w.ii, fired_i, sum);
+        for event in inputs {
+            add(
+                self.arch,
+                &mut state.e.ge,
+                self.row(MatrixName::WIn, event.input as usize),
+            );
+        }
+    }
+
+    /// One conductance: kick and decay. Spikes that arrive together are summed before they meet the
+    /// conductance, which may be much larger than each of them.
+    fn kick(
+        &self,
+        conductance: &mut [R],
+        loss: R,
+        name: MatrixName,
+        there: bool,
+        fired: &[u32],
+        sum: &mut [R],
+    ) {
+        if !there || fired.is_empty() {
+            return decay(self.arch, conductance, loss);
+        }
+        let sum = &mut sum[..conductance.len()];
+        sum.fill(R::ZERO);
+        for &cell in fired {
+            add(self.arch, sum, self.row(name, cell as usize));
+        }
+        kick_and_decay(self.arch, conductance, sum, loss);
     }
 
     fn integrate_all(&self, state: &mut State<R>, scratch: &mut Scratch<R>) {
         let c = &self.constants;
-        self.vectorised(|| {
-            let State { e, i, .. } = state;
-            integrate(
-                &c.e,
-                &mut e.v,
-                &e.ge,
-                &e.gi,
-                &mut e.refractory,
-                &mut scratch.e,
-            );
-            integrate(
-                &c.i,
-                &mut i.v,
-                &i.ge,
-                &i.gi,
-                &mut i.refractory,
-                &mut scratch.i,
-            );
-        });
+        let State { e, i, .. } = state;
+        integrate(
+            self.arch,
+            c.e,
+            &mut e.v,
+            &e.ge,
+            &e.gi,
+            &mut e.refractory,
+            &mut scratch.e,
+        );
+        integrate(
+            self.arch,
+            c.i,
+            &mut i.v,
+            &i.ge,
+            &i.gi,
+            &mut i.refractory,
+            &mut scratch.i,
+        );
     }
 
     fn settle_all(&self, state: &mut State<R>, scratch: &Scratch<R>) {
         let c = &self.constants;
-        self.vectorised(|| {
-            settle(&c.e, &mut state.e.v, &mut state.e.refractory, &scratch.e);
-            settle(&c.i, &mut state.i.v, &mut state.i.refractory, &scratch.i);
-        });
+        settle(
+            self.arch,
+            c.e,
+            &mut state.e.v,
+            &mut state.e.refractory,
+            &scratch.e,
+        );
+        settle(
+            self.arch,
+            c.i,
+            &mut state.i.v,
+            &mut state.i.refractory,
+            &scratch.i,
+        );
     }
 
     /// The read-out of a step, from the E spikes of the same step.
@@ -407,8 +426,14 @@ impl<R: Real> Network<R> {
 
 impl<R: Real> State<R> {
     /// Copies what the adjoint of a step needs of one population.
-    pub(super) fn record(population: &PopulationState<R>, v: &mut [R], ge: &mut [R], gi: &mut [R]) {
-        record_voltage(v, &population.v, &population.refractory);
+    pub(super) fn record(
+        arch: pulp::Arch,
+        population: &PopulationState<R>,
+        v: &mut [R],
+        ge: &mut [R],
+        gi: &mut [R],
+    ) {
+        record_voltage(arch, v, &population.v, &population.refractory);
         ge.copy_from_slice(&population.ge);
         gi.copy_from_slice(&population.gi);
     }
