@@ -20,6 +20,9 @@ pub enum EngineError {
         "optimiser state has no usable matrix `{0}`; the checkpoint belongs to another network"
     )]
     Moment(&'static str),
+    /// A batch without trials.
+    #[error("a batch needs at least one trial")]
+    Empty,
     /// A batch names an input, step or class that the network does not have.
     #[error("trial {trial}: {what} {value} is outside 0..{limit}")]
     Batch {
@@ -49,7 +52,7 @@ pub enum EngineError {
 /// Loss of a batch whose gradient the engine now holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gradient {
-    /// The forward pass.
+    /// The forward pass; without spike counts, which only [`Engine::forward`] returns.
     pub forward: Forward,
     /// Scores of the batch.
     pub scores: Scores,

@@ -34,6 +34,9 @@ pub const TRIAL_GROUP: usize = 32;
 
 /// Refuses batches that would index outside the network.
 fn check_batch(params: &Params, batch: &Batch, request: Request<'_>) -> Result<(), EngineError> {
+    if batch.trials() == 0 {
+        return Err(EngineError::Empty);
+    }
     for trial in 0..batch.trials() {
         let bad = |what, value, limit| EngineError::Batch {
             trial,

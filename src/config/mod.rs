@@ -136,13 +136,13 @@ pub struct Network {
     #[schemars(range(min = 0.0001, max = 1_000_000.0))]
     pub duration_ms: f64,
     /// Decay of excitatory conductances, ms.
-    #[schemars(range(min = 0.001, max = 100_000.0))]
+    #[schemars(range(min = 0.000_001, max = 1e30))]
     pub tau_ampa_ms: f64,
     /// Decay of inhibitory conductances, ms.
-    #[schemars(range(min = 0.001, max = 100_000.0))]
+    #[schemars(range(min = 0.000_001, max = 1e30))]
     pub tau_gaba_ms: f64,
     /// Decay of the read-out voltage, ms.
-    #[schemars(range(min = 0.001, max = 100_000.0))]
+    #[schemars(range(min = 0.000_001, max = 1e30))]
     pub tau_out_ms: f64,
     /// Membrane capacitance of E cells, nF.
     #[schemars(range(min = 0.000_001, max = 1_000_000.0))]

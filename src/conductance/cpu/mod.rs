@@ -223,7 +223,7 @@ impl<R: Real> Engine for CpuEngine<R> {
 
     fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError> {
         check_batch(&self.network.params, batch, request)?;
-        let (forward, records) = self.run(batch, request, Some(self.segment_steps));
+        let (mut forward, records) = self.run(batch, request, Some(self.segment_steps));
         let (net, p) = (&self.network, &self.network.params);
         let (scores, by_logit) = cross_entropy(&forward.logits, &batch.labels, p.n_out);
         let (penalty, by_spike) = rate_penalty(
@@ -260,6 +260,8 @@ impl<R: Real> Engine for CpuEngine<R> {
                 }
             }
         }
+        forward.counts_e.clear();
+        forward.counts_i.clear();
         let loss = scores.cross_entropy_sum / batch.trials() as f64 + penalty;
         Ok(Gradient {
             forward,

@@ -99,47 +99,59 @@ impl GpuEngine {
         let layout = Layout::new(&params, weights)?;
         let wiring = Wiring::new(&params, &layout);
         let mut budget = memory_budget.unwrap_or(DEFAULT_BUDGET_BYTES);
-        let batch_trials = batch_trials.max(1);
         loop {
             let plan = MemoryPlan::new(
                 &params,
                 &layout,
                 &wiring,
-                batch_trials,
+                batch_trials.max(1),
                 budget,
                 gpu.limits(),
                 gpu.max_loop_iterations(),
             )?;
-            let kernels = kernels::compile(&gpu, &params, &layout, &wiring, &plan)?;
-            let buffers = match Buffers::new(&gpu, &params, &layout, &wiring, &plan, batch_trials) {
-                Ok(buffers) => buffers,
-                Err(GpuError::OutOfMemory { .. }) if plan.bytes / 2 < budget => {
-                    budget = plan.bytes / 2;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let bounds = bind(&gpu, &kernels, &buffers)?;
-            let adam = Adam::new(&params.training);
-            let mut engine = Self {
-                gpu,
-                params,
-                layout,
-                wiring,
-                plan,
-                batch_trials,
-                adam,
-                kernels,
-                bounds,
-                buffers,
-                optimiser_steps: 0,
-            };
-            engine
-                .gpu
-                .write(&engine.buffers.stored, 0, &engine.layout.flatten(weights))?;
-            engine.renew_effective()?;
-            return Ok(engine);
+            match Self::with_plan(gpu.clone(), params.clone(), weights, plan, batch_trials) {
+                Err(EngineError::Gpu(GpuError::OutOfMemory { .. })) => budget = plan.bytes / 2,
+                made => return made,
+            }
         }
+    }
+
+    /// An engine under a given plan.
+    ///
+    /// # Errors
+    /// Weights that do not fit the network, or a failure of the device, out of memory among them.
+    pub fn with_plan(
+        gpu: Arc<Gpu>,
+        params: Params,
+        weights: &Weights,
+        plan: MemoryPlan,
+        batch_trials: usize,
+    ) -> Result<Self, EngineError> {
+        let layout = Layout::new(&params, weights)?;
+        let wiring = Wiring::new(&params, &layout);
+        let batch_trials = batch_trials.max(1);
+        let buffers = Buffers::new(&gpu, &params, &layout, &wiring, &plan, batch_trials)?;
+        let kernels = kernels::compile(&gpu, &params, &layout, &wiring, &plan)?;
+        let bounds = bind(&gpu, &kernels, &buffers)?;
+        let adam = Adam::new(&params.training);
+        let mut engine = Self {
+            gpu,
+            params,
+            layout,
+            wiring,
+            plan,
+            batch_trials,
+            adam,
+            kernels,
+            bounds,
+            buffers,
+            optimiser_steps: 0,
+        };
+        engine
+            .gpu
+            .write(&engine.buffers.stored, 0, &engine.layout.flatten(weights))?;
+        engine.renew_effective()?;
+        Ok(engine)
     }
 
     /// How batches go through the device.
@@ -448,18 +460,15 @@ impl Engine for GpuEngine {
         commands.submit()?;
         self.gpu.write(&self.buffers.disagreements, 0, &[0u32; 4])?;
         let mut forward = self.empty_forward(batch, request);
+        let mut totals = None;
         if strength > 0.0 && chunks.len() > 1 {
             // The penalty needs the rates of the whole batch before the first backward pass.
             for &chunk in &chunks {
                 self.forward_chunk(chunk, request, false, &mut forward)?;
             }
+            totals = Some(self.read_totals()?);
             self.gpu.write(&self.buffers.disagreements, 0, &[0u32; 4])?;
         }
-        let totals = if chunks.len() > 1 {
-            Some(self.read_totals()?)
-        } else {
-            None
-        };
         for &chunk in &chunks {
             self.forward_chunk(chunk, request, true, &mut forward)?;
             if let Some(totals) = &totals {
