@@ -1,9 +1,17 @@
-//! tmp
+//! Trains and simulates neural networks that obey Dale's law, on the GPU and the CPU.
+//!
+//! The way of the data: configuration ([`config`]) → samples and event lists ([`data`]) → plan and
+//! engine ([`conductance`], on [`gpu`] or the CPU) → training ([`train`]) → metrics and weights in a
+//! run folder → figures ([`report`]). [`experiment`] joins them.
+
 pub mod conductance;
 pub mod config;
 pub mod data;
+pub mod experiment;
 pub mod gpu;
 pub mod optim;
 pub mod parity;
 pub mod random;
 pub mod real;
+pub mod report;
+pub mod train;

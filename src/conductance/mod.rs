@@ -19,9 +19,13 @@
 pub mod batch;
 pub mod cpu;
 pub mod engine;
+pub mod evaluation;
 pub mod gpu;
 pub mod loss;
+pub mod model;
+pub mod open;
 pub mod params;
+pub mod plan;
 pub mod weights;
 
 use batch::{Batch, Request};

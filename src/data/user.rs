@@ -6,6 +6,9 @@ use super::npy::NpyArray;
 use super::npz::Npz;
 use super::{DataError, EventSet, ImageSet};
 
+/// Trials of a file without labels are numbered below this.
+const MOST_UNLABELLED_TRIALS: i64 = 10_000_000;
+
 /// Loads images: `images` (`[n, height, width]` or `[n, pixels]`) and `labels` (`[n]`).
 ///
 /// Integers are intensities 0..=255; floats are 0..=1 and are multiplied by 255 and rounded. Rows
@@ -15,9 +18,16 @@ use super::{DataError, EventSet, ImageSet};
 /// # Errors
 /// The file is malformed, an array is missing, or its shape, type or a value does not fit.
 pub fn load_images_npz(path: &Path) -> Result<ImageSet, DataError> {
+    let (set, _) = images_npz(path, true)?;
+    Ok(set)
+}
+
+/// As [`load_images_npz`]; where labels are not needed and not there, all are 0 and the result is
+/// `false`.
+pub(crate) fn images_npz(path: &Path, needs_labels: bool) -> Result<(ImageSet, bool), DataError> {
     let mut npz = Npz::open(path)?;
     let images = npz.array("images")?;
-    let (labels, classes) = read_labels(path, &npz.array("labels")?)?;
+    let found = labels_npz(path, &mut npz, needs_labels)?;
     let error = |problem| DataError::array(path, "images", problem);
 
     let (count, height, width) = match images.shape[..] {
@@ -33,21 +43,30 @@ pub fn load_images_npz(path: &Path) -> Result<ImageSet, DataError> {
             )));
         }
     };
-    if count != labels.len() || images.len() == 0 {
+    if images.len() == 0 {
+        return Err(error(format!(
+            "its shape is {:?}: there are no pixels",
+            images.shape
+        )));
+    }
+    let is_labelled = found.is_some();
+    let (labels, classes) = found.unwrap_or_else(|| (vec![0; count], 1));
+    if count != labels.len() {
         let (shape, labels) = (&images.shape, labels.len());
         return Err(error(format!(
             "its shape is {shape:?}, but there are {labels} labels"
         )));
     }
     let pixels = read_pixels(&images).map_err(error)?;
-    Ok(ImageSet {
+    let set = ImageSet {
         name: name(path),
         height,
         width,
         classes,
         pixels,
         labels,
-    })
+    };
+    Ok((set, is_labelled))
 }
 
 /// Loads spike events: `trial`, `time_ms` and `input`, one entry a spike in any order, and
@@ -60,8 +79,16 @@ pub fn load_images_npz(path: &Path) -> Result<ImageSet, DataError> {
 /// # Errors
 /// The file is malformed, an array is missing, or its shape, type or a value does not fit.
 pub fn load_events_npz(path: &Path) -> Result<EventSet, DataError> {
+    let (set, _) = events_npz(path, true)?;
+    Ok(set)
+}
+
+/// As [`load_events_npz`]; where labels are not needed and not there, all are 0, there are as many
+/// trials as the largest number in `trial` asks for, and the result is `false`.
+pub(crate) fn events_npz(path: &Path, needs_labels: bool) -> Result<(EventSet, bool), DataError> {
     let mut npz = Npz::open(path)?;
-    let (labels, classes) = read_labels(path, &npz.array("labels")?)?;
+    let found = labels_npz(path, &mut npz, needs_labels)?;
+    let is_labelled = found.is_some();
     let trial = npz.array("trial")?;
     let time = npz.array("time_ms")?;
     let input = npz.array("input")?;
@@ -74,6 +101,19 @@ pub fn load_events_npz(path: &Path) -> Result<EventSet, DataError> {
             return Err(DataError::array(path, name, problem));
         }
     }
+
+    let (labels, classes) = match found {
+        Some(found) => found,
+        None => {
+            let last = trial.integers().flatten().fold(0, i64::max);
+            if last >= MOST_UNLABELLED_TRIALS {
+                let problem =
+                    format!("names trial {last}; expected below {MOST_UNLABELLED_TRIALS}");
+                return Err(DataError::array(path, "trial", problem));
+            }
+            (vec![0; last as usize + 1], 1)
+        }
+    };
 
     let inputs = match scalar(path, &mut npz, "inputs")? {
         Some(value) if value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value) => {
@@ -137,14 +177,15 @@ pub fn load_events_npz(path: &Path) -> Result<EventSet, DataError> {
     for events in &mut trials {
         events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     }
-    Ok(EventSet {
+    let set = EventSet {
         name: name(path),
         inputs,
         classes,
         duration_ms,
         trials,
         labels,
-    })
+    };
+    Ok((set, is_labelled))
 }
 
 fn name(path: &Path) -> String {
@@ -156,6 +197,21 @@ fn name(path: &Path) -> String {
 
 fn show(value: Option<i64>) -> String {
     value.map_or("not a whole number".into(), |value| value.to_string())
+}
+
+/// The labels of a file and the number of classes they ask for; `None` where they are not needed
+/// and not there.
+fn labels_npz(
+    path: &Path,
+    npz: &mut Npz,
+    needed: bool,
+) -> Result<Option<(Vec<u16>, usize)>, DataError> {
+    let array = if needed {
+        Some(npz.array("labels")?)
+    } else {
+        npz.optional("labels")?
+    };
+    array.map(|array| read_labels(path, &array)).transpose()
 }
 
 /// Labels and the number of classes they ask for.
@@ -222,146 +278,4 @@ fn scalar(path: &Path, npz: &mut Npz, name: &str) -> Result<Option<f64>, DataErr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::ArrayValues::{F32, I32, I64, U8};
-    use crate::data::{ArrayValues, NamedArray, write_npz};
-    use std::path::PathBuf;
-    use tempfile::{TempDir, tempdir};
-
-    type Array<'a> = (&'a str, &'a [usize], ArrayValues<'a>);
-    type Arrays<'a> = Vec<Array<'a>>;
-
-    fn file(arrays: &Arrays<'_>) -> (TempDir, PathBuf) {
-        let dir = tempdir().unwrap();
-        let path = dir.path().join("mine.npz");
-        let named = |&(name, shape, values)| NamedArray {
-            name,
-            shape,
-            values,
-        };
-        write_npz(&path, &arrays.iter().map(named).collect::<Vec<_>>()).unwrap();
-        (dir, path)
-    }
-
-    /// The arrays with one of them replaced, or added.
-    fn with<'a>(arrays: &Arrays<'a>, other: (&'a str, &'a [usize], ArrayValues<'a>)) -> Arrays<'a> {
-        let rest = arrays.iter().filter(|array| array.0 != other.0);
-        rest.copied().chain([other]).collect()
-    }
-
-    const LABELS: (&str, &[usize], ArrayValues<'static>) = ("labels", &[2], I64(&[0, 3]));
-
-    #[test]
-    fn images_of_every_accepted_form_agree() {
-        let forms: [Array<'_>; 4] = [
-            ("images", &[2, 2, 2], U8(&[0, 51, 102, 255, 0, 0, 0, 51])),
-            ("images", &[2, 4], U8(&[0, 51, 102, 255, 0, 0, 0, 51])),
-            ("images", &[2, 4], I32(&[0, 51, 102, 255, 0, 0, 0, 51])),
-            (
-                "images",
-                &[2, 2, 2],
-                F32(&[0.0, 0.2, 0.4, 1.0, 0.0, 0.0, 0.0, 0.2]),
-            ),
-        ];
-        for form in forms {
-            let (_dir, path) = file(&vec![form, LABELS]);
-            let set = load_images_npz(&path).unwrap();
-            assert_eq!((set.height, set.width, set.classes), (2, 2, 4));
-            assert_eq!(
-                (set.name.as_str(), set.image(0)),
-                ("mine", &[0, 51, 102, 255][..])
-            );
-            assert_eq!(
-                (set.image(1), &set.labels[..]),
-                (&[0, 0, 0, 51][..], &[0, 3][..])
-            );
-        }
-        let (_dir, path) = file(&vec![("images", &[2, 3], U8(&[1; 6])), LABELS]);
-        let set = load_images_npz(&path).unwrap();
-        assert_eq!((set.height, set.width), (1, 3));
-    }
-
-    #[test]
-    fn wrong_images_are_named() {
-        let good: Arrays<'_> = vec![("images", &[2, 1, 1], U8(&[1, 2])), LABELS];
-        let cases: [(&str, Array<'_>); 9] = [
-            ("[2]", ("images", &[2], U8(&[1, 2]))),
-            ("2 labels", ("images", &[1, 2], U8(&[1, 2]))),
-            ("2 labels", ("images", &[2, 0], U8(&[]))),
-            ("value 256", ("images", &[2, 1], I32(&[1, 256]))),
-            ("value 1.5", ("images", &[2, 1], F32(&[1.0, 1.5]))),
-            ("value NaN", ("images", &[2, 1], F32(&[1.0, f32::NAN]))),
-            ("entry 1 is -1", ("labels", &[2], I32(&[0, -1]))),
-            ("entry 0 is 65536", ("labels", &[2], I32(&[65536, 0]))),
-            ("not a whole number", ("labels", &[2], F32(&[0.5, 0.0]))),
-        ];
-        for (expected, other) in cases {
-            let (_dir, path) = file(&with(&good, other));
-            let message = load_images_npz(&path).unwrap_err().to_string();
-            for part in [expected, "mine.npz", other.0] {
-                assert!(message.contains(part), "{message} instead of {part}");
-            }
-        }
-        assert!(load_images_npz(&file(&vec![LABELS]).1).is_err());
-    }
-
-    fn events() -> Arrays<'static> {
-        vec![
-            LABELS,
-            ("trial", &[4], I32(&[1, 0, 1, 1])),
-            ("time_ms", &[4], F32(&[7.5, 1.0, 0.5, 0.5])),
-            ("input", &[4], F32(&[3.0, 0.0, 2.0, 1.0])),
-        ]
-    }
-
-    #[test]
-    fn events_are_sorted_into_trials() {
-        let (_dir, path) = file(&events());
-        let set = load_events_npz(&path).unwrap();
-        assert_eq!(
-            set.trials,
-            [vec![(1.0, 0)], vec![(0.5, 1), (0.5, 2), (7.5, 3)]]
-        );
-        assert_eq!((set.inputs, set.classes, set.duration_ms), (4, 4, 8.0));
-        let given = with(&events(), ("inputs", &[], I32(&[10])));
-        let (_dir, path) = file(&with(&given, ("duration_ms", &[1], F32(&[12.5]))));
-        let set = load_events_npz(&path).unwrap();
-        assert_eq!((set.inputs, set.duration_ms), (10, 12.5));
-    }
-
-    #[test]
-    fn wrong_events_are_named() {
-        let cases: [(&str, Array<'_>); 12] = [
-            ("entry 0 is -1", ("input", &[4], I32(&[-1; 4]))),
-            ("expected [4]", ("input", &[3], I32(&[1, 2, 3]))),
-            ("expected [4]", ("trial", &[2, 2], I32(&[1, 0, 1, 0]))),
-            ("entry 2 is 2", ("trial", &[4], I32(&[1, 0, 2, 1]))),
-            ("entry 0 is -1", ("trial", &[4], I32(&[-1, 0, 2, 1]))),
-            (
-                "entry 1 is -1",
-                ("time_ms", &[4], F32(&[1.0, -1.0, 1.0, 1.0])),
-            ),
-            (
-                "entry 0 is NaN",
-                ("time_ms", &[4], F32(&[f32::NAN, 1.0, 1.0, 1.0])),
-            ),
-            (
-                "entry 0 is inf",
-                ("time_ms", &[4], F32(&[f32::INFINITY, 1.0, 1.0, 1.0])),
-            ),
-            ("entry 3 is -2", ("input", &[4], I32(&[0, 0, 0, -2]))),
-            ("below 3", ("inputs", &[], I32(&[3]))),
-            ("not a number of inputs", ("inputs", &[], F32(&[2.5]))),
-            ("below 7", ("duration_ms", &[], F32(&[7.0]))),
-        ];
-        for (expected, other) in cases {
-            let (_dir, path) = file(&with(&events(), other));
-            let message = load_events_npz(&path).unwrap_err().to_string();
-            assert!(
-                message.contains(expected) && message.contains("mine.npz"),
-                "{message} instead of {expected}"
-            );
-        }
-    }
-}
+mod tests;

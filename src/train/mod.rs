@@ -1,11 +1,15 @@
-//! What every training run needs, whatever the model: the run folder, checkpoints, metrics,
-//! progress and interruption.
+//! Training, whatever the model: the epoch loop, the run folder, checkpoints, metrics, progress and
+//! interruption.
 
 pub mod checkpoint;
+pub mod epochs;
 pub mod files;
 pub mod interrupt;
 pub mod manifest;
 pub mod metrics;
+pub mod model;
 pub mod progress;
 pub mod run_folder;
+pub mod session;
+pub mod sums;
 pub mod utc;

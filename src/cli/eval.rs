@@ -1,0 +1,255 @@
+//! `dalenet eval`: what a trained network does on the test samples of its run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use dalenet::conductance::batch::{Population, Request};
+use dalenet::conductance::evaluation::Evaluation;
+use dalenet::conductance::loss::predicted;
+use dalenet::conductance::model::Network;
+use dalenet::conductance::weights::Weights;
+use dalenet::config::MatrixName;
+use dalenet::data::{ArrayValues, NamedArray, write_npz};
+use dalenet::experiment::Experiment;
+use dalenet::train::model::Part;
+use serde_json::{Value, json};
+
+use super::SUCCESS;
+use super::arguments::{Device, Which};
+use super::failure::WrongUse;
+use super::output::{note, say, say_facts, say_table};
+use super::stored::StoredRun;
+
+/// Measure a trained network on the test samples of its run
+#[derive(clap::Args)]
+pub struct Args {
+    /// Run folder
+    run: PathBuf,
+    /// Which checkpoint
+    #[arg(long, value_enum, default_value = "last")]
+    checkpoint: Which,
+    /// Multiply W_EI by this factor
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    scale_ei: f32,
+    /// Multiply W_IE by this factor
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    scale_ie: f32,
+    /// Test trials (from 0, separated by commas) whose spikes are written to --record-out
+    #[arg(
+        long,
+        value_name = "TRIALS",
+        value_delimiter = ',',
+        requires = "record_out"
+    )]
+    record: Vec<usize>,
+    /// File for the spikes (.npz)
+    #[arg(long, value_name = "FILE", requires = "record")]
+    record_out: Option<PathBuf>,
+    /// Folder of MNIST, or where the configured data file is now
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: Device,
+}
+
+pub fn run(args: Args) -> Result<u8> {
+    let run = StoredRun::load(&args.run, args.checkpoint)?;
+    let (experiment, mut weights) = run.experiment(args.data.as_deref(), args.device.options())?;
+    for (name, factor) in [
+        (MatrixName::WEi, args.scale_ei),
+        (MatrixName::WIe, args.scale_ie),
+    ] {
+        scale(&mut weights, name, factor)?;
+    }
+    let test = &experiment.split.test;
+    if let Some(trial) = args.record.iter().find(|&&trial| trial >= test.len()) {
+        return Err(WrongUse(format!(
+            "--record {trial}: there are test trials 0 to {}",
+            test.len() - 1
+        ))
+        .into());
+    }
+    let (mut network, device) = experiment.network(&weights)?;
+    let evaluation = network
+        .evaluation(Part::Test, &mut || true)
+        .map_err(anyhow::Error::from_boxed)?
+        .unwrap_or_else(|| Evaluation::new(&experiment.params));
+    if let Some(file) = &args.record_out {
+        record(&experiment, &mut network, &args.record, file)?;
+    }
+    let epoch = run.checkpoint.progress.epochs_done;
+    if args.json {
+        say(as_json(&evaluation, epoch, &run.path, &device.name));
+    } else {
+        report(&evaluation, epoch, &run.path, &device.to_string());
+        if let Some(file) = &args.record_out {
+            say(format!(
+                "\nspikes of {} trials: {}",
+                args.record.len(),
+                file.display()
+            ));
+        }
+    }
+    Ok(SUCCESS)
+}
+
+fn scale(weights: &mut Weights, name: MatrixName, factor: f32) -> Result<()> {
+    if !factor.is_finite() {
+        let name = name.short();
+        return Err(WrongUse(format!("--scale-{name} {factor}: give a finite number")).into());
+    }
+    match weights.get_mut(&name) {
+        Some(matrix) => matrix.data.iter_mut().for_each(|w| *w *= factor),
+        None if factor != 1.0 => note(format!(
+            "note: this network has no w_{}; there is nothing to scale",
+            name.short()
+        )),
+        None => {}
+    }
+    Ok(())
+}
+
+fn report(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) {
+    let m = evaluation.measures();
+    say_facts(&[
+        (
+            "checkpoint",
+            format!("{} (after {epoch} epochs)", path.display()),
+        ),
+        ("device", device.to_owned()),
+        (
+            "accuracy",
+            format!(
+                "{:.2} % ± {:.2} (standard error), {} of {} test trials",
+                m.accuracy_percent,
+                evaluation.accuracy_standard_error_percent(),
+                evaluation.scores.correct,
+                evaluation.scores.trials
+            ),
+        ),
+        ("loss", format!("{:.4} nats", m.loss_nats)),
+        (
+            "rates",
+            format!("E {:.2} Hz, I {:.2} Hz", m.e_rate_hz, m.i_rate_hz),
+        ),
+        (
+            "activity",
+            format!(
+                "{:.1} % of E cells fire in a trial, {:.1} % never",
+                m.active_e_percent, m.silent_e_percent
+            ),
+        ),
+        (
+            "certainty",
+            format!("margin {:.3}, confidence {:.3}", m.margin, m.confidence),
+        ),
+    ]);
+    let rows: Vec<Vec<String>> = evaluation
+        .classes
+        .iter()
+        .enumerate()
+        .filter(|(_, class)| class.trials > 0)
+        .map(|(label, class)| {
+            vec![
+                label.to_string(),
+                class.trials.to_string(),
+                format!("{:.1}", 100.0 * class.correct as f64 / class.trials as f64),
+                format!("{:.2}", evaluation.class_rate_hz(label)),
+            ]
+        })
+        .collect();
+    say("");
+    say_table(&["class", "trials", "accuracy %", "E rate Hz"], &rows);
+}
+
+fn as_json(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) -> Value {
+    let m = evaluation.measures();
+    let classes: Vec<Value> = evaluation
+        .classes
+        .iter()
+        .enumerate()
+        .map(|(label, class)| {
+            json!({
+                "class": label,
+                "trials": class.trials,
+                "correct": class.correct,
+                "accuracy_percent": 100.0 * class.correct as f64 / class.trials as f64,
+                "e_rate_hz": evaluation.class_rate_hz(label),
+            })
+        })
+        .collect();
+    json!({
+        "checkpoint": path,
+        "epoch": epoch,
+        "device": device,
+        "trials": evaluation.scores.trials,
+        "correct": evaluation.scores.correct,
+        "accuracy_percent": m.accuracy_percent,
+        "accuracy_standard_error_percent": evaluation.accuracy_standard_error_percent(),
+        "loss_nats": m.loss_nats,
+        "e_rate_hz": m.e_rate_hz,
+        "i_rate_hz": m.i_rate_hz,
+        "active_e_percent": m.active_e_percent,
+        "silent_e_percent": m.silent_e_percent,
+        "margin": m.margin,
+        "confidence": m.confidence,
+        "classes": classes,
+    })
+}
+
+/// Writes the spikes of these test trials.
+fn record(
+    experiment: &Experiment,
+    network: &mut Network,
+    trials: &[usize],
+    file: &Path,
+) -> Result<()> {
+    let samples: Vec<usize> = trials
+        .iter()
+        .map(|&trial| experiment.split.test[trial])
+        .collect();
+    let batch = experiment.trials.evaluation_batch(&samples)?;
+    let request = Request {
+        raster: true,
+        ..Request::default()
+    };
+    let forward = network.engine().forward(&batch, request)?;
+    let labels: Vec<i32> = batch.labels.iter().map(|&label| label as i32).collect();
+    let answers = forward.logits.chunks_exact(experiment.params.n_out);
+    let answers: Vec<i32> = answers.map(|logits| predicted(logits) as i32).collect();
+    let dt_ms = experiment.params.network.dt_ms;
+    let spikes = |population| {
+        let raster = forward.raster.as_ref();
+        let all = raster.map_or_else(Vec::new, |raster| raster.spikes(population));
+        let trial: Vec<i32> = all.iter().map(|s| trials[s.0] as i32).collect();
+        let time_ms: Vec<f32> = all.iter().map(|s| (s.1 as f64 * dt_ms) as f32).collect();
+        let cell: Vec<i32> = all.iter().map(|s| s.2 as i32).collect();
+        (trial, time_ms, cell)
+    };
+    let (e, i) = (spikes(Population::E), spikes(Population::I));
+    let named: Vec<i32> = trials.iter().map(|&trial| trial as i32).collect();
+    let (n, n_e, n_i) = ([trials.len()], [e.0.len()], [i.0.len()]);
+    let array = |name, shape, values| NamedArray {
+        name,
+        shape,
+        values,
+    };
+    write_npz(
+        file,
+        &[
+            array("trials", &n, ArrayValues::I32(&named)),
+            array("labels", &n, ArrayValues::I32(&labels)),
+            array("predicted", &n, ArrayValues::I32(&answers)),
+            array("spikes_e_trial", &n_e, ArrayValues::I32(&e.0)),
+            array("spikes_e_time_ms", &n_e, ArrayValues::F32(&e.1)),
+            array("spikes_e_cell", &n_e, ArrayValues::I32(&e.2)),
+            array("spikes_i_trial", &n_i, ArrayValues::I32(&i.0)),
+            array("spikes_i_time_ms", &n_i, ArrayValues::F32(&i.1)),
+            array("spikes_i_cell", &n_i, ArrayValues::I32(&i.2)),
+        ],
+    )?;
+    Ok(())
+}

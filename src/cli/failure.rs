@@ -1,0 +1,118 @@
+//! Which exit code an error is worth: the only place that knows.
+
+use dalenet::conductance::engine::EngineError;
+use dalenet::conductance::plan::PlanError;
+use dalenet::conductance::weights::WeightsError;
+use dalenet::config::ConfigError;
+use dalenet::data::DataError;
+use dalenet::experiment::ExperimentError;
+use dalenet::gpu::GpuError;
+use dalenet::parity::CaseError;
+use dalenet::train::checkpoint::CheckpointError;
+use dalenet::train::run_folder::RunFolderError;
+use dalenet::train::session::TrainError;
+
+const FAILED: u8 = 1;
+const WRONG_USE: u8 = 2;
+const NO_DEVICE: u8 = 3;
+
+/// The user asked for something that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUse(pub String);
+
+/// The exit code of an error, by the first part of its chain that says one.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    error.chain().find_map(of).unwrap_or(FAILED)
+}
+
+fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    let is_wrong_use = error.is::<WrongUse>()
+        || error.is::<ConfigError>()
+        || error.is::<CaseError>()
+        || error.is::<WeightsError>();
+    if is_wrong_use {
+        Some(WRONG_USE)
+    } else if error.is::<PlanError>() {
+        Some(NO_DEVICE)
+    } else if let Some(error) = error.downcast_ref::<DataError>() {
+        Some(of_data(error))
+    } else if let Some(error) = error.downcast_ref::<GpuError>() {
+        Some(of_gpu(error))
+    } else if let Some(error) = error.downcast_ref::<EngineError>() {
+        Some(of_engine(error))
+    } else if let Some(error) = error.downcast_ref::<RunFolderError>() {
+        Some(of_folder(error))
+    } else if let Some(error) = error.downcast_ref::<CheckpointError>() {
+        Some(of_checkpoint(error))
+    } else if let Some(error) = error.downcast_ref::<TrainError>() {
+        Some(of_training(error))
+    } else {
+        error.downcast_ref::<ExperimentError>().map(of_experiment)
+    }
+}
+
+fn of_experiment(error: &ExperimentError) -> u8 {
+    match error {
+        ExperimentError::Data(error) => of_data(error),
+        ExperimentError::Plan(_) => NO_DEVICE,
+        ExperimentError::Gpu(error) => of_gpu(error),
+        ExperimentError::Engine(error) => of_engine(error),
+        ExperimentError::Weights(_) => WRONG_USE,
+        ExperimentError::Train(error) | ExperimentError::Stopped { source: error, .. } => {
+            of_training(error)
+        }
+        ExperimentError::Raster(_) => FAILED,
+    }
+}
+
+fn of_training(error: &TrainError) -> u8 {
+    match error {
+        TrainError::RunFolder(error) => of_folder(error),
+        TrainError::Checkpoint(error) => of_checkpoint(error),
+        TrainError::Model(error) => of(error.as_ref()).unwrap_or(FAILED),
+        _ => FAILED,
+    }
+}
+
+fn of_folder(error: &RunFolderError) -> u8 {
+    match error {
+        RunFolderError::Exists { .. }
+        | RunFolderError::NoRun { .. }
+        | RunFolderError::BadName { .. } => WRONG_USE,
+        _ => FAILED,
+    }
+}
+
+fn of_checkpoint(error: &CheckpointError) -> u8 {
+    match error {
+        CheckpointError::OtherRun { .. } | CheckpointError::NoWeights { .. } => WRONG_USE,
+        _ => FAILED,
+    }
+}
+
+fn of_data(error: &DataError) -> u8 {
+    match error {
+        DataError::Fetch { .. } => FAILED,
+        _ => WRONG_USE,
+    }
+}
+
+fn of_engine(error: &EngineError) -> u8 {
+    match error {
+        EngineError::Weights(_) => WRONG_USE,
+        EngineError::Memory(_) | EngineError::Threads(_) => NO_DEVICE,
+        EngineError::Gpu(error) => of_gpu(error),
+        _ => FAILED,
+    }
+}
+
+fn of_gpu(error: &GpuError) -> u8 {
+    match error {
+        GpuError::BadDeviceChoice { .. } => WRONG_USE,
+        GpuError::NoAdapter { .. } | GpuError::OpenFailed { .. } | GpuError::OutOfMemory { .. } => {
+            NO_DEVICE
+        }
+        _ => FAILED,
+    }
+}

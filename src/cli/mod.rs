@@ -1,0 +1,78 @@
+//! The command line: one thin file a subcommand.
+
+pub mod failure;
+pub mod output;
+
+mod arguments;
+mod config;
+mod data;
+mod eval;
+mod info;
+mod parity;
+mod predict;
+mod resume;
+mod stored;
+mod train;
+mod weights;
+
+use clap::{Parser, Subcommand};
+
+/// Everything went well.
+const SUCCESS: u8 = 0;
+/// What was compared is not equal.
+const NOT_EQUAL: u8 = 1;
+
+/// Trains and simulates neural networks that obey Dale's law, on the GPU and the CPU.
+///
+/// Exit codes: 0 done; 1 failed, or not equal; 2 wrong use, configuration or data; 3 no such device or too little
+/// memory; 130 and 143 interrupted by Ctrl-C and SIGTERM.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a network and keep everything in a run folder
+    Train(train::Args),
+    /// Go on with a run from its last checkpoint, exactly
+    Resume(resume::Args),
+    /// Measure a trained network on the test samples of its run
+    Eval(eval::Args),
+    /// Answer new images or events with a trained network
+    Predict(predict::Args),
+    /// Write the weights of a run to a plain file
+    Export(weights::ExportArgs),
+    /// Make a run folder that begins with the weights of a file
+    Import(weights::ImportArgs),
+    /// Compare the engines with golden cases
+    Parity(parity::Args),
+    /// Fetch, inspect or draw data
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Print a configuration with every key, or the schema of all keys
+    Config(config::Args),
+    /// Show the devices of this machine and which one would be used
+    Info(info::Args),
+}
+
+/// Runs what the command line asks for; the result is the exit code.
+///
+/// # Errors
+/// Whatever the subcommand reports.
+pub fn run() -> anyhow::Result<u8> {
+    match Cli::parse().command {
+        Command::Train(args) => train::run(args),
+        Command::Resume(args) => resume::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Export(args) => weights::export(args),
+        Command::Import(args) => weights::import(args),
+        Command::Parity(args) => parity::run(args),
+        Command::Data(command) => data::run(command),
+        Command::Config(args) => config::run(args),
+        Command::Info(args) => info::run(args),
+    }
+}

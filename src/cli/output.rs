@@ -1,0 +1,74 @@
+//! What goes to the terminal. A reader that goes away (`| head`) is no error.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// Writes a line to standard output.
+pub fn say(text: impl Display) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Writes a note to standard error, where it is in nobody's way.
+pub fn note(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Writes an error and its causes to standard error.
+pub fn complain(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Some messages hold their cause already.
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    note(format!("error: {text}"));
+}
+
+/// Pairs of a label and a value, aligned.
+pub fn say_facts(facts: &[(&str, String)]) {
+    let width = facts
+        .iter()
+        .map(|(label, _)| label.len())
+        .max()
+        .unwrap_or(0);
+    for (label, value) in facts {
+        say(format!("{label:width$}  {value}"));
+    }
+}
+
+/// Rows of cells, each column as wide as its widest cell; the first column flush left, the others
+/// flush right except the last, which is free text.
+pub fn say_table(head: &[&str], rows: &[Vec<String>]) {
+    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
+    let lines = || std::iter::once(&head).chain(rows);
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            let cells = lines().filter_map(|line| line.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    for line in lines() {
+        let mut text = String::new();
+        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+            text += &match column {
+                0 => format!("{cell:<width$}"),
+                n if n + 1 == head.len() => format!("  {cell}"),
+                _ => format!("  {cell:>width$}"),
+            };
+        }
+        say(text.trim_end());
+    }
+}
+
+/// A number for people: four significant digits.
+pub fn short(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-3..1e5).contains(&size) {
+        format!("{value:.2e}")
+    } else {
+        let decimals = if size >= 100.0 { 1 } else { 3 };
+        format!("{value:.decimals$}")
+    }
+}

@@ -1,0 +1,243 @@
+//! `dalenet parity`: engines against golden cases.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use dalenet::conductance::cpu::CpuEngine;
+use dalenet::conductance::engine::{Engine, EngineError};
+use dalenet::conductance::open::{DeviceOptions, open_selected};
+use dalenet::conductance::plan::default_segment_steps;
+use dalenet::gpu::{DeviceChoice, Selection, select};
+use dalenet::parity::{self, Case, CaseError, Precision, Report, Row};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+
+use super::failure::WrongUse;
+use super::output::{note, say, say_table, short};
+use super::{NOT_EQUAL, SUCCESS};
+
+/// Family of the cases that can be run.
+const FAMILY: &str = "conductance";
+
+/// Compare the engines with golden cases
+///
+/// Exit codes: 0 all hold; 1 something is not equal; 2 a case cannot be read; 3 no such device.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Case files (.safetensors), or folders of them
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Device: cpu, gpu, auto, or an adapter's number from `dalenet info`
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+    /// Precision of the engine; f64 on the CPU only
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: PrecisionName,
+    /// Worker threads of the CPU engine (0: all cores)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum PrecisionName {
+    F32,
+    F64,
+}
+
+pub fn run(args: Args) -> Result<u8> {
+    let selection = select(args.device)?;
+    let precision = match (args.precision, &selection) {
+        (PrecisionName::F32, _) => Precision::F32,
+        (PrecisionName::F64, Selection::CpuEngine { .. }) => Precision::F64,
+        (PrecisionName::F64, Selection::Adapter { .. }) => {
+            return Err(WrongUse(
+                "GPUs compute in single precision here: use --precision f32, or --device cpu"
+                    .into(),
+            )
+            .into());
+        }
+    };
+    let cases = find_cases(&args.files)?;
+    if cases.is_empty() {
+        return Err(WrongUse(format!("there is no case of the {FAMILY} family to run")).into());
+    }
+    let mut reports = Vec::new();
+    for path in &cases {
+        let case = Case::load(path)?;
+        let options = DeviceOptions {
+            device: args.device,
+            threads: args.threads,
+            ..DeviceOptions::default()
+        };
+        let report = parity::run(&case, precision, &mut |case| {
+            engine(case, precision, &selection, &options)
+        })
+        .with_context(|| format!("{}", path.display()))?;
+        if !args.json {
+            show(&case, &report);
+        }
+        reports.push(report);
+    }
+    let passed = reports.iter().filter(|report| report.passed()).count();
+    if args.json {
+        let cases: Vec<Value> = reports.iter().map(as_json).collect();
+        say(json!({
+            "device": selection.reason(),
+            "precision": if precision == Precision::F32 { "f32" } else { "f64" },
+            "cases": cases,
+            "count": reports.len(),
+            "passed": passed,
+        }));
+    } else {
+        say(format!("{} cases, {passed} passed", reports.len()));
+    }
+    Ok(if passed == reports.len() {
+        SUCCESS
+    } else {
+        NOT_EQUAL
+    })
+}
+
+fn engine(
+    case: &Case,
+    precision: Precision,
+    selection: &Selection,
+    options: &DeviceOptions,
+) -> Result<Box<dyn Engine>, EngineError> {
+    let (params, weights) = (&case.params, &case.weights);
+    if precision == Precision::F64 {
+        let segment = default_segment_steps(params.steps);
+        let threads = options.threads();
+        let engine = CpuEngine::<f64>::new(params.clone(), weights, threads, segment)?;
+        return Ok(Box::new(engine));
+    }
+    let trials = case.batch.trials();
+    Ok(open_selected(selection.clone(), params, weights, options, trials)?.engine)
+}
+
+/// The files named, and of folders those of this family; others in them are named as skipped.
+fn find_cases(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut cases = Vec::new();
+    for path in files {
+        if !path.is_dir() {
+            cases.push(path.clone());
+            continue;
+        }
+        let io = |source| CaseError::Io {
+            path: path.clone(),
+            source,
+        };
+        let mut inside = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(io)? {
+            let file = entry.map_err(io)?.path();
+            if file.extension().is_some_and(|e| e == "safetensors") {
+                inside.push(file);
+            }
+        }
+        inside.sort();
+        for file in inside {
+            match family(&file)? {
+                Some(family) if family != FAMILY => note(format!(
+                    "skipped {}: family {family}, only {FAMILY} can be run",
+                    file.display()
+                )),
+                // What is no case at all is reported when it is read.
+                _ => cases.push(file),
+            }
+        }
+    }
+    Ok(cases)
+}
+
+fn family(path: &Path) -> Result<Option<String>, CaseError> {
+    let bytes = std::fs::read(path).map_err(|source| CaseError::Io {
+        path: path.into(),
+        source,
+    })?;
+    let header = SafeTensors::read_metadata(&bytes).ok();
+    Ok(header.and_then(|(_, header)| header.metadata().as_ref()?.get("family").cloned()))
+}
+
+fn show(case: &Case, report: &Report) {
+    let p = &case.params;
+    say(format!(
+        "{}: {} E and {} I cells, {} steps, {} trials: {}",
+        report.case,
+        p.n_e(),
+        p.n_i(),
+        p.steps,
+        case.batch.trials(),
+        if report.passed() { "ok" } else { "FAIL" }
+    ));
+    let row = |row: &Row| {
+        vec![
+            format!("  {}", row.quantity),
+            short(row.error),
+            short(row.tolerance),
+            if row.passed { "ok" } else { "FAIL" }.to_owned(),
+            row.note.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = report.rows.iter().map(row).collect();
+    say_table(&["  quantity", "error", "tolerance", "", "note"], &rows);
+    if report.imposed {
+        say("  the rasters differ, so the expected spikes were imposed at every step");
+    }
+    for (step, tie) in &report.ties {
+        say(format!(
+            "  tie: optimiser step {step}, trial {}, time step {}, {:?} cell {}: at {:.6}, {}",
+            tie.trial,
+            tie.step,
+            tie.population,
+            tie.cell,
+            tie.value,
+            if tie.fires {
+                "fires here"
+            } else {
+                "does not fire here"
+            }
+        ));
+    }
+    say("");
+}
+
+fn as_json(report: &Report) -> Value {
+    let rows: Vec<Value> = report
+        .rows
+        .iter()
+        .map(|row| {
+            json!({
+                "quantity": row.quantity,
+                "error": row.error,
+                "tolerance": row.tolerance,
+                "passed": row.passed,
+                "note": row.note,
+            })
+        })
+        .collect();
+    let ties: Vec<Value> = report
+        .ties
+        .iter()
+        .map(|(step, tie)| {
+            json!({
+                "optimiser_step": step,
+                "trial": tie.trial,
+                "step": tie.step,
+                "population": format!("{:?}", tie.population),
+                "cell": tie.cell,
+                "value": tie.value,
+                "fires": tie.fires,
+            })
+        })
+        .collect();
+    json!({
+        "case": report.case,
+        "passed": report.passed(),
+        "imposed": report.imposed,
+        "ties": ties,
+        "rows": rows,
+    })
+}

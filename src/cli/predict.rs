@@ -1,0 +1,191 @@
+//! `dalenet predict`: a trained network answers new samples.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use dalenet::conductance::batch::Request;
+use dalenet::conductance::loss::{predicted, softmax};
+use dalenet::conductance::model::{Trials, weights_of};
+use dalenet::conductance::open::open_engine;
+use dalenet::conductance::params::Params;
+use dalenet::data::{NewSamples, Samples, load_new_samples};
+use dalenet::train::files::write_atomic;
+use serde_json::json;
+
+use super::SUCCESS;
+use super::arguments::{Device, Which};
+use super::failure::WrongUse;
+use super::output::{note, say, say_table};
+use super::stored::StoredRun;
+
+/// Most answers shown to a person who names no file for them.
+const SHOWN: usize = 20;
+
+/// Answer new images or events with a trained network
+#[derive(clap::Args)]
+pub struct Args {
+    /// Run folder
+    run: PathBuf,
+    /// Images or events (.npz), an IDX image file, or a folder of MNIST files (its test part)
+    #[arg(long, value_name = "PATH")]
+    data: PathBuf,
+    /// IDX label file of an IDX image file
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Answer only the first N samples
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Which checkpoint
+    #[arg(long, value_enum, default_value = "last")]
+    checkpoint: Which,
+    /// Print JSON, an object a sample
+    #[arg(long)]
+    json: bool,
+    /// Write all answers to this file
+    #[arg(long, value_name = "FILE.csv")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    device: Device,
+}
+
+/// The answer to one sample.
+struct Answer {
+    class: usize,
+    probabilities: Vec<f64>,
+    label: Option<u16>,
+}
+
+pub fn run(args: Args) -> Result<u8> {
+    let run = StoredRun::load(&args.run, args.checkpoint)?;
+    let (n_in, n_out) = run.inputs_and_classes()?;
+    let NewSamples {
+        samples,
+        is_labelled,
+    } = load_new_samples(&args.data, args.labels.as_deref())?;
+    if samples.inputs() > n_in || (samples.inputs() < n_in && matches!(samples, Samples::Images(_)))
+    {
+        return Err(WrongUse(format!(
+            "{}: samples of {} inputs, but the network has {n_in}",
+            args.data.display(),
+            samples.inputs()
+        ))
+        .into());
+    }
+    let params = Params::new(&run.config, n_in, n_out);
+    let (weights, _) = weights_of(&params, &run.checkpoint.weights)?;
+    let batch_size = run.config.training.batch_size;
+    let mut opened = open_engine(&params, &weights, &args.device.options(), batch_size)?;
+    let labels = is_labelled.then(|| samples.labels().to_vec());
+    let count = args.limit.unwrap_or(usize::MAX).min(samples.len());
+    let trials = Trials {
+        samples: Arc::new(without_labels(samples)),
+        steps: params.steps,
+        dt_ms: params.network.dt_ms,
+        rate_hz: run.config.encoding.rate_hz,
+        noise_seed: run.config.seeds.noise,
+    };
+    let all: Vec<usize> = (0..count).collect();
+    let mut answers = Vec::with_capacity(count);
+    for indices in all.chunks(batch_size) {
+        let batch = trials.evaluation_batch(indices)?;
+        let forward = opened.engine.forward(&batch, Request::default())?;
+        for (logits, &index) in forward.logits.chunks_exact(n_out).zip(indices) {
+            answers.push(Answer {
+                class: predicted(logits),
+                probabilities: softmax(logits),
+                label: labels.as_ref().map(|labels| labels[index]),
+            });
+        }
+    }
+    if let Some(file) = &args.out {
+        write_atomic(file, csv(&answers, n_out).as_bytes())?;
+    }
+    show(&args, &answers);
+    Ok(SUCCESS)
+}
+
+/// New samples may have classes that the network does not know; their labels only score it.
+fn without_labels(samples: Samples) -> Samples {
+    match samples {
+        Samples::Images(mut set) => {
+            set.labels.fill(0);
+            Samples::Images(set)
+        }
+        Samples::Events(mut set) => {
+            set.labels.fill(0);
+            Samples::Events(set)
+        }
+    }
+}
+
+fn show(args: &Args, answers: &[Answer]) {
+    if args.json {
+        for (index, answer) in answers.iter().enumerate() {
+            say(json!({
+                "sample": index,
+                "class": answer.class,
+                "label": answer.label,
+                "probabilities": answer.probabilities,
+            }));
+        }
+    } else {
+        let shown = if args.out.is_some() { 0 } else { SHOWN };
+        let rows: Vec<Vec<String>> = answers
+            .iter()
+            .take(shown)
+            .enumerate()
+            .map(|(index, answer)| {
+                vec![
+                    index.to_string(),
+                    answer.class.to_string(),
+                    format!("{:.3}", answer.probabilities[answer.class]),
+                    answer
+                        .label
+                        .map_or_else(String::new, |label| label.to_string()),
+                ]
+            })
+            .collect();
+        if !rows.is_empty() {
+            say_table(&["sample", "class", "probability", "label"], &rows);
+        }
+        if answers.len() > rows.len() && args.out.is_none() {
+            say(format!(
+                "… {} more; --out FILE.csv or --json shows all",
+                answers.len() - rows.len()
+            ));
+        }
+        if let Some(file) = &args.out {
+            say(format!("{} answers: {}", answers.len(), file.display()));
+        }
+    }
+    let labelled = answers.iter().filter(|answer| answer.label.is_some());
+    let right = |answer: &&Answer| answer.label.map(usize::from) == Some(answer.class);
+    let total = labelled.clone().count();
+    if total > 0 {
+        let correct = labelled.filter(right).count();
+        note(format!(
+            "{correct} of {total} right ({:.2} %)",
+            100.0 * correct as f64 / total as f64
+        ));
+    }
+}
+
+fn csv(answers: &[Answer], classes: usize) -> String {
+    let mut text = String::from("sample,class,label");
+    for class in 0..classes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ",p{class}");
+    }
+    text.push('\n');
+    for (index, answer) in answers.iter().enumerate() {
+        let label = answer.label.map_or_else(String::new, |l| l.to_string());
+        let _ = write!(text, "{index},{},{label}", answer.class);
+        for p in &answer.probabilities {
+            let _ = write!(text, ",{p:.6}");
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,107 @@
+//! `dalenet train`: a configuration becomes a run.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dalenet::experiment::{Experiment, Run};
+use dalenet::train::epochs::Outcome;
+use dalenet::train::interrupt::Interrupt;
+use dalenet::train::progress::Log;
+use dalenet::train::run_folder::default_run_path;
+use dalenet::train::utc::Utc;
+use serde_json::json;
+
+use super::SUCCESS;
+use super::arguments::{Device, LogFormat, Overrides, command_line, runs_folder};
+use super::output::{note, say, say_facts};
+use super::weights::read_weights_file;
+
+/// Train a network and keep everything in a run folder
+#[derive(clap::Args)]
+pub struct Args {
+    /// Configuration file, or the name of a built-in one: quickstart, ping, coba
+    config: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Run folder (default: runs/NAME-DATE-TIME)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Overwrite a run that is in the folder
+    #[arg(long)]
+    force: bool,
+    /// Folder of MNIST, or where the configured data file is
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Begin with the weights of this file (.safetensors or .npz)
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    device: Device,
+    /// Output: human or json
+    #[arg(long, value_enum, default_value = "human")]
+    log: LogFormat,
+    /// Check everything, print the plan, and stop
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: Args) -> Result<u8> {
+    let config = args.overrides.load(&args.config)?;
+    let experiment = Experiment::prepare(config, args.data.as_deref(), args.device.options())?;
+    for warning in &experiment.warnings {
+        note(format!("warning: {warning}"));
+    }
+    let log = Log::from(args.log);
+    if args.dry_run {
+        match log {
+            Log::Json => say(json!({ "plan": experiment.plan, "config": experiment.config })),
+            Log::Human => say_facts(&facts(&experiment)),
+        }
+        return Ok(SUCCESS);
+    }
+    let (weights, notes) = match &args.weights {
+        Some(file) => {
+            let weights = read_weights_file(&experiment.params, file)?;
+            (weights, vec![format!("weights from {}", file.display())])
+        }
+        None => (experiment.draw_weights(), Vec::new()),
+    };
+    let folder = match args.out {
+        Some(folder) => folder,
+        None => default_run_path(&runs_folder(), &experiment.config.name, Utc::now())?,
+    };
+    let interrupt = Interrupt::install()?;
+    let run = experiment.start(&folder, args.force, &weights, command_line(), notes)?;
+    finish(&experiment, run, log, &interrupt)
+}
+
+/// Trains a run that is started or resumed, and shows how it goes.
+pub fn finish(
+    experiment: &Experiment,
+    mut run: Run<'_>,
+    log: Log,
+    interrupt: &Interrupt,
+) -> Result<u8> {
+    let mut facts = facts(experiment);
+    facts.push(("device", run.device.clone()));
+    facts.push(("folder", run.folder().display().to_string()));
+    let mut reporter = run.reporter(log);
+    reporter.start(&facts);
+    Ok(match run.train(&mut reporter, interrupt)? {
+        Outcome::Finished => SUCCESS,
+        Outcome::Interrupted { exit_code } => u8::try_from(exit_code).unwrap_or(u8::MAX),
+    })
+}
+
+fn facts(experiment: &Experiment) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("name", experiment.config.name.clone()),
+        (
+            "data",
+            format!("{} ({})", experiment.data_name, experiment.data_origin),
+        ),
+    ];
+    facts.extend(experiment.plan.facts());
+    facts.push(("best", experiment.best_rule().to_owned()));
+    facts
+}

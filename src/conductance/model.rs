@@ -1,0 +1,290 @@
+//! A network with its data, as the epoch loop sees it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::conductance::batch::{Batch, Request};
+use crate::conductance::engine::{Engine, EngineError, Quantity};
+use crate::conductance::evaluation::Evaluation;
+use crate::conductance::params::Params;
+use crate::conductance::weights::{Matrix, Weights, WeightsError};
+use crate::config::MatrixName;
+use crate::data::{DataError, NoiseKey, Samples, Split, encode_sample};
+use crate::train::checkpoint::Tensor;
+use crate::train::model::{Encoder, Measures, Model, ModelError, ModelState, Part, TrainedBatch};
+
+/// Samples and how they become trials.
+#[derive(Clone, Debug)]
+pub struct Trials {
+    /// The samples of the source.
+    pub samples: Arc<Samples>,
+    /// Steps of a trial.
+    pub steps: usize,
+    /// Time step, ms.
+    pub dt_ms: f64,
+    /// Poisson rate of a white pixel, Hz.
+    pub rate_hz: f64,
+    /// Seed of the input noise.
+    pub noise_seed: u64,
+}
+
+impl Trials {
+    /// The trials of these sample indices with the noise of an evaluation.
+    ///
+    /// # Errors
+    /// An event outside the trial, or a rate above one spike a step.
+    pub fn evaluation_batch(&self, samples: &[usize]) -> Result<Batch, DataError> {
+        self.batch(samples, |sample| NoiseKey::Eval {
+            seed: self.noise_seed,
+            sample,
+        })
+    }
+
+    fn batch(&self, samples: &[usize], key: impl Fn(u64) -> NoiseKey) -> Result<Batch, DataError> {
+        let labels = self.samples.labels();
+        let steps = u32::try_from(self.steps).unwrap_or(u32::MAX);
+        let encode = |&index: &usize| {
+            encode_sample(
+                &self.samples,
+                index,
+                steps,
+                self.dt_ms,
+                self.rate_hz,
+                key(index as u64),
+            )
+        };
+        let trials = samples.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let labels = samples.iter().map(|&index| u32::from(labels[index]));
+        Ok(Batch::new(
+            trials.iter().map(|trial| &trial.events[..]).zip(labels),
+        ))
+    }
+}
+
+impl Encoder for Trials {
+    type Batch = Batch;
+
+    fn training_batch(&self, epoch: u64, samples: &[usize]) -> Result<Batch, ModelError> {
+        let seed = self.noise_seed;
+        Ok(self.batch(samples, |sample| NoiseKey::Train {
+            seed,
+            epoch,
+            sample,
+        })?)
+    }
+}
+
+/// A network on its engine, and the parts of the data it is measured on.
+pub struct Network {
+    engine: Box<dyn Engine>,
+    trials: Trials,
+    split: Split,
+    batch_size: usize,
+    /// Encoded evaluation batches by part, where they are kept.
+    kept: Option<BTreeMap<bool, Vec<Arc<Batch>>>>,
+}
+
+impl Network {
+    /// A network that is evaluated in batches of `batch_size`; with `keep`, evaluation trials are
+    /// encoded once and kept.
+    pub fn new(
+        engine: Box<dyn Engine>,
+        trials: Trials,
+        split: Split,
+        batch_size: usize,
+        keep: bool,
+    ) -> Self {
+        Self {
+            engine,
+            trials,
+            split,
+            batch_size: batch_size.max(1),
+            kept: keep.then(BTreeMap::new),
+        }
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut dyn Engine {
+        self.engine.as_mut()
+    }
+
+    /// Evaluates a part of the data; `None` where `go_on` said no.
+    ///
+    /// # Errors
+    /// Samples that cannot be encoded, or a failure of the device.
+    pub fn evaluation(
+        &mut self,
+        part: Part,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Evaluation>, ModelError> {
+        let indices = match part {
+            Part::Validation => &self.split.validation,
+            Part::Test => &self.split.test,
+        };
+        let mut evaluation = Evaluation::new(self.engine.params());
+        for (at, samples) in indices.chunks(self.batch_size).enumerate() {
+            if !go_on() {
+                return Ok(None);
+            }
+            let encode = || Ok::<_, DataError>(Arc::new(self.trials.evaluation_batch(samples)?));
+            let batch = match &mut self.kept {
+                None => encode()?,
+                Some(kept) => {
+                    let batches = kept.entry(part == Part::Test).or_default();
+                    if batches.len() == at {
+                        batches.push(encode()?);
+                    }
+                    batches[at].clone()
+                }
+            };
+            let forward = self.engine.forward(&batch, Request::default())?;
+            evaluation.add(&batch, &forward);
+        }
+        Ok(Some(evaluation))
+    }
+}
+
+impl Model for Network {
+    type Batch = Batch;
+
+    fn train_batch(&mut self, batch: &Batch) -> Result<TrainedBatch, ModelError> {
+        let gradient = self.engine.gradient(batch, Request::default())?;
+        let step = self.engine.step()?;
+        let by_name = step.gradient_norm_of.iter();
+        Ok(TrainedBatch {
+            trials: batch.trials(),
+            loss_nats: gradient.loss,
+            correct: gradient.scores.correct,
+            gradient_norm: step.gradient_norm,
+            gradient_norm_of: by_name
+                .map(|(name, norm)| (name.short().to_owned(), *norm))
+                .collect(),
+            clipped: step.clip_factor < 1.0,
+            skipped: step.skipped,
+        })
+    }
+
+    fn evaluate(
+        &mut self,
+        part: Part,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Measures>, ModelError> {
+        let evaluation = self.evaluation(part, go_on)?;
+        Ok(evaluation.map(|e| e.measures()))
+    }
+
+    fn state(&mut self) -> Result<ModelState, ModelError> {
+        Ok(engine_state(self.engine.as_mut())?)
+    }
+}
+
+/// Everything of an engine that a checkpoint keeps.
+///
+/// # Errors
+/// A failure of the device.
+pub fn engine_state(engine: &mut dyn Engine) -> Result<ModelState, EngineError> {
+    let mut read = |quantity| -> Result<BTreeMap<String, Tensor>, EngineError> {
+        let values = engine.read(quantity)?;
+        let params = engine.params();
+        let tensor = |(name, values): (MatrixName, Vec<f64>)| {
+            let (pre, post) = params.shape(name);
+            let data = values.into_iter().map(|x| x as f32).collect();
+            let shape = vec![pre, post];
+            (name.short().to_owned(), Tensor { shape, data })
+        };
+        Ok(values.into_iter().map(tensor).collect())
+    };
+    Ok(ModelState {
+        weights: read(Quantity::Weights)?,
+        adam_m: read(Quantity::AdamM)?,
+        adam_v: read(Quantity::AdamV)?,
+        optimiser_steps: engine.optimiser_steps(),
+    })
+}
+
+/// Weights and untouched optimiser state of a network that has not begun to learn.
+pub fn initial_state(params: &Params, weights: &Weights) -> ModelState {
+    let trained = weights.iter().filter(|(name, _)| params.is_trained(**name));
+    let zeros: BTreeMap<String, Tensor> = trained
+        .map(|(name, matrix)| {
+            let tensor = Tensor {
+                shape: vec![matrix.pre, matrix.post],
+                data: vec![0.0; matrix.data.len()],
+            };
+            (name.short().to_owned(), tensor)
+        })
+        .collect();
+    ModelState {
+        weights: tensors_of(weights),
+        adam_m: zeros.clone(),
+        adam_v: zeros,
+        optimiser_steps: 0,
+    }
+}
+
+/// Weights by their names in files.
+pub fn tensors_of(weights: &Weights) -> BTreeMap<String, Tensor> {
+    let named = weights.iter().map(|(name, matrix)| {
+        let tensor = Tensor {
+            shape: vec![matrix.pre, matrix.post],
+            data: matrix.data.clone(),
+        };
+        (name.short().to_owned(), tensor)
+    });
+    named.collect()
+}
+
+/// Tensors of a file as weights of a network: [`matrices_of`], and `in` and `out` must be there.
+///
+/// # Errors
+/// A matrix of another shape than the network, or no `in` or `out`.
+pub fn weights_of(
+    params: &Params,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<(Weights, Vec<String>), WeightsError> {
+    let (weights, unknown) = matrices_of(params, tensors)?;
+    for needed in [MatrixName::WIn, MatrixName::WOut] {
+        if !weights.contains_key(&needed) {
+            return Err(WeightsError::Missing(needed.short()));
+        }
+    }
+    Ok((weights, unknown))
+}
+
+/// Tensors of a file as matrices; names may be `in`, `w_in` or `w.in`, in any case. Returns the
+/// names that are no matrix of this family as well.
+///
+/// # Errors
+/// A matrix of another shape than the network.
+pub fn matrices_of(
+    params: &Params,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<(Weights, Vec<String>), WeightsError> {
+    let mut weights = Weights::new();
+    let mut unknown = Vec::new();
+    for (name, Tensor { shape, data }) in tensors {
+        let lower = name.to_ascii_lowercase();
+        let short = lower.strip_prefix("w_").or(lower.strip_prefix("w."));
+        let Some(matrix) = MatrixName::from_short(short.unwrap_or(&lower)) else {
+            unknown.push(name.clone());
+            continue;
+        };
+        let (need_pre, need_post) = params.shape(matrix);
+        let (pre, post) = match shape[..] {
+            [pre, post] => (pre, post),
+            _ => (1, data.len()),
+        };
+        if (pre, post) != (need_pre, need_post) {
+            return Err(WeightsError::Shape {
+                name: matrix.short(),
+                pre,
+                post,
+                need_pre,
+                need_post,
+            });
+        }
+        let data = data.clone();
+        weights.insert(matrix, Matrix { pre, post, data });
+    }
+    Ok((weights, unknown))
+}

@@ -1,0 +1,339 @@
+//! What a run will need, derived before anything is allocated: every size, and the memory.
+
+use memory::Memory;
+use serde::Serialize;
+
+use crate::conductance::TRIAL_GROUP;
+use crate::conductance::params::Params;
+use crate::config;
+
+mod memory;
+
+/// The memory is too small.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("this run needs about {} of memory, but {limit_name} {}; {advice}", show_bytes(*.needed_bytes), show_bytes(*.limit_bytes))]
+pub struct PlanError {
+    /// Bytes needed at least.
+    pub needed_bytes: u64,
+    /// Bytes there are.
+    pub limit_bytes: u64,
+    /// Where the limit comes from.
+    pub limit_name: &'static str,
+    /// Which key to lower.
+    pub advice: String,
+}
+
+/// How much a run has to do, besides what its network says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Workload {
+    /// Training trials of an epoch.
+    pub train_trials: usize,
+    /// Validation trials.
+    pub validation_trials: usize,
+    /// Test trials.
+    pub test_trials: usize,
+    /// Mean input spikes of a trial.
+    pub events_per_trial: f64,
+    /// Bytes of the samples.
+    pub data_bytes: u64,
+}
+
+/// Where and with what a run computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Resources {
+    /// The engine runs on a GPU and holds trials and weights there.
+    pub on_gpu: bool,
+    /// Worker threads of the CPU engine.
+    pub threads: usize,
+    /// The user's limit, bytes.
+    pub memory: Option<u64>,
+    /// Memory of this machine that is free, bytes, where it is known.
+    pub available: Option<u64>,
+}
+
+/// Every size of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// Input channels.
+    pub inputs: usize,
+    /// Excitatory cells.
+    pub e_cells: usize,
+    /// Inhibitory cells.
+    pub i_cells: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Steps of a trial.
+    pub steps: usize,
+    /// Duration of a trial, ms.
+    pub duration_ms: f64,
+    /// Stored weights.
+    pub weights: u64,
+    /// Trained weights.
+    pub trained_weights: u64,
+    /// Training trials.
+    pub train_trials: usize,
+    /// Validation trials.
+    pub validation_trials: usize,
+    /// Test trials.
+    pub test_trials: usize,
+    /// Trials of a batch.
+    pub batch_trials: usize,
+    /// Batches of an epoch, the last one maybe shorter.
+    pub batches_per_epoch: usize,
+    /// Epochs.
+    pub epochs: u64,
+    /// Groups of trials whose gradients are summed first.
+    pub trial_groups: usize,
+    /// Distance of the states kept for the backward pass (CPU engine).
+    pub segment_steps: usize,
+    /// Worker threads of the CPU engine.
+    pub threads: usize,
+    /// Mean input spikes of a trial.
+    pub events_per_trial: f64,
+    /// The evaluation trials are encoded once and kept.
+    pub keeps_evaluation: bool,
+    /// Estimated memory of this machine, bytes.
+    pub host_bytes: u64,
+    /// Least memory of the GPU, bytes; none for the CPU engine.
+    pub device_bytes: Option<u64>,
+    /// Free memory of this machine, bytes, where it is known.
+    pub available_bytes: Option<u64>,
+}
+
+impl Plan {
+    /// The plan of a run of `params`, whose initial weights `weights` describes.
+    ///
+    /// # Errors
+    /// The memory is too small whatever the segment length.
+    pub fn new(
+        params: &Params,
+        weights: &config::Weights,
+        work: Workload,
+        resources: Resources,
+    ) -> Result<Self, PlanError> {
+        let training = &params.training;
+        let batch = training.batch_size.min(work.train_trials).max(1);
+        let memory = Memory::new(params, weights, work, resources);
+        let segment_steps = memory.segment_steps(batch, limit(resources).0);
+        let host_bytes = memory.host_bytes(batch, segment_steps);
+        let (limit_bytes, limit_name) = limit(resources);
+        if limit_bytes.is_some_and(|limit| host_bytes > limit as f64) {
+            return Err(PlanError {
+                needed_bytes: host_bytes as u64,
+                limit_bytes: limit_bytes.unwrap_or(0),
+                limit_name,
+                advice: memory.advice(batch, limit_bytes),
+            });
+        }
+        Ok(Self {
+            inputs: params.n_in,
+            e_cells: params.n_e(),
+            i_cells: params.n_i(),
+            classes: params.n_out,
+            steps: params.steps,
+            duration_ms: 1000.0 * params.duration_s(),
+            weights: memory.entries as u64,
+            trained_weights: memory.trained as u64,
+            train_trials: work.train_trials,
+            validation_trials: work.validation_trials,
+            test_trials: work.test_trials,
+            batch_trials: batch,
+            batches_per_epoch: work.train_trials.div_ceil(batch),
+            epochs: training.epochs,
+            trial_groups: batch.div_ceil(TRIAL_GROUP),
+            segment_steps,
+            threads: resources.threads,
+            events_per_trial: work.events_per_trial,
+            keeps_evaluation: memory.kept_evaluation() > 0.0,
+            host_bytes: host_bytes as u64,
+            device_bytes: resources.on_gpu.then(|| memory.device_bytes(batch) as u64),
+            available_bytes: resources.available,
+        })
+    }
+
+    /// The plan in words: pairs of a label and a value.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let validation = match self.validation_trials {
+            0 => String::new(),
+            n => format!(", {n} validation"),
+        };
+        let memory = match (self.device_bytes, self.available_bytes) {
+            (Some(device), _) => format!(
+                "about {}, on the GPU at least {}",
+                show_bytes(self.host_bytes),
+                show_bytes(device)
+            ),
+            (None, Some(available)) => format!(
+                "about {} of {} free",
+                show_bytes(self.host_bytes),
+                show_bytes(available)
+            ),
+            (None, None) => format!(
+                "about {} (how much is free is not known on this system)",
+                show_bytes(self.host_bytes)
+            ),
+        };
+        vec![
+            (
+                "network",
+                format!(
+                    "{} inputs, {} E and {} I cells, {} classes; {} weights, {} trained",
+                    self.inputs,
+                    self.e_cells,
+                    self.i_cells,
+                    self.classes,
+                    self.weights,
+                    self.trained_weights
+                ),
+            ),
+            (
+                "trial",
+                format!(
+                    "{} ms in {} steps, about {:.0} input spikes",
+                    self.duration_ms.round(),
+                    self.steps,
+                    self.events_per_trial
+                ),
+            ),
+            (
+                "epoch",
+                format!(
+                    "{} trials in {} batches of {} ({} groups of {}){validation}, {} test",
+                    self.train_trials,
+                    self.batches_per_epoch,
+                    self.batch_trials,
+                    self.trial_groups,
+                    TRIAL_GROUP,
+                    self.test_trials
+                ),
+            ),
+            ("memory", memory),
+        ]
+    }
+}
+
+/// Segment length of the CPU engine where nothing is known of the memory: about √steps.
+pub fn default_segment_steps(steps: usize) -> usize {
+    ((steps as f64).sqrt().round() as usize).clamp(1, steps.max(1))
+}
+
+/// Free memory of this machine in bytes; `None` where the system does not say it in
+/// `/proc/meminfo`.
+pub fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    available_in(&text)
+}
+
+fn available_in(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// A number of bytes as a person reads it.
+pub fn show_bytes(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 10.0 {
+        format!("{mib:.1} MiB")
+    } else if mib < 1024.0 {
+        format!("{mib:.0} MiB")
+    } else {
+        format!("{:.1} GiB", mib / 1024.0)
+    }
+}
+
+fn limit(resources: Resources) -> (Option<u64>, &'static str) {
+    match (resources.memory, resources.available) {
+        // On a GPU the user's limit is the budget of the device, which its engine keeps itself.
+        (Some(limit), available)
+            if !resources.on_gpu && available.is_none_or(|free| limit <= free) =>
+        {
+            (Some(limit), "--memory allows")
+        }
+        (_, available) => (available, "this machine has free"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const WORK: Workload = Workload {
+        train_trials: 1600,
+        validation_trials: 0,
+        test_trials: 400,
+        events_per_trial: 520.0,
+        data_bytes: 55 << 20,
+    };
+
+    fn plan(memory: Option<u64>, available: Option<u64>) -> Result<Plan, PlanError> {
+        let config = Config::default();
+        let resources = Resources {
+            on_gpu: false,
+            threads: 2,
+            memory,
+            available,
+        };
+        Plan::new(
+            &Params::new(&config, 784, 10),
+            &config.weights,
+            WORK,
+            resources,
+        )
+    }
+
+    #[test]
+    fn sizes_of_the_canonical_network() {
+        let plan = plan(None, None).unwrap();
+        assert_eq!((plan.batches_per_epoch, plan.trial_groups), (7, 8));
+        assert_eq!((plan.steps, plan.segment_steps), (2000, 45));
+        assert_eq!(plan.weights, 784 * 1024 + 10_240 + 2 * 262_144);
+        assert_eq!(plan.trained_weights, 784 * 1024 + 10_240);
+        assert!(plan.keeps_evaluation);
+        let gib = plan.host_bytes as f64 / f64::from(1 << 30);
+        assert!((0.3..2.0).contains(&gib), "{gib} GiB");
+    }
+
+    #[test]
+    fn too_little_memory_names_the_key_to_lower() {
+        let needed = plan(None, None).unwrap().host_bytes;
+        // A little less: another segment length does.
+        let tight = plan(Some(needed - (10 << 20)), None).unwrap();
+        assert!(tight.segment_steps > 45 && tight.host_bytes < needed);
+        let message = plan(Some(300 << 20), None).unwrap_err().to_string();
+        assert!(
+            message.contains("training.batch_size") && message.contains("--memory allows 300 MiB"),
+            "{message}"
+        );
+        let message = plan(Some(1 << 40), Some(1 << 20)).unwrap_err().to_string();
+        assert!(
+            message.contains("this machine has free 1.0 MiB") && message.contains("network.n_e"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_trial_that_is_too_long_is_blamed() {
+        let mut config = Config::default();
+        config.network.duration_ms = 1e6;
+        let resources = Resources {
+            on_gpu: false,
+            threads: 1,
+            memory: Some(200 << 20),
+            available: None,
+        };
+        let params = Params::new(&config, 784, 10);
+        let error = Plan::new(&params, &config.weights, WORK, resources).unwrap_err();
+        assert!(error.advice.contains("network.duration_ms"), "{error}");
+    }
+
+    #[test]
+    fn free_memory_is_read() {
+        let text = "MemTotal:       16 kB\nMemAvailable:    2048 kB\n";
+        assert_eq!(available_in(text), Some(2 << 20));
+        assert_eq!(available_in("MemTotal: 1 kB"), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! How much memory a run takes, part by part.
+
+use super::{Resources, Workload, default_segment_steps};
+use crate::conductance::TRIAL_GROUP;
+use crate::conductance::batch::Raster;
+use crate::conductance::params::Params;
+use crate::config::{self, MatrixName};
+
+/// Evaluation trials are encoded once and kept where they take no more than this.
+const KEPT_EVALUATION_BYTES: f64 = (64 << 20) as f64;
+/// Program, libraries and stacks.
+const BASE_BYTES: f64 = (32 << 20) as f64;
+/// Mean rate up to which the room for spikes is reckoned, Hz.
+const SPIKE_RATE_HZ: f64 = 200.0;
+
+/// The parts of the memory that a run takes; bytes as `f64`, since sizes of impossible networks
+/// overflow whole numbers.
+pub(super) struct Memory<'a> {
+    params: &'a Params,
+    work: Workload,
+    resources: Resources,
+    pub(super) entries: f64,
+    pub(super) trained: f64,
+}
+
+impl<'a> Memory<'a> {
+    pub(super) fn new(
+        params: &'a Params,
+        weights: &config::Weights,
+        work: Workload,
+        resources: Resources,
+    ) -> Self {
+        let (mut entries, mut trained) = (0.0, 0.0);
+        for name in MatrixName::ALL {
+            let is_trained = params.is_trained(name);
+            let is_there = match name {
+                MatrixName::WEe => weights.ee_mean_us > 0.0 || is_trained,
+                MatrixName::WIi => weights.ii_mean_us > 0.0 || is_trained,
+                _ => true,
+            };
+            let (pre, post) = params.shape(name);
+            let size = pre as f64 * post as f64;
+            entries += if is_there { size } else { 0.0 };
+            trained += if is_trained { size } else { 0.0 };
+        }
+        Self {
+            params,
+            work,
+            resources,
+            entries,
+            trained,
+        }
+    }
+
+    /// State of one trial: v, both conductances and the refractory time of each cell.
+    fn state_bytes(&self) -> f64 {
+        16.0 * (self.params.n_e() + self.params.n_i()) as f64 + 4.0 * self.params.n_out as f64
+    }
+
+    fn events_bytes(&self, trials: f64) -> f64 {
+        trials * (8.0 * self.work.events_per_trial + 8.0)
+    }
+
+    /// Evaluation trials that are kept encoded.
+    pub(super) fn kept_evaluation(&self) -> f64 {
+        let trials = (self.work.test_trials + self.work.validation_trials) as f64;
+        let bytes = self.events_bytes(trials);
+        if bytes <= KEPT_EVALUATION_BYTES {
+            bytes
+        } else {
+            0.0
+        }
+    }
+
+    pub(super) fn host_bytes(&self, batch: usize, segment_steps: usize) -> f64 {
+        let p = self.params;
+        let (trials, steps) = (batch as f64, p.steps as f64);
+        // A checkpoint passes through doubles and bytes on its way to the file.
+        let weights = 4.0 * self.entries + 20.0 * (self.entries + 2.0 * self.trained);
+        let encoded = 3.0 * self.events_bytes(trials) + self.kept_evaluation();
+        let common = BASE_BYTES + self.work.data_bytes as f64 + weights + encoded;
+        if self.resources.on_gpu {
+            return common;
+        }
+        let groups = batch.div_ceil(TRIAL_GROUP) as f64;
+        let engine = 4.0 * (2.0 * self.entries + (3.0 + groups) * self.trained);
+        let constants = p.constants::<f64>();
+        let spikes = |cells: usize, ref_steps: u32| {
+            let most = (steps / f64::from(ref_steps) + 1.0).min(SPIKE_RATE_HZ * p.duration_s());
+            6.0 * cells as f64 * most + 4.0 * steps
+        };
+        let checkpoints = (steps / segment_steps as f64).ceil() * self.state_bytes();
+        let trial = checkpoints
+            + 4.0 * steps * p.n_out as f64
+            + spikes(p.n_e(), constants.e.ref_steps)
+            + spikes(p.n_i(), constants.i.ref_steps)
+            + 8.0 * (p.n_e() + p.n_i()) as f64;
+        let in_flight = groups.min(self.resources.threads as f64);
+        common + engine + trials * trial + in_flight * self.trace_bytes(batch, segment_steps)
+    }
+
+    /// States of one group over a segment.
+    fn trace_bytes(&self, batch: usize, segment_steps: usize) -> f64 {
+        let cells = (self.params.n_e() + self.params.n_i()) as f64;
+        12.0 * cells * batch.min(TRIAL_GROUP) as f64 * segment_steps as f64
+    }
+
+    /// What no plan on a GPU can do without: weights and moments, the spikes of a batch, and the
+    /// states of one group.
+    pub(super) fn device_bytes(&self, batch: usize) -> f64 {
+        let p = self.params;
+        let row = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
+        let rasters = 4.0 * row as f64 * p.steps as f64 * batch as f64;
+        let segment = default_segment_steps(p.steps);
+        let states = (p.steps as f64 / segment as f64).ceil()
+            * self.state_bytes()
+            * batch.min(TRIAL_GROUP) as f64;
+        let weights = 4.0 * (2.0 * self.entries + 3.0 * self.trained);
+        weights + rasters + states + self.trace_bytes(batch, segment)
+    }
+
+    /// About √steps, or the length that takes least where that does not fit into `limit`.
+    pub(super) fn segment_steps(&self, batch: usize, limit: Option<u64>) -> usize {
+        let usual = default_segment_steps(self.params.steps);
+        if limit.is_none_or(|limit| self.host_bytes(batch, usual) <= limit as f64) {
+            return usual;
+        }
+        // Checkpoints shrink with the length, traces grow with it: least where both are equal.
+        let checkpoints = batch as f64 * self.params.steps as f64 * self.state_bytes();
+        let groups = batch.div_ceil(TRIAL_GROUP).min(self.resources.threads);
+        let traces = groups.max(1) as f64 * self.trace_bytes(batch, 1);
+        let least = ((checkpoints / traces).sqrt().round() as usize).clamp(1, self.params.steps);
+        [usual, least]
+            .into_iter()
+            .min_by(|&a, &b| {
+                self.host_bytes(batch, a)
+                    .total_cmp(&self.host_bytes(batch, b))
+            })
+            .unwrap_or(usual)
+    }
+
+    /// Which key to lower, and to what.
+    pub(super) fn advice(&self, batch: usize, limit: Option<u64>) -> String {
+        let fits = |batch: usize| {
+            let bytes = self.host_bytes(batch, self.segment_steps(batch, limit));
+            limit.is_none_or(|limit| bytes <= limit as f64)
+        };
+        let halves = std::iter::successors(Some(batch / 2), |n| Some(n / 2));
+        match halves.take_while(|&n| n > 0).find(|&n| fits(n)) {
+            Some(smaller) => {
+                format!("lower training.batch_size from {batch} to {smaller}, or free memory")
+            }
+            None => {
+                let net = &self.params.network;
+                let weights = 4.0 * self.entries + 20.0 * (self.entries + 2.0 * self.trained);
+                let limit = limit.unwrap_or(0) as f64;
+                if BASE_BYTES + self.work.data_bytes as f64 + weights > limit {
+                    format!(
+                        "the weights alone do not fit: lower network.n_e ({}) or network.n_i ({}), or the \
+                         number of inputs ({})",
+                        net.n_e, net.n_i, self.params.n_in
+                    )
+                } else {
+                    format!(
+                        "a single trial does not fit: lower network.duration_ms ({}) or raise \
+                         network.dt_ms ({}), or lower network.n_e ({})",
+                        net.duration_ms, net.dt_ms, net.n_e
+                    )
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! From a configuration to a run: the one place that joins data, plan, engine and training.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::conductance::engine::EngineError;
+use crate::conductance::model::{Network, Trials, initial_state, matrices_of, weights_of};
+use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
+use crate::conductance::params::Params;
+use crate::conductance::plan::{Plan, PlanError, Resources, Workload, available_memory};
+use crate::conductance::weights::{Layout, Weights, WeightsError, draw_initial};
+use crate::config::Config;
+use crate::data::{
+    DataError, Dataset, LoadedData, Samples, Split, check_rate, encode_events, load_dataset,
+};
+use crate::gpu::{GpuError, Selection, select};
+use crate::report::raster::RasterError;
+use crate::train::manifest::{Manifest, Status};
+use crate::train::model::ModelState;
+use crate::train::session::{Session, TrainError};
+
+pub use run::Run;
+
+mod run;
+
+/// An experiment could not be prepared, or its training stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The memory is too small.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// The engine could not be built.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Weights do not fit the network.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The run folder.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Training stopped on the way.
+    #[error("training stopped: {source}\nThe last checkpoint is kept; go on from it with: dalenet resume {}", folder.display())]
+    Stopped {
+        /// The run folder.
+        folder: PathBuf,
+        /// Why.
+        source: TrainError,
+    },
+    /// The raster of the example trial.
+    #[error("the raster cannot be drawn: {0}")]
+    Raster(#[from] RasterError),
+}
+
+/// A configuration with its data and its plan, ready to run.
+pub struct Experiment {
+    /// The configuration.
+    pub config: Config,
+    /// What the data set is called.
+    pub data_name: String,
+    /// Which samples train, validate and test.
+    pub split: Split,
+    /// Where the data was found.
+    pub data_origin: String,
+    /// What is unusual, for the user and the manifest.
+    pub warnings: Vec<String>,
+    /// SHA-256 of the samples in use.
+    pub data_sha256: String,
+    /// Network and recipe.
+    pub params: Params,
+    /// Every size.
+    pub plan: Plan,
+    /// How trials are made.
+    pub trials: Trials,
+    device: DeviceOptions,
+    selection: Selection,
+}
+
+impl Experiment {
+    /// Loads the data (`place`: where it is now), selects the device and makes the plan. Nothing
+    /// is written, and no engine is built.
+    ///
+    /// # Errors
+    /// Data that cannot be used, no such device, or too little memory.
+    pub fn prepare(
+        config: Config,
+        place: Option<&Path>,
+        device: DeviceOptions,
+    ) -> Result<Self, ExperimentError> {
+        let LoadedData {
+            dataset,
+            origin,
+            warnings,
+        } = load_dataset(&config.data, config.seeds.data, place)?;
+        let params = Params::new(&config, dataset.samples.inputs(), dataset.samples.classes());
+        let selection = select(device.device)?;
+        let resources = Resources {
+            on_gpu: matches!(selection, Selection::Adapter { .. }),
+            threads: device.threads(),
+            memory: device.memory,
+            available: available_memory(),
+        };
+        let work = workload(&config, &params, &dataset)?;
+        let plan = Plan::new(&params, &config.weights, work, resources)?;
+        let data_sha256 = dataset.sha256();
+        let trials = Trials {
+            samples: Arc::new(dataset.samples),
+            steps: params.steps,
+            dt_ms: params.network.dt_ms,
+            rate_hz: config.encoding.rate_hz,
+            noise_seed: config.seeds.noise,
+        };
+        Ok(Self {
+            config,
+            data_name: dataset.name,
+            split: dataset.split,
+            data_origin: origin,
+            warnings,
+            data_sha256,
+            params,
+            plan,
+            trials,
+            device,
+            selection,
+        })
+    }
+
+    /// The initial weights that the configuration describes.
+    pub fn draw_weights(&self) -> Weights {
+        draw_initial(
+            &self.params,
+            &self.config.weights,
+            self.config.seeds.weights,
+        )
+    }
+
+    /// The engine of this network with these weights.
+    ///
+    /// # Errors
+    /// Weights that do not fit, or a device that cannot take them.
+    pub fn open(&self, weights: &Weights) -> Result<OpenedEngine, EngineError> {
+        let options = DeviceOptions {
+            segment_steps: self.device.segment_steps.or(Some(self.plan.segment_steps)),
+            ..self.device
+        };
+        let batch = self.plan.batch_trials;
+        open_selected(
+            self.selection.clone(),
+            &self.params,
+            weights,
+            &options,
+            batch,
+        )
+    }
+
+    /// The network on its engine, to be measured.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn network(&self, weights: &Weights) -> Result<(Network, OpenedDevice), EngineError> {
+        let opened = self.open(weights)?;
+        let device = OpenedDevice {
+            summary: opened.engine.describe(),
+            name: opened.device,
+            driver: opened.driver,
+            backend: opened.backend,
+            reason: opened.reason,
+        };
+        let network = Network::new(
+            opened.engine,
+            self.trials.clone(),
+            self.split.clone(),
+            self.config.training.batch_size,
+            self.plan.keeps_evaluation,
+        );
+        Ok((network, device))
+    }
+
+    /// Makes the folder of a new run that begins with `weights`, and builds its engine. `notes` go
+    /// into the manifest.
+    ///
+    /// # Errors
+    /// Weights that do not fit, a device that fails, or a folder that cannot be used.
+    pub fn start(
+        &self,
+        folder: &Path,
+        force: bool,
+        weights: &Weights,
+        command: Vec<String>,
+        notes: Vec<String>,
+    ) -> Result<Run<'_>, ExperimentError> {
+        let (network, device) = self.network(weights)?;
+        let mut manifest = self.manifest(command, notes);
+        device.record(&mut manifest, self.plan.threads);
+        let state = initial_state(&self.params, weights);
+        let session = Session::create(folder, force, &self.config, manifest, state)?;
+        Ok(Run {
+            experiment: self,
+            session,
+            network,
+            device: device.to_string(),
+        })
+    }
+
+    /// Makes the folder of a run that begins with `weights` and leaves it, to be resumed.
+    ///
+    /// # Errors
+    /// Weights that do not fit, or a folder that cannot be used.
+    pub fn create_only(
+        &self,
+        folder: &Path,
+        force: bool,
+        weights: &Weights,
+        command: Vec<String>,
+        notes: Vec<String>,
+    ) -> Result<(), ExperimentError> {
+        Layout::new(&self.params, weights)?;
+        let manifest = self.manifest(command, notes);
+        let state = initial_state(&self.params, weights);
+        let mut session = Session::create(folder, force, &self.config, manifest, state)?;
+        Ok(session.end(Status::Interrupted, None)?)
+    }
+
+    /// Goes on with a run from its last checkpoint. `note` says what differs from before.
+    ///
+    /// # Errors
+    /// No run, a damaged one, other data or configuration, or a device that fails.
+    pub fn resume(&self, folder: &Path, note: &str) -> Result<Run<'_>, ExperimentError> {
+        let (mut session, state) = Session::open(folder, &self.config, &self.data_sha256)?;
+        let (weights, _) = weights_of(&self.params, &state.weights)?;
+        let (mut network, device) = self.network(&weights)?;
+        let ModelState {
+            adam_m,
+            adam_v,
+            optimiser_steps,
+            ..
+        } = state;
+        let (m, _) = matrices_of(&self.params, &adam_m)?;
+        let (v, _) = matrices_of(&self.params, &adam_v)?;
+        network.engine().restore(&m, &v, optimiser_steps)?;
+
+        let progress = session.progress();
+        let mut notes = vec![format!(
+            "from epoch {}, batch {}",
+            progress.epochs_done, progress.batches_done_in_epoch
+        )];
+        let before = session.manifest().device.clone();
+        if before != device.name && !before.is_empty() {
+            notes.push(format!("on {} instead of {before}", device.name));
+        }
+        notes.extend((!note.is_empty()).then(|| note.to_owned()));
+        session.go_on(&self.config, &notes.join("; "), |manifest| {
+            device.record(manifest, self.plan.threads);
+        })?;
+        Ok(Run {
+            experiment: self,
+            session,
+            network,
+            device: device.to_string(),
+        })
+    }
+
+    fn manifest(&self, command: Vec<String>, mut notes: Vec<String>) -> Manifest {
+        notes.extend(self.warnings.iter().cloned());
+        notes.push(self.best_rule().to_owned());
+        Manifest {
+            data_name: self.data_name.clone(),
+            data_sha256: self.data_sha256.clone(),
+            notes,
+            ..Manifest::begin(command)
+        }
+    }
+
+    /// How the best epoch is chosen.
+    pub fn best_rule(&self) -> &'static str {
+        if self.split.validation.is_empty() {
+            "best epoch by test accuracy (data.validation_percent is 0)"
+        } else {
+            "best epoch by validation accuracy"
+        }
+    }
+}
+
+/// What an engine runs on, in words.
+#[derive(Clone, Debug)]
+pub struct OpenedDevice {
+    /// The engine in a few words.
+    pub summary: String,
+    /// Name of the device.
+    pub name: String,
+    /// Its driver.
+    pub driver: Option<String>,
+    /// `cpu`, `vulkan`, …
+    pub backend: String,
+    /// Why it was chosen.
+    pub reason: String,
+}
+
+impl OpenedDevice {
+    fn record(&self, manifest: &mut Manifest, threads: usize) {
+        manifest.device = self.name.clone();
+        manifest.driver = self.driver.clone();
+        manifest.backend = self.backend.clone();
+        manifest.threads = threads;
+    }
+}
+
+impl std::fmt::Display for OpenedDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {} ({})", self.summary, self.name, self.reason)
+    }
+}
+
+/// How much there is to compute; refuses samples that cannot be encoded.
+fn workload(config: &Config, params: &Params, dataset: &Dataset) -> Result<Workload, DataError> {
+    let split = &dataset.split;
+    let used = || {
+        split
+            .train
+            .iter()
+            .chain(&split.validation)
+            .chain(&split.test)
+    };
+    let count = used().count().max(1) as f64;
+    let dt_ms = params.network.dt_ms;
+    let (events_per_trial, data_bytes) = match &dataset.samples {
+        Samples::Images(set) => {
+            check_rate(config.encoding.rate_hz, dt_ms)?;
+            let intensity = |&i: &usize| set.image(i).iter().map(|&p| f64::from(p)).sum::<f64>();
+            let white = used().map(intensity).sum::<f64>() / 255.0 / count;
+            let events = white * config.encoding.rate_hz * params.duration_s();
+            (events, set.pixels.len())
+        }
+        Samples::Events(set) => {
+            let steps = u32::try_from(params.steps).unwrap_or(u32::MAX);
+            let mut events = 0;
+            for &index in used() {
+                events += encode_events(&set.trials[index], steps, dt_ms)?.len();
+            }
+            let bytes: usize = set.trials.iter().map(|trial| 16 * trial.len()).sum();
+            (events as f64 / count, bytes)
+        }
+    };
+    Ok(Workload {
+        train_trials: split.train.len(),
+        validation_trials: split.validation.len(),
+        test_trials: split.test.len(),
+        events_per_trial,
+        data_bytes: data_bytes as u64,
+    })
+}

@@ -1,0 +1,163 @@
+//! A run under way: trained to its end, its end recorded.
+
+use std::path::Path;
+
+use super::{Experiment, ExperimentError};
+use crate::conductance::batch::{Population, Request};
+use crate::conductance::model::Network;
+use crate::report::raster::RasterPlot;
+use crate::train::epochs::{Outcome, Recipe, train};
+use crate::train::interrupt::Interrupt;
+use crate::train::manifest::Status;
+use crate::train::progress::{Log, Reporter, Schedule};
+use crate::train::session::Session;
+
+/// A run under way: its folder, its network on an engine, and the device in words.
+pub struct Run<'a> {
+    pub(super) experiment: &'a Experiment,
+    pub(super) session: Session,
+    pub(super) network: Network,
+    /// Device and why it was chosen.
+    pub device: String,
+}
+
+impl Run<'_> {
+    /// How far the run has come.
+    pub fn epochs_done(&self) -> u64 {
+        self.session.progress().epochs_done
+    }
+
+    /// The folder of the run.
+    pub fn folder(&self) -> &Path {
+        self.session.files().folder()
+    }
+
+    /// A reporter that knows how much there is to do.
+    pub fn reporter(&self, log: Log) -> Reporter {
+        Reporter::new(log, self.schedule())
+    }
+
+    /// What there is to do.
+    pub fn schedule(&self) -> Schedule {
+        let progress = self.session.progress();
+        Schedule {
+            epochs: self.experiment.config.training.epochs,
+            epochs_done: progress.epochs_done,
+            batches_per_epoch: self.experiment.plan.batches_per_epoch as u64,
+            batches_done: progress.batches_done_in_epoch,
+        }
+    }
+
+    /// Trains to the last epoch or until somebody asks to stop, and records how it ended.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Stopped`]: the model failed or a file could not be written.
+    pub fn train(
+        &mut self,
+        reporter: &mut Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<Outcome, ExperimentError> {
+        let training = &self.experiment.config.training;
+        let split = &self.experiment.split;
+        let recipe = Recipe {
+            epochs: training.epochs,
+            batch_size: training.batch_size,
+            checkpoint_every_epochs: training.checkpoint_every_epochs,
+            shuffle_seed: self.experiment.config.seeds.shuffle,
+            train: &split.train,
+            has_validation: !split.validation.is_empty(),
+        };
+        let folder = self.folder().to_path_buf();
+        let outcome = train(
+            &mut self.network,
+            &self.experiment.trials,
+            recipe,
+            &mut self.session,
+            reporter,
+            interrupt,
+        );
+        let outcome = outcome
+            .map_err(|source| ExperimentError::Stopped { folder, source })
+            .and_then(|outcome| {
+                if outcome == Outcome::Finished {
+                    self.draw_raster()?;
+                }
+                Ok(outcome)
+            });
+        let (status, note, message) = match &outcome {
+            Ok(Outcome::Finished) => (Status::Finished, None, self.summary()),
+            Ok(Outcome::Interrupted { .. }) => {
+                let at = self.session.progress();
+                let message = format!(
+                    "stopped after {} epochs and {} batches; go on with: dalenet resume {}",
+                    at.epochs_done,
+                    at.batches_done_in_epoch,
+                    self.folder().display()
+                );
+                (Status::Interrupted, None, message)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                (Status::Failed, Some(text), "failed".to_owned())
+            }
+        };
+        let recorded = self.session.end(status, note);
+        reporter.end(status, &message);
+        let outcome = outcome?;
+        recorded?;
+        Ok(outcome)
+    }
+
+    fn summary(&self) -> String {
+        let progress = self.session.progress();
+        let best = match (progress.best_epoch, progress.best_accuracy) {
+            (Some(epoch), Some(accuracy)) => {
+                format!("; best {accuracy:.1} % in epoch {epoch}")
+            }
+            _ => String::new(),
+        };
+        format!(
+            "{} epochs done{best}; results in {}",
+            progress.epochs_done,
+            self.folder().display()
+        )
+    }
+
+    /// Draws the spikes of the first test sample.
+    fn draw_raster(&mut self) -> Result<(), ExperimentError> {
+        let Some(&sample) = self.experiment.split.test.first() else {
+            return Ok(());
+        };
+        let batch = self.experiment.trials.evaluation_batch(&[sample])?;
+        let request = Request {
+            raster: true,
+            ..Request::default()
+        };
+        let forward = self.network.engine().forward(&batch, request)?;
+        let Some(raster) = forward.raster else {
+            return Ok(());
+        };
+        let dt_ms = self.experiment.params.network.dt_ms;
+        let spikes = |population| -> Vec<(f32, u32)> {
+            let all = raster.spikes(population);
+            all.into_iter()
+                .map(|(_, step, cell)| ((step as f64 * dt_ms) as f32, cell as u32))
+                .collect()
+        };
+        let title = format!(
+            "{}: test sample {sample} (class {}) after {} epochs",
+            self.experiment.config.name,
+            batch.labels[0],
+            self.session.progress().epochs_done
+        );
+        let plot = RasterPlot {
+            duration_ms: (self.experiment.params.duration_s() * 1000.0) as f32,
+            n_e: self.experiment.params.n_e() as u32,
+            n_i: self.experiment.params.n_i() as u32,
+            spikes_e: &spikes(Population::E),
+            spikes_i: &spikes(Population::I),
+            title: &title,
+        };
+        Ok(plot.write_png(&self.session.files().raster())?)
+    }
+}

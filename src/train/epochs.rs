@@ -1,0 +1,266 @@
+//! The epoch loop: the only one, whatever the model.
+
+use std::sync::mpsc;
+use std::time::Instant;
+
+use super::interrupt::Interrupt;
+use super::metrics::EpochMetrics;
+use super::model::{Encoder, Measures, Model, ModelState, Part};
+use super::progress::{BatchDone, Reporter};
+use super::session::{Session, TrainError};
+use super::sums::EpochSums;
+use crate::random::{Purpose, Stream};
+
+/// What the loop has to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'a> {
+    /// Epochs of the whole run.
+    pub epochs: u64,
+    /// Trials of a batch.
+    pub batch_size: usize,
+    /// Epochs between two writes of the last checkpoint.
+    pub checkpoint_every_epochs: u64,
+    /// Seed of the order of the samples.
+    pub shuffle_seed: u64,
+    /// Indices of the training samples.
+    pub train: &'a [usize],
+    /// There is a validation part, which chooses the best epoch; otherwise the test part does.
+    pub has_validation: bool,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished,
+    /// Somebody asked to stop; a checkpoint was written.
+    Interrupted {
+        /// The exit code asked for.
+        exit_code: i32,
+    },
+}
+
+/// Trains from where `session` stands to the last epoch, or until `interrupt` asks to stop. The
+/// untrained network is measured first, as epoch 0.
+///
+/// # Errors
+/// The model fails or a file cannot be written. The last checkpoint stays as it was.
+pub fn train<M, E>(
+    model: &mut M,
+    encoder: &E,
+    recipe: Recipe<'_>,
+    session: &mut Session,
+    reporter: &mut Reporter,
+    interrupt: &Interrupt,
+) -> Result<Outcome, TrainError>
+where
+    M: Model,
+    E: Encoder<Batch = M::Batch>,
+{
+    let mut run = Run {
+        recipe,
+        session,
+        reporter,
+        interrupt,
+        warned: false,
+    };
+    // A run whose metrics are still empty has not been measured untrained.
+    if run.session.progress().metrics_bytes == 0
+        && let Some(exit_code) = run.untrained(model)?
+    {
+        return Ok(Outcome::Interrupted { exit_code });
+    }
+    while run.session.progress().epochs_done < recipe.epochs {
+        if let Some(exit_code) = run.epoch(model, encoder)? {
+            run.session
+                .save_last(model.state().map_err(TrainError::Model)?)?;
+            return Ok(Outcome::Interrupted { exit_code });
+        }
+    }
+    Ok(Outcome::Finished)
+}
+
+/// The order of the training samples in `epoch` (from 0).
+pub fn epoch_order(train: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
+    let mut order = train.to_vec();
+    Stream::new(Purpose::Shuffle, seed, epoch, 0).shuffle(&mut order);
+    order
+}
+
+struct Run<'a> {
+    recipe: Recipe<'a>,
+    session: &'a mut Session,
+    reporter: &'a mut Reporter,
+    interrupt: &'a Interrupt,
+    warned: bool,
+}
+
+impl Run<'_> {
+    /// Measures the network before the first step. `Some` exit code: stopped on the way.
+    fn untrained<M: Model>(&mut self, model: &mut M) -> Result<Option<i32>, TrainError> {
+        let mut metrics = EpochMetrics::unmeasured(0);
+        if !self.evaluate(model, &mut metrics)? {
+            return Ok(self.interrupt.requested());
+        }
+        let state = model.state().map_err(TrainError::Model)?;
+        metrics.weight_norm = state.weight_norms();
+        self.session.append(&metrics)?;
+        self.session.save_last(state)?;
+        self.reporter.epoch(&metrics);
+        Ok(None)
+    }
+
+    /// Trains what is left of the epoch under way and measures it. `Some` exit code: stopped on the
+    /// way, with all progress in the session.
+    fn epoch<M, E>(&mut self, model: &mut M, encoder: &E) -> Result<Option<i32>, TrainError>
+    where
+        M: Model,
+        E: Encoder<Batch = M::Batch>,
+    {
+        let epoch = self.session.progress().epochs_done;
+        if let Some(exit_code) = self.batches(model, encoder, epoch)? {
+            return Ok(Some(exit_code));
+        }
+        let mut metrics = EpochMetrics::unmeasured(epoch + 1);
+        if !self.evaluate(model, &mut metrics)? {
+            return Ok(self.interrupt.requested());
+        }
+        let state = model.state().map_err(TrainError::Model)?;
+        metrics.weight_norm = state.weight_norms();
+        metrics.optimiser_steps = state.optimiser_steps;
+        let sums = EpochSums::from_map(self.session.progress().epoch_sums.clone());
+        sums.fill(&mut metrics);
+
+        let accuracy = metrics
+            .validation_accuracy_percent
+            .unwrap_or(metrics.test_accuracy_percent);
+        let progress = self.session.progress_mut();
+        metrics.best = progress.best_accuracy.is_none_or(|best| accuracy > best);
+        if metrics.best {
+            progress.best_epoch = Some(epoch + 1);
+            progress.best_accuracy = Some(accuracy);
+        }
+        progress.epochs_done = epoch + 1;
+        progress.batches_done_in_epoch = 0;
+        progress.epoch_sums.clear();
+        progress.elapsed_seconds += metrics.eval_seconds;
+
+        self.session.append(&metrics)?;
+        if metrics.best {
+            self.session.save_best(state.clone())?;
+        }
+        self.save_if_due(epoch + 1, state)?;
+        self.reporter.epoch(&metrics);
+        Ok(None)
+    }
+
+    fn save_if_due(&self, epochs_done: u64, state: ModelState) -> Result<(), TrainError> {
+        let every = self.recipe.checkpoint_every_epochs.max(1);
+        if epochs_done.is_multiple_of(every) || epochs_done >= self.recipe.epochs {
+            self.session.save_last(state)?;
+        }
+        Ok(())
+    }
+
+    /// Trains the batches of `epoch` that are not done. The next batch is encoded while one is
+    /// computed.
+    fn batches<M, E>(
+        &mut self,
+        model: &mut M,
+        encoder: &E,
+        epoch: u64,
+    ) -> Result<Option<i32>, TrainError>
+    where
+        M: Model,
+        E: Encoder<Batch = M::Batch>,
+    {
+        let order = epoch_order(self.recipe.train, self.recipe.shuffle_seed, epoch);
+        let done = self.session.progress().batches_done_in_epoch;
+        let skip = usize::try_from(done).unwrap_or(usize::MAX);
+        let left = || order.chunks(self.recipe.batch_size.max(1)).skip(skip);
+        std::thread::scope(|scope| {
+            let (sender, batches) = mpsc::sync_channel(1);
+            let to_encode = left();
+            scope.spawn(move || {
+                for samples in to_encode {
+                    let batch = encoder.training_batch(epoch, samples);
+                    // The loop has stopped if nobody takes the batch.
+                    if sender.send(batch).is_err() {
+                        return;
+                    }
+                }
+            });
+            for _ in left() {
+                if let Some(exit_code) = self.interrupt.requested() {
+                    return Ok(Some(exit_code));
+                }
+                let started = Instant::now();
+                let batch = batches.recv().map_err(|_| TrainError::Prefetch)?;
+                let batch = batch.map_err(TrainError::Model)?;
+                let trained = model.train_batch(&batch).map_err(TrainError::Model)?;
+                let seconds = started.elapsed().as_secs_f64();
+
+                let progress = self.session.progress_mut();
+                let mut sums = EpochSums::from_map(std::mem::take(&mut progress.epoch_sums));
+                sums.add(&trained, seconds);
+                progress.epoch_sums = sums.to_map();
+                progress.batches_done_in_epoch += 1;
+                progress.elapsed_seconds += seconds;
+                if trained.skipped {
+                    progress.skipped_steps += 1;
+                } else {
+                    progress.optimiser_steps += 1;
+                }
+                let batches_done = progress.batches_done_in_epoch;
+                if trained.skipped && !self.warned {
+                    self.warned = true;
+                    self.reporter.warning(&format!(
+                        "epoch {}, batch {batches_done}: the gradient is not finite; such steps are \
+                         left out and counted in skipped_steps",
+                        epoch + 1
+                    ));
+                }
+                self.reporter.batch(BatchDone {
+                    epoch: epoch + 1,
+                    batches_done,
+                    loss_nats: trained.loss_nats,
+                    seconds,
+                });
+            }
+            Ok(None)
+        })
+    }
+
+    /// Measures test and validation parts into `metrics`; `false` where the user stopped it.
+    fn evaluate<M: Model>(
+        &mut self,
+        model: &mut M,
+        metrics: &mut EpochMetrics,
+    ) -> Result<bool, TrainError> {
+        let started = Instant::now();
+        let interrupt = self.interrupt;
+        let mut go_on = || interrupt.requested().is_none();
+        let mut measure = |part| -> Result<Option<Measures>, TrainError> {
+            model.evaluate(part, &mut go_on).map_err(TrainError::Model)
+        };
+        if self.recipe.has_validation {
+            let Some(validation) = measure(Part::Validation)? else {
+                return Ok(false);
+            };
+            metrics.validation_accuracy_percent = Some(validation.accuracy_percent);
+        }
+        let Some(test) = measure(Part::Test)? else {
+            return Ok(false);
+        };
+        metrics.test_loss_nats = test.loss_nats;
+        metrics.test_accuracy_percent = test.accuracy_percent;
+        metrics.e_rate_hz = test.e_rate_hz;
+        metrics.i_rate_hz = test.i_rate_hz;
+        metrics.active_e_percent = test.active_e_percent;
+        metrics.silent_e_percent = test.silent_e_percent;
+        metrics.margin = test.margin;
+        metrics.confidence = test.confidence;
+        metrics.eval_seconds = started.elapsed().as_secs_f64();
+        Ok(true)
+    }
+}

@@ -1,0 +1,125 @@
+//! What the epoch loop asks of a model, whatever its family.
+
+use std::collections::BTreeMap;
+
+use super::checkpoint::Tensor;
+
+/// A failure inside a model: its engine, its data.
+pub type ModelError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Makes batches from sample indices. Another thread calls it while the model computes, so it is
+/// apart from the model.
+pub trait Encoder: Sync {
+    /// A batch ready to be computed.
+    type Batch: Send;
+
+    /// The training batch of `samples` in `epoch` (from 0). Must depend on nothing else.
+    ///
+    /// # Errors
+    /// Samples that cannot be encoded.
+    fn training_batch(&self, epoch: u64, samples: &[usize]) -> Result<Self::Batch, ModelError>;
+}
+
+/// A model that learns batch by batch.
+pub trait Model {
+    /// A batch ready to be computed.
+    type Batch: Send;
+
+    /// Computes the gradient of a batch and takes one optimiser step.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn train_batch(&mut self, batch: &Self::Batch) -> Result<TrainedBatch, ModelError>;
+
+    /// Measures a part of the data with noise that is the same every time. `go_on` is asked
+    /// between batches; where it says no, the result is `None`.
+    ///
+    /// # Errors
+    /// A failure of the device, or samples that cannot be encoded.
+    fn evaluate(
+        &mut self,
+        part: Part,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Measures>, ModelError>;
+
+    /// Everything that a checkpoint keeps.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn state(&mut self) -> Result<ModelState, ModelError>;
+}
+
+/// A part of the data that is not trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Chooses the best epoch, where there is such a part.
+    Validation,
+    /// Results are reported on it.
+    Test,
+}
+
+/// One optimiser step and the batch it was made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrainedBatch {
+    /// Trials of the batch.
+    pub trials: usize,
+    /// Their mean loss, nats.
+    pub loss_nats: f64,
+    /// How many were answered correctly.
+    pub correct: usize,
+    /// Norm of the whole gradient before clipping.
+    pub gradient_norm: f64,
+    /// Norm of each trained matrix's gradient before clipping.
+    pub gradient_norm_of: BTreeMap<String, f64>,
+    /// The gradient was made shorter.
+    pub clipped: bool,
+    /// The gradient was not finite, and nothing was changed.
+    pub skipped: bool,
+}
+
+/// Result of an evaluation; NaN where a model has no such thing. Names as in
+/// [`EpochMetrics`](super::metrics::EpochMetrics).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measures {
+    /// Mean loss, nats.
+    pub loss_nats: f64,
+    /// Accuracy, %.
+    pub accuracy_percent: f64,
+    /// Mean rate of E cells, Hz.
+    pub e_rate_hz: f64,
+    /// Mean rate of I cells, Hz.
+    pub i_rate_hz: f64,
+    /// E cells with a spike in a trial, %.
+    pub active_e_percent: f64,
+    /// E cells silent in all trials, %.
+    pub silent_e_percent: f64,
+    /// True logit minus the largest other one.
+    pub margin: f64,
+    /// Softmax probability of the true class.
+    pub confidence: f64,
+}
+
+/// Weights and optimiser state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelState {
+    /// Stored weights by name.
+    pub weights: BTreeMap<String, Tensor>,
+    /// First moments of the trained weights.
+    pub adam_m: BTreeMap<String, Tensor>,
+    /// Second moments of the trained weights.
+    pub adam_v: BTreeMap<String, Tensor>,
+    /// Optimiser steps taken.
+    pub optimiser_steps: u64,
+}
+
+impl ModelState {
+    /// Frobenius norm of each weight matrix.
+    pub fn weight_norms(&self) -> BTreeMap<String, f64> {
+        let norm = |tensor: &Tensor| {
+            let squares = tensor.data.iter().map(|&w| f64::from(w) * f64::from(w));
+            squares.sum::<f64>().sqrt()
+        };
+        let norms = self.weights.iter().map(|(name, w)| (name.clone(), norm(w)));
+        norms.collect()
+    }
+}

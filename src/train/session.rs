@@ -1,0 +1,233 @@
+//! One run from its creation to its end: which files are written, in which order.
+//!
+//! The order makes every instant safe. At the start the configuration comes last, since a folder
+//! with one is a run; before it the checkpoint is there that a resume needs. Later, metrics are
+//! synced before the checkpoint that counts them is renamed into place: a resume cuts the metrics
+//! back to its checkpoint and does the rest again, the same.
+
+use std::path::Path;
+
+use super::checkpoint::{Checkpoint, CheckpointError, NonFinite, Progress};
+use super::files::{self, FileError};
+use super::manifest::{Manifest, ManifestError, Status};
+use super::metrics::EpochMetrics;
+use super::model::{ModelError, ModelState};
+use super::run_folder::{RunFiles, RunFolder, RunFolderError};
+use crate::config::{self, Config};
+
+/// A run could not be started, continued or recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The run folder.
+    #[error(transparent)]
+    RunFolder(#[from] RunFolderError),
+    /// A checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Another file of the run.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Metrics could not be written as JSON.
+    #[error("the metrics of epoch {epoch} cannot be written as JSON: {source}")]
+    Metrics {
+        /// The epoch.
+        epoch: u64,
+        /// What the writer said.
+        source: serde_json::Error,
+    },
+    /// The model failed: its engine or its data.
+    #[error("{0}")]
+    Model(ModelError),
+    /// The thread that makes batches ended early.
+    #[error("the thread that encodes batches ended early; resume the run")]
+    Prefetch,
+}
+
+/// A run that this process may write to.
+#[derive(Debug)]
+pub struct Session {
+    folder: RunFolder,
+    manifest: Manifest,
+    progress: Progress,
+    config_sha256: String,
+    data_sha256: String,
+}
+
+/// SHA-256 of a configuration but for the number of epochs: equal for runs that go the same way,
+/// so that one can be made longer.
+pub fn run_sha256(config: &Config) -> String {
+    let mut config = config.clone();
+    config.training.epochs = 0;
+    config::sha256(&config)
+}
+
+impl Session {
+    /// Makes the folder of a new run: initial weights, a checkpoint of the start, manifest and
+    /// configuration. `manifest` must name the data; its seeds and hash of the configuration are
+    /// filled in here.
+    ///
+    /// # Errors
+    /// The folder holds a run and `force` is not set, is in use, or cannot be written.
+    pub fn create(
+        path: &Path,
+        force: bool,
+        config: &Config,
+        mut manifest: Manifest,
+        state: ModelState,
+    ) -> Result<Self, TrainError> {
+        let folder = RunFolder::create(path, force)?;
+        let seeds = &config.seeds;
+        manifest.seeds = [
+            ("weights", seeds.weights),
+            ("data", seeds.data),
+            ("shuffle", seeds.shuffle),
+            ("noise", seeds.noise),
+        ]
+        .map(|(name, seed)| (name.to_owned(), seed))
+        .into();
+        manifest.config_sha256 = config::sha256(config);
+        let session = Self {
+            progress: Progress::default(),
+            config_sha256: run_sha256(config),
+            data_sha256: manifest.data_sha256.clone(),
+            manifest,
+            folder,
+        };
+        let files = session.folder.files();
+        let checkpoint = session.checkpoint(state);
+        checkpoint.save(&files.initial())?;
+        checkpoint.save(&files.last())?;
+        session.manifest.save(&files.manifest())?;
+        let json = config::to_pretty_json(config);
+        files::write_atomic(&files.config(), json.as_bytes())?;
+        Ok(session)
+    }
+
+    /// Opens an existing run at its last checkpoint, which must belong to `config` and data of
+    /// this hash; cuts the metrics back to it.
+    ///
+    /// # Errors
+    /// No run, a run in use, a damaged file, or another configuration or data.
+    pub fn open(
+        path: &Path,
+        config: &Config,
+        data_sha256: &str,
+    ) -> Result<(Self, ModelState), TrainError> {
+        let folder = RunFolder::open(path)?;
+        let last = folder.files().last();
+        let checkpoint = Checkpoint::load(&last, NonFinite::Refuse)?;
+        let config_sha256 = run_sha256(config);
+        checkpoint.check_hashes(&last, &config_sha256, data_sha256)?;
+        let manifest = Manifest::load(&folder.files().manifest())?;
+        folder.truncate_metrics(checkpoint.progress.metrics_bytes)?;
+        let session = Self {
+            folder,
+            manifest,
+            config_sha256,
+            data_sha256: data_sha256.to_owned(),
+            progress: checkpoint.progress,
+        };
+        let state = ModelState {
+            weights: checkpoint.weights,
+            adam_m: checkpoint.adam_m,
+            adam_v: checkpoint.adam_v,
+            optimiser_steps: session.progress.optimiser_steps,
+        };
+        Ok((session, state))
+    }
+
+    /// Records that the run goes on, on the device that `update` fills in, and that it is to last
+    /// as many epochs as `config` says.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn go_on(
+        &mut self,
+        config: &Config,
+        note: &str,
+        update: impl FnOnce(&mut Manifest),
+    ) -> Result<(), TrainError> {
+        update(&mut self.manifest);
+        let device = self.manifest.device.clone();
+        self.manifest.resume(&device, note);
+        self.manifest.config_sha256 = config::sha256(config);
+        let json = config::to_pretty_json(config);
+        files::write_atomic(&self.files().config(), json.as_bytes())?;
+        Ok(self.manifest.save(&self.files().manifest())?)
+    }
+
+    /// The files of the run.
+    pub fn files(&self) -> &RunFiles {
+        self.folder.files()
+    }
+
+    /// What ran where.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// How far the run has come, to be brought up to date.
+    pub fn progress_mut(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
+    /// Appends the metrics of an epoch, synced; the next checkpoint counts them.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn append(&mut self, metrics: &EpochMetrics) -> Result<(), TrainError> {
+        let line = metrics
+            .to_json_line()
+            .map_err(|source| TrainError::Metrics {
+                epoch: metrics.epoch,
+                source,
+            })?;
+        self.progress.metrics_bytes = self.folder.append_metrics(&line)?;
+        Ok(())
+    }
+
+    /// Writes the checkpoint from which a resume goes on.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_last(&self, state: ModelState) -> Result<(), TrainError> {
+        Ok(self.checkpoint(state).save(&self.files().last())?)
+    }
+
+    /// Writes the checkpoint of the best epoch.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_best(&self, state: ModelState) -> Result<(), TrainError> {
+        Ok(self.checkpoint(state).save(&self.files().best())?)
+    }
+
+    /// Records the end of the session and why.
+    ///
+    /// # Errors
+    /// The manifest cannot be written.
+    pub fn end(&mut self, status: Status, note: Option<String>) -> Result<(), TrainError> {
+        self.manifest.notes.extend(note);
+        self.manifest.end(status);
+        Ok(self.manifest.save(&self.files().manifest())?)
+    }
+
+    fn checkpoint(&self, state: ModelState) -> Checkpoint {
+        Checkpoint {
+            weights: state.weights,
+            adam_m: state.adam_m,
+            adam_v: state.adam_v,
+            progress: self.progress.clone(),
+            config_sha256: self.config_sha256.clone(),
+            data_sha256: self.data_sha256.clone(),
+        }
+    }
+}

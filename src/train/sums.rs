@@ -1,0 +1,150 @@
+//! Running sums of an epoch. They go into a checkpoint made in the middle of it, so that the epoch's
+//! metrics come out the same whether it was interrupted or not.
+
+use std::collections::BTreeMap;
+
+use super::metrics::EpochMetrics;
+use super::model::TrainedBatch;
+
+const TRIALS: &str = "trials";
+const LOSS: &str = "loss_nats";
+const CORRECT: &str = "correct";
+const STEPS: &str = "steps";
+const GRADIENT: &str = "gradient_norm";
+const GRADIENT_MAX: &str = "gradient_norm_max";
+const GRADIENT_OF: &str = "gradient_norm_of.";
+const CLIPPED: &str = "clipped_steps";
+const SKIPPED: &str = "skipped_steps";
+const SECONDS: &str = "train_seconds";
+
+/// Sums over the batches done in an epoch, by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EpochSums(BTreeMap<String, f64>);
+
+impl EpochSums {
+    /// The sums of a checkpoint.
+    pub fn from_map(sums: BTreeMap<String, f64>) -> Self {
+        Self(sums)
+    }
+
+    /// The sums for a checkpoint.
+    pub fn to_map(&self) -> BTreeMap<String, f64> {
+        self.0.clone()
+    }
+
+    /// Adds a batch that took `seconds`.
+    pub fn add(&mut self, batch: &TrainedBatch, seconds: f64) {
+        let trials = batch.trials as f64;
+        self.sum(TRIALS, trials);
+        self.sum(LOSS, batch.loss_nats * trials);
+        self.sum(CORRECT, batch.correct as f64);
+        self.sum(SECONDS, seconds);
+        if batch.skipped {
+            self.sum(SKIPPED, 1.0);
+            return;
+        }
+        self.sum(STEPS, 1.0);
+        self.sum(CLIPPED, f64::from(u8::from(batch.clipped)));
+        self.sum(GRADIENT, batch.gradient_norm);
+        let largest = self.get(GRADIENT_MAX).max(batch.gradient_norm);
+        self.0.insert(GRADIENT_MAX.to_owned(), largest);
+        for (name, norm) in &batch.gradient_norm_of {
+            self.sum(&format!("{GRADIENT_OF}{name}"), *norm);
+        }
+    }
+
+    /// Writes what the sums say into `metrics`, whose `weight_norm` must be known.
+    pub fn fill(&self, metrics: &mut EpochMetrics) {
+        let (trials, steps) = (self.get(TRIALS), self.get(STEPS));
+        metrics.train_loss_nats = self.get(LOSS) / trials;
+        metrics.train_accuracy_percent = 100.0 * self.get(CORRECT) / trials;
+        metrics.gradient_norm = self.get(GRADIENT) / steps;
+        metrics.gradient_norm_max = if steps > 0.0 {
+            self.get(GRADIENT_MAX)
+        } else {
+            f64::NAN
+        };
+        metrics.clipped_steps = self.get(CLIPPED) as u64;
+        metrics.skipped_steps = self.skipped_steps();
+        metrics.train_seconds = self.get(SECONDS);
+        metrics.samples_per_second = trials / self.get(SECONDS);
+        for (key, sum) in &self.0 {
+            if let Some(name) = key.strip_prefix(GRADIENT_OF) {
+                let norm = sum / steps;
+                let weight = metrics.weight_norm.get(name).copied().unwrap_or(f64::NAN);
+                metrics.gradient_norm_of.insert(name.to_owned(), norm);
+                metrics
+                    .gradient_to_weight_ratio
+                    .insert(name.to_owned(), norm / weight);
+            }
+        }
+    }
+
+    /// Steps skipped so far.
+    pub fn skipped_steps(&self) -> u64 {
+        self.get(SKIPPED) as u64
+    }
+
+    fn sum(&mut self, key: &str, value: f64) {
+        match self.0.get_mut(key) {
+            Some(sum) => *sum += value,
+            None => {
+                self.0.insert(key.to_owned(), value);
+            }
+        }
+    }
+
+    fn get(&self, key: &str) -> f64 {
+        self.0.get(key).copied().unwrap_or(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(trials: usize, loss_nats: f64, gradient_norm: f64) -> TrainedBatch {
+        TrainedBatch {
+            trials,
+            loss_nats,
+            correct: trials / 2,
+            gradient_norm,
+            gradient_norm_of: BTreeMap::from([("in".to_owned(), gradient_norm / 2.0)]),
+            clipped: gradient_norm > 1.0,
+            skipped: !gradient_norm.is_finite(),
+        }
+    }
+
+    #[test]
+    fn means_are_over_trials_and_over_steps_taken() {
+        let mut sums = EpochSums::default();
+        sums.add(&batch(30, 1.0, 0.5), 1.0);
+        sums.add(&batch(10, 5.0, 3.5), 1.0);
+        sums.add(&batch(10, 5.0, f64::INFINITY), 0.5);
+        let mut metrics = EpochMetrics::unmeasured(1);
+        metrics.weight_norm.insert("in".to_owned(), 2.0);
+        EpochSums::from_map(sums.to_map()).fill(&mut metrics);
+        assert_eq!(
+            (metrics.train_loss_nats, metrics.train_accuracy_percent),
+            (2.6, 50.0)
+        );
+        assert_eq!(
+            (metrics.gradient_norm, metrics.gradient_norm_max),
+            (2.0, 3.5)
+        );
+        assert_eq!((metrics.clipped_steps, metrics.skipped_steps), (1, 1));
+        assert_eq!(metrics.gradient_to_weight_ratio["in"], 0.5);
+        assert_eq!(metrics.samples_per_second, 20.0);
+    }
+
+    #[test]
+    fn an_epoch_without_any_step_has_no_gradient() {
+        let mut sums = EpochSums::default();
+        sums.add(&batch(4, f64::NAN, f64::NAN), 1.0);
+        let mut metrics = EpochMetrics::unmeasured(1);
+        sums.fill(&mut metrics);
+        assert!(metrics.gradient_norm.is_nan() && metrics.gradient_norm_max.is_nan());
+        assert!(metrics.train_loss_nats.is_nan());
+        assert_eq!(metrics.skipped_steps, 1);
+    }
+}
