@@ -4,6 +4,12 @@
 //! engine ([`conductance`], on [`gpu`] or the CPU) → training ([`train`]) → metrics and weights in a
 //! run folder → figures ([`report`]). [`experiment`] joins them.
 
+// Outside tests nothing may panic on what a user brings.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod conductance;
 pub mod config;
 pub mod data;

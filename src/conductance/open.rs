@@ -110,7 +110,13 @@ fn gpu_engine(
     batch: usize,
 ) -> Result<Box<dyn Engine>, EngineError> {
     let gpu = Arc::new(Gpu::open(adapter)?);
-    Ok(Box::new(GpuEngine::new(gpu, params.clone(), weights, memory, batch)?))
+    Ok(Box::new(GpuEngine::new(
+        gpu,
+        params.clone(),
+        weights,
+        memory,
+        batch,
+    )?))
 }
 
 /// The processor's name where the system tells it, else its architecture.

@@ -12,6 +12,7 @@ pub const REQUIRE_VARIABLE: &str = "DALENET_REQUIRE_GPU";
 ///
 /// # Panics
 /// If there is no adapter and [`REQUIRE_VARIABLE`] is 1, or if the adapter cannot be opened.
+#[allow(clippy::panic)] // it runs in tests alone
 pub fn test_gpu() -> Option<Gpu> {
     let opened = match select(DeviceChoice::Gpu) {
         Ok(Selection::Adapter { adapter, .. }) => Gpu::open(&adapter),

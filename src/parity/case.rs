@@ -15,6 +15,10 @@ use crate::data::Event;
 /// Largest file that is read, bytes.
 const MAX_BYTES: u64 = 1 << 30;
 
+/// Most memory that the rasters of a case may take, bytes. A raster is as long as the header claims,
+/// whatever the size of the file.
+const MAX_RASTER_BYTES: usize = 1 << 30;
+
 /// Why a file is no usable case.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
@@ -261,6 +265,16 @@ impl Case {
                 traces.insert(name, tensors.shaped(&tensor, &[steps, cells])?.data);
             }
         }
+        let losses = tensors.shaped("expect.losses", &[passes])?.data;
+        let row_words = Raster::silent(0, 0, [params.n_e(), params.n_i(), n_out]).row_words();
+        let raster_bytes = [4, row_words, steps, trials, passes]
+            .into_iter()
+            .try_fold(1usize, |product, n| product.checked_mul(n));
+        if raster_bytes.is_none_or(|bytes| bytes > MAX_RASTER_BYTES) {
+            return Err(format(format!(
+                "{passes} rasters of {trials} trials and {steps} steps take more than the {MAX_RASTER_BYTES} bytes allowed"
+            )));
+        }
         let rasters = rasters(&tensors, &params, trials, passes)?;
         if rasters.iter().all(|r| r.spikes(Population::E).is_empty()) {
             return Err(format(
@@ -272,7 +286,7 @@ impl Case {
                 .file_stem()
                 .map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
             logits: tensors.shaped("expect.logits", &[trials, n_out])?.data,
-            losses: tensors.shaped("expect.losses", &[passes])?.data,
+            losses,
             gradient_norms: tensors.shaped("expect.grad_norm", &[passes])?.data,
             clip_factors: tensors.shaped("expect.clip_factor", &[adam_steps])?.data,
             gradients: matrices("grad")?,
@@ -351,6 +365,7 @@ fn rasters(
     Ok(rasters)
 }
 
+/// Figures of 1 and more would excuse everything and are not believed.
 fn float32_error(text: Option<&String>) -> Float32Error {
     let parsed: Value = text
         .and_then(|t| serde_json::from_str(t).ok())
@@ -359,7 +374,7 @@ fn float32_error(text: Option<&String>) -> Float32Error {
         parsed
             .get(key)
             .and_then(Value::as_f64)
-            .filter(|x| *x >= 0.0)
+            .filter(|x| (0.0..1.0).contains(x))
     };
     Float32Error {
         gradient: of("grad").unwrap_or(0.0),

@@ -232,7 +232,8 @@ fn cell<R: Real, const EXP_EULER: bool>(
     let r = relax(k, ge, gi);
     let v = advance::<R, EXP_EULER>(k, v_before, ge, gi);
     // The floor passes gradient where it is only touched, as the clamp of an autograd library does.
-    let passes = !(v < k.v_floor_mv) & (v_before > R::from_f64(0.5 * REFRACTORY));
+    let floored = v < k.v_floor_mv;
+    let passes = !floored & (v_before > R::from_f64(0.5 * REFRACTORY));
     let u = v.at_least(k.v_floor_mv) - k.v_th_mv;
     let distance = R::ONE + k.surrogate_slope * u.abs();
     let surrogate = k.surrogate_slope / (distance * distance);

@@ -264,7 +264,7 @@ mod tests {
         let whole = plan(DEFAULT_BUDGET_BYTES, &limits()).expect("fits");
         assert_eq!(whole.chunk_trials, 256);
         let tight = plan(256 << 20, &limits()).expect("fits");
-        assert!(tight.chunk_trials < 256 && tight.chunk_trials % TRIAL_GROUP == 0);
+        assert!(tight.chunk_trials < 256 && tight.chunk_trials.is_multiple_of(TRIAL_GROUP));
         assert!(tight.bytes <= 256 << 20);
     }
 

@@ -63,7 +63,7 @@ fn wrong_images_are_named() {
     let cases: [(&str, Array<'_>); 9] = [
         ("[2]", ("images", &[2], U8(&[1, 2]))),
         ("2 labels", ("images", &[1, 2], U8(&[1, 2]))),
-        ("2 labels", ("images", &[2, 0], U8(&[]))),
+        ("no pixels", ("images", &[2, 0], U8(&[]))),
         ("value 256", ("images", &[2, 1], I32(&[1, 256]))),
         ("value 1.5", ("images", &[2, 1], F32(&[1.0, 1.5]))),
         ("value NaN", ("images", &[2, 1], F32(&[1.0, f32::NAN]))),
