@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytemuck::Pod;
 
@@ -11,6 +12,9 @@ use super::error::GpuError;
 
 /// Bytes moved at once, so that staging memory stays small whatever the transfer.
 const TRANSFER_CHUNK_BYTES: usize = 32 << 20;
+
+/// Longest wait for the callback of a mapping whose work is done.
+const MAPPING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Least size of a buffer; the API knows no empty ones.
 const MIN_BYTES: u64 = 16;
@@ -272,7 +276,9 @@ impl Gpu {
             let _ = sender.send(result);
         });
         self.wait_for(Some(index))?;
-        match receiver.try_recv() {
+        // Another thread that waits for the device may be the one that runs the callback, a moment
+        // after this thread's own wait has returned.
+        match receiver.recv_timeout(MAPPING_TIMEOUT) {
             Ok(Ok(())) => {}
             _ => return Err(failed("mapping for reading failed")),
         }

@@ -3,13 +3,18 @@
 // Every test program includes this file and uses its own part of it.
 #![allow(dead_code)]
 
+use std::sync::{Arc, OnceLock};
+
 use dalenet::conductance::batch::Batch;
 use dalenet::conductance::cpu::CpuEngine;
 use dalenet::conductance::engine::Engine;
+use dalenet::conductance::gpu::GpuEngine;
 use dalenet::conductance::params::Params;
 use dalenet::conductance::weights::{Matrix, Weights};
 use dalenet::config::{Config, MatrixName};
 use dalenet::data::Event;
+use dalenet::gpu::Gpu;
+use dalenet::gpu::testing::test_gpu;
 use dalenet::parity::Precision;
 use dalenet::random::{Purpose, Stream};
 use dalenet::real::Real;
@@ -58,10 +63,33 @@ impl Device {
     }
 }
 
-/// The engines every check runs on.
+/// The engines every check runs on; the GPU engine where there is an adapter.
 pub fn devices() -> Vec<Device> {
-    vec![CPU_F32, CPU_F64]
+    let gpu = gpu().is_some().then_some(GPU);
+    [CPU_F32, CPU_F64].into_iter().chain(gpu).collect()
 }
+
+/// The adapter of this test program.
+fn gpu() -> Option<Arc<Gpu>> {
+    static ADAPTER: OnceLock<Option<Arc<Gpu>>> = OnceLock::new();
+    ADAPTER.get_or_init(|| test_gpu().map(Arc::new)).clone()
+}
+
+/// The GPU engine.
+const GPU: Device = Device {
+    name: "GPU",
+    precision: Precision::F32,
+    make: |setup| {
+        let Setup {
+            params,
+            weights,
+            batch,
+        } = setup;
+        let adapter = gpu().expect("is only listed where there is an adapter");
+        let engine = GpuEngine::new(adapter, params.clone(), weights, None, batch.trials());
+        Box::new(engine.expect("the network is sound"))
+    },
+};
 
 /// The CPU engine in single precision, with checkpoints that do not divide the steps.
 pub const CPU_F32: Device = Device {
