@@ -110,9 +110,12 @@ fn of_engine(error: &EngineError) -> u8 {
 fn of_gpu(error: &GpuError) -> u8 {
     match error {
         GpuError::BadDeviceChoice { .. } => WRONG_USE,
-        GpuError::NoAdapter { .. } | GpuError::OpenFailed { .. } | GpuError::OutOfMemory { .. } => {
-            NO_DEVICE
-        }
+        GpuError::NoAdapter { .. }
+        | GpuError::OpenFailed { .. }
+        | GpuError::OutOfMemory { .. }
+        | GpuError::BufferTooLarge { .. }
+        | GpuError::WorkgroupMemory { .. }
+        | GpuError::DeviceLost { .. } => NO_DEVICE,
         _ => FAILED,
     }
 }

@@ -318,7 +318,9 @@ fn judge_disagreements(report: &mut Report, case: &Case, pass: usize, all: &[Dis
             Population::Out => (network.readout_threshold, TIE_OUT),
         };
         let distance = (d.value - threshold).abs();
-        if distance <= tie {
+        // At threshold a cell fires; whoever finds it there and does not let it compares with `>`.
+        let misses = distance == 0.0 && !d.fires;
+        if distance <= tie && !misses {
             report.ties.push((pass, *d));
         } else {
             wrong += 1;

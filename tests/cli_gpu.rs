@@ -1,0 +1,134 @@
+//! The program on a GPU, a software one if need be: runs repeat and resume to the bit, runs change
+//! devices, golden cases pass, and failures of the device end as the documentation says.
+
+use std::fs;
+use std::path::Path;
+
+use dalenet::gpu::testing::test_gpu;
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+mod program;
+
+use program::{Place, assert_has, load, result};
+
+const TRAIN: &str = "train small.json --device gpu --set training.epochs=2";
+
+#[test]
+fn runs_repeat_and_resume_to_the_bit_under_any_memory_plan() {
+    if test_gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.ok(&format!("{TRAIN} --out whole"));
+    place.ok(&format!("{TRAIN} --out again"));
+    place.ok("train small.json --device gpu --set training.epochs=1 --out parts");
+    place.ok("resume parts --device gpu --epochs 2");
+    let (expected, metrics) = result(&place.path("whole"));
+    assert_eq!(metrics.len(), 3);
+    for folder in ["again", "parts"] {
+        let (checkpoint, lines) = result(&place.path(folder));
+        assert_eq!(checkpoint.weights, expected.weights, "{folder}");
+        assert_eq!(checkpoint.adam_m, expected.adam_m, "{folder}");
+        assert_eq!(checkpoint.adam_v, expected.adam_v, "{folder}");
+        assert_eq!(lines, metrics, "{folder}");
+    }
+    place.ok(&format!("{TRAIN} --memory 1M --out tight"));
+    assert_eq!(result(&place.path("tight")).0.weights, expected.weights);
+}
+
+#[test]
+fn a_run_measures_alike_on_both_engines_and_moves_between_them() {
+    if test_gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.train("run", " --set training.epochs=1");
+    let eval = |device: &str| -> Value {
+        let text = place.ok(&format!("eval run --device {device} --json"));
+        serde_json::from_str(&text).expect("is JSON")
+    };
+    let (cpu, gpu) = (eval("cpu"), eval("gpu"));
+    for key in [
+        "accuracy_percent",
+        "e_rate_hz",
+        "i_rate_hz",
+        "active_e_percent",
+    ] {
+        assert_eq!(cpu[key], gpu[key], "{key}");
+    }
+    let loss = |eval: &Value| eval["loss_nats"].as_f64().expect("is a number");
+    assert!((loss(&cpu) - loss(&gpu)).abs() < 1e-5 * loss(&cpu));
+    let said = place.ok("resume run --device gpu --epochs 2");
+    assert_has(&said, &["epoch 2/2"]);
+    let manifest = fs::read_to_string(place.path("run/manifest.json")).expect("is there");
+    assert_has(&manifest, &["\"resumed\"", "vulkan"]);
+}
+
+#[test]
+fn golden_cases_pass_and_an_altered_one_fails() {
+    if test_gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/batch1_tiny.safetensors");
+    fs::copy(&golden, place.path("case.safetensors")).expect("copies");
+    for how in [
+        "--device gpu",
+        "--device cpu",
+        "--device cpu --precision f64",
+    ] {
+        let said = place.ok(&format!("parity case.safetensors {how}"));
+        assert_has(&said, &["1 passed", "gradient in", "spikes E"]);
+    }
+    let said = place.fails("parity case.safetensors --device gpu --precision f64", 2);
+    assert_has(&said, &["single precision"]);
+
+    let mut bytes = fs::read(&golden).expect("reads");
+    let at = {
+        let all = SafeTensors::deserialize(&bytes).expect("is a case");
+        let logits = all.tensor("expect.logits").expect("is there").data();
+        logits.as_ptr() as usize - bytes.as_ptr() as usize
+    };
+    let logit = f64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    bytes[at..at + 8].copy_from_slice(&(logit * 1.01 + 0.01).to_le_bytes());
+    fs::write(place.path("case.safetensors"), bytes).expect("writes");
+    for device in ["gpu", "cpu"] {
+        let line = format!("parity case.safetensors --device {device}");
+        assert_eq!(place.run(&line).status.code(), Some(1), "{device}");
+    }
+}
+
+#[test]
+fn failures_of_the_device_end_with_advice_and_a_run_that_resumes() {
+    if test_gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.train("whole", "");
+    for (failure, code) in [("lost:200", 3), ("validation:200", 1)] {
+        let line = "train small.json --device gpu --out run --force";
+        let output = place
+            .command(line)
+            .env("DALENET_INJECT_GPU_FAILURE", failure)
+            .output()
+            .expect("runs");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{failure}: {message}");
+        assert_has(&message, &["dalenet resume run"]);
+        place.ok("resume run --device cpu");
+        let progress = load(&place.path("run/last.safetensors")).progress;
+        assert_eq!(progress.epochs_done, 3);
+    }
+    // One allocation that fails is not the end: a smaller plan follows.
+    let output = place
+        .command("train small.json --device gpu --out run --force")
+        .env("DALENET_INJECT_GPU_FAILURE", "oom")
+        .output()
+        .expect("runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
