@@ -120,15 +120,12 @@ fn failures_of_the_device_end_with_advice_and_a_run_that_resumes() {
         let progress = load(&place.path("run/last.safetensors")).progress;
         assert_eq!(progress.epochs_done, 3);
     }
-    // One allocation that fails is not the end: a smaller plan follows.
+    // This network has no smaller plan, so its first failed allocation is the end.
     let output = place
         .command("train small.json --device gpu --out run --force")
         .env("DALENET_INJECT_GPU_FAILURE", "oom")
         .output()
         .expect("runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(3));
+    assert_has(&String::from_utf8_lossy(&output.stderr), &["memory"]);
 }

@@ -98,9 +98,8 @@ impl GpuEngine {
     ) -> Result<Self, EngineError> {
         let layout = Layout::new(&params, weights)?;
         let wiring = Wiring::new(&params, &layout);
-        let mut budget = memory_budget.unwrap_or(DEFAULT_BUDGET_BYTES);
-        loop {
-            let plan = MemoryPlan::new(
+        let plan_within = |budget| {
+            MemoryPlan::new(
                 &params,
                 &layout,
                 &wiring,
@@ -108,9 +107,14 @@ impl GpuEngine {
                 budget,
                 gpu.limits(),
                 gpu.max_loop_iterations(),
-            )?;
+            )
+        };
+        let mut plan = plan_within(memory_budget.unwrap_or(DEFAULT_BUDGET_BYTES))?;
+        loop {
             match Self::with_plan(gpu.clone(), params.clone(), weights, plan, batch_trials) {
-                Err(EngineError::Gpu(GpuError::OutOfMemory { .. })) => budget = plan.bytes / 2,
+                Err(error @ EngineError::Gpu(GpuError::OutOfMemory { .. })) => {
+                    plan = plan_within(plan.bytes / 2).map_err(|_| error)?;
+                }
                 made => return made,
             }
         }
