@@ -1,0 +1,174 @@
+//! Everything on the device, and how the kernels' variables are bound to it.
+
+use super::kernels::{MAX_PARTIALS, Which};
+use super::plan::{MemoryPlan, Rows};
+use super::steps::{STEP_WORDS, StepWords};
+use crate::conductance::TRIAL_GROUP;
+use crate::conductance::params::Params;
+use crate::conductance::weights::{Layout, Wiring};
+use crate::gpu::{Bound, Buffer, Gpu, GpuError, Kernel, UniformArray};
+
+/// Differing decisions that are listed at the most.
+pub(super) const MAX_DISAGREEMENTS: usize = 1 << 16;
+
+/// Dispatches that are submitted together, so that no command list keeps the device from the
+/// desktop for long.
+pub(super) const DISPATCHES_A_SUBMISSION: usize = 64;
+
+/// Everything on the device.
+pub(super) struct Buffers {
+    pub(super) stored: Buffer,
+    pub(super) effective: Buffer,
+    pub(super) transposed: Buffer,
+    pub(super) m: Buffer,
+    pub(super) v: Buffer,
+    pub(super) gradient: Buffer,
+    pub(super) groups: Buffer,
+    pub(super) partials: Buffer,
+    pub(super) state: Buffer,
+    pub(super) spikes: Buffer,
+    pub(super) trace: Buffer,
+    pub(super) adjoints: Buffer,
+    pub(super) disagreements: Buffer,
+    pub(super) counts: Buffer,
+    pub(super) totals: Buffer,
+    pub(super) labels: Buffer,
+    pub(super) by_logit: Buffer,
+    pub(super) logits: Buffer,
+    pub(super) offsets: Buffer,
+    pub(super) events: Buffer,
+    pub(super) group_events: Buffer,
+    pub(super) bounds: Buffer,
+    pub(super) steps: UniformArray<StepWords>,
+}
+
+impl Buffers {
+    /// Allocates what `plan` asks for.
+    pub(super) fn new(
+        gpu: &Gpu,
+        params: &Params,
+        layout: &Layout,
+        wiring: &Wiring,
+        plan: &MemoryPlan,
+        batch_trials: usize,
+    ) -> Result<Self, GpuError> {
+        let rows = Rows::new(params, layout, wiring);
+        let chunk = plan.chunk_trials;
+        let segments = params.steps.div_ceil(plan.segment_steps);
+        let groups = chunk.div_ceil(TRIAL_GROUP);
+        let (n_e, n_i, n_out) = (params.n_e(), params.n_i(), params.n_out);
+        let storage = |label: &str, words: usize| gpu.storage(label, 4 * words as u64);
+        let events = batch_trials * params.steps / 4;
+        let stride = vec![[0; STEP_WORDS]; DISPATCHES_A_SUBMISSION];
+        Ok(Self {
+            stored: storage("stored weights", layout.len)?,
+            effective: storage("effective weights", layout.len)?,
+            transposed: storage("transposed weights", rows.transposed)?,
+            m: storage("Adam m", layout.trained_len)?,
+            v: storage("Adam v", layout.trained_len)?,
+            gradient: storage("gradient", layout.trained_len)?,
+            groups: storage("gradients of the trial groups", groups * layout.trained_len)?,
+            partials: storage(
+                "partial norms",
+                2 * layout.slots.len() * MAX_PARTIALS as usize,
+            )?,
+            state: storage("saved states", chunk * rows.state * (segments + 2))?,
+            spikes: storage("spikes", chunk * params.steps * rows.spikes)?,
+            trace: storage("recorded states", chunk * plan.segment_steps * rows.trace)?,
+            adjoints: storage("adjoints", chunk * rows.adjoint)?,
+            disagreements: storage("disagreements", 4 + 4 * MAX_DISAGREEMENTS)?,
+            counts: storage("spike counts", chunk * (n_e + n_i))?,
+            totals: storage("spike totals", n_e)?,
+            labels: storage("labels", batch_trials)?,
+            by_logit: storage("gradient by the logits", 2 * batch_trials * n_out)?,
+            logits: storage("logits", batch_trials * n_out)?,
+            offsets: storage("event offsets", batch_trials + 1)?,
+            events: storage("events", 2 * events)?,
+            group_events: storage("events by group", 3 * events)?,
+            bounds: storage("event bounds", groups * (segments + 1))?,
+            steps: UniformArray::new(gpu, "steps", &stride)?,
+        })
+    }
+}
+
+/// Binds every kernel's variables by name.
+pub(super) fn bind(gpu: &Gpu, kernels: &[Kernel], b: &Buffers) -> Result<Vec<Bound>, GpuError> {
+    let step = ("this_step", b.steps.buffer());
+    let named = |which: Which| match which {
+        Which::Forward => vec![
+            ("weights", &b.effective),
+            ("events", &b.events),
+            ("offsets", &b.offsets),
+            ("state", &b.state),
+            ("spikes", &b.spikes),
+            ("trace", &b.trace),
+            ("disagreements", &b.disagreements),
+            step,
+        ],
+        Which::Loss => vec![
+            ("state", &b.state),
+            ("labels", &b.labels),
+            ("by_logit", &b.by_logit),
+            ("logits", &b.logits),
+            step,
+        ],
+        Which::SpikeTotals => {
+            vec![
+                ("state", &b.state),
+                ("counts", &b.counts),
+                ("totals", &b.totals),
+                step,
+            ]
+        }
+        Which::Backward => vec![
+            ("transposed", &b.transposed),
+            ("spikes", &b.spikes),
+            ("trace", &b.trace),
+            ("adjoints", &b.adjoints),
+            ("by_logit", &b.by_logit),
+            ("totals", &b.totals),
+            step,
+        ],
+        Which::GradientInputs => vec![
+            ("group_events", &b.group_events),
+            ("bounds", &b.bounds),
+            ("trace", &b.trace),
+            ("gradient", &b.groups),
+            step,
+        ],
+        Which::GradientSpikes => {
+            vec![
+                ("spikes", &b.spikes),
+                ("trace", &b.trace),
+                ("gradient", &b.groups),
+                step,
+            ]
+        }
+        Which::SumGroups => vec![("groups", &b.groups), ("whole", &b.gradient), step],
+        Which::Norms => {
+            vec![
+                ("weights", &b.stored),
+                ("gradient", &b.gradient),
+                ("partials", &b.partials),
+                step,
+            ]
+        }
+        Which::Adam => vec![
+            ("weights", &b.stored),
+            ("gradient", &b.gradient),
+            ("m", &b.m),
+            ("v", &b.v),
+            step,
+        ],
+        Which::Effective => vec![
+            ("weights", &b.stored),
+            ("effective", &b.effective),
+            ("transposed", &b.transposed),
+            step,
+        ],
+    };
+    Which::ALL
+        .iter()
+        .map(|&which| kernels[which as usize].bind(gpu, &named(which)))
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! Norms, clipping, Adam and the renewal of what passes use of the weights.
+
+use super::GpuEngine;
+use super::kernels::{self, MAX_PARTIALS};
+use super::plan::WORKGROUP;
+use super::program::{Dispatch, linear_grid};
+use super::steps::{AdamStep, EffectiveStep, NormsStep, Step};
+use crate::conductance::engine::{EngineError, StepReport};
+use crate::conductance::weights::Slot;
+use crate::config::MatrixName;
+use crate::gpu::GpuError;
+
+impl GpuEngine {
+    /// Finishes the gradient and leaves its norms.
+    pub(super) fn norms(&self) -> Vec<Dispatch> {
+        let slots = self.layout.trained_slots().enumerate();
+        slots
+            .map(|(matrix, slot)| {
+                let step = NormsStep {
+                    offset: slot.offset as u32,
+                    len: slot.len() as u32,
+                    clamped: u32::from(slot.clamped),
+                    matrix: matrix as u32,
+                };
+                optimiser_dispatch([norm_groups(slot), 1, 1], step)
+            })
+            .collect()
+    }
+
+    /// Clips, takes one Adam step and keeps Dale's law.
+    pub(super) fn optimise(&mut self) -> Result<StepReport, EngineError> {
+        let slots: Vec<Slot> = self.layout.trained_slots().cloned().collect();
+        let partials = self.gpu.read::<[f32; 2]>(
+            &self.buffers.partials,
+            0..slots.len() * MAX_PARTIALS as usize,
+        )?;
+        let mut report = StepReport::default();
+        let mut total = 0.0;
+        for (slot, partials) in slots
+            .iter()
+            .zip(partials.chunks_exact(MAX_PARTIALS as usize))
+        {
+            let used = &partials[..norm_groups(slot)];
+            let squares: f64 = used.iter().map(|p| f64::from(p[0])).sum();
+            let weights: f64 = used.iter().map(|p| f64::from(p[1])).sum();
+            total += squares;
+            report.gradient_norm_of.insert(slot.name, squares.sqrt());
+            report.weight_norm_of.insert(slot.name, weights.sqrt());
+        }
+        report.gradient_norm = total.sqrt();
+        report.clip_factor = self.adam.clip_factor(report.gradient_norm);
+        report.skipped = !report.gradient_norm.is_finite();
+        if report.skipped {
+            return Ok(report);
+        }
+        self.optimiser_steps += 1;
+        let (rate, root) = self.adam.corrections(self.optimiser_steps);
+        let mut dispatches = Vec::new();
+        for slot in &slots {
+            let step = AdamStep {
+                offset: slot.offset as u32,
+                len: slot.len() as u32,
+                project: u32::from(slot.projected),
+                clip_factor: report.clip_factor as f32,
+                rate: rate as f32,
+                root: root as f32,
+                beta1: self.adam.beta1 as f32,
+                beta2: self.adam.beta2 as f32,
+                keep1: (1.0 - self.adam.beta1) as f32,
+                keep2: (1.0 - self.adam.beta2) as f32,
+                epsilon: self.adam.epsilon as f32,
+                unused: 0,
+            };
+            dispatches.push(optimiser_dispatch(linear_grid(slot.len()), step));
+            dispatches.push(self.effective_of(slot));
+        }
+        self.run(&dispatches)?;
+        Ok(report)
+    }
+
+    /// Renews effective and transposed weights after the stored ones have changed.
+    pub(super) fn renew_effective(&mut self) -> Result<(), GpuError> {
+        let dispatches: Vec<Dispatch> = self
+            .layout
+            .slots
+            .iter()
+            .map(|slot| self.effective_of(slot))
+            .collect();
+        self.run(&dispatches)
+    }
+
+    fn effective_of(&self, slot: &Slot) -> Dispatch {
+        let step = EffectiveStep {
+            offset: slot.offset as u32,
+            pre: slot.pre as u32,
+            post: slot.post as u32,
+            clamped: u32::from(slot.clamped),
+            has_transposed: u32::from(slot.name != MatrixName::WIn),
+            transposed_at: kernels::transposed_at(&self.layout, slot.name) as u32,
+            unused_a: 0,
+            unused_b: 0,
+        };
+        optimiser_dispatch(linear_grid(slot.len()), step)
+    }
+}
+
+fn optimiser_dispatch<S: Step>(grid: [usize; 3], step: S) -> Dispatch {
+    let grid = grid.map(|n| n as u32);
+    Dispatch {
+        stage: "optimiser",
+        which: S::WHICH,
+        grid,
+        step: step.words(),
+    }
+}
+
+/// Workgroups of the norm kernel for one matrix.
+fn norm_groups(slot: &Slot) -> usize {
+    slot.len()
+        .div_ceil(WORKGROUP as usize)
+        .min(MAX_PARTIALS as usize)
+}

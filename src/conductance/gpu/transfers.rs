@@ -1,0 +1,213 @@
+//! Trials on their way to the device, and results on their way back.
+
+use super::GpuEngine;
+use super::buffers::{MAX_DISAGREEMENTS, bind};
+use super::kernels::TraceRow;
+use super::plan::Rows;
+use super::program::Chunk;
+use crate::conductance::TRIAL_GROUP;
+use crate::conductance::batch::{
+    Batch, Disagreement, Forward, Population, Raster, Request, Traces,
+};
+use crate::data::Event;
+use crate::gpu::{Buffer, GpuError};
+
+impl GpuEngine {
+    /// Sends the trials of a batch to the device.
+    pub(super) fn upload(&mut self, batch: &Batch) -> Result<(), GpuError> {
+        let mut grown = false;
+        let mut fit = |buffer: &mut Buffer, bytes: usize| -> Result<(), GpuError> {
+            if buffer.bytes() < bytes as u64 {
+                let label = buffer.label().to_owned();
+                *buffer = self.gpu.storage(&label, bytes.next_power_of_two() as u64)?;
+                grown = true;
+            }
+            Ok(())
+        };
+        let b = &mut self.buffers;
+        fit(&mut b.events, batch.events.len() * size_of::<Event>())?;
+        fit(&mut b.group_events, batch.events.len() * 12)?;
+        fit(&mut b.offsets, batch.offsets.len() * 4)?;
+        fit(&mut b.labels, batch.labels.len() * 4)?;
+        fit(&mut b.by_logit, batch.trials() * self.params.n_out * 8)?;
+        fit(&mut b.logits, batch.trials() * self.params.n_out * 4)?;
+        if grown {
+            self.bounds = bind(&self.gpu, &self.kernels, &self.buffers)?;
+        }
+        self.gpu.write(&self.buffers.events, 0, &batch.events)?;
+        self.gpu.write(&self.buffers.offsets, 0, &batch.offsets)?;
+        self.gpu.write(&self.buffers.labels, 0, &batch.labels)
+    }
+
+    /// Sends the input events of a chunk ordered for the gradient; returns the largest number of
+    /// events of a trial group in a segment.
+    pub(super) fn upload_group_events(
+        &self,
+        batch: &Batch,
+        chunk: Chunk,
+    ) -> Result<usize, GpuError> {
+        let (events, bounds) =
+            group_events(batch, chunk, self.params.steps, self.plan.segment_steps);
+        self.gpu.write(&self.buffers.group_events, 0, &events)?;
+        self.gpu.write(&self.buffers.bounds, 0, &bounds)?;
+        Ok(bounds
+            .windows(2)
+            .map(|w| w[1].saturating_sub(w[0]))
+            .max()
+            .unwrap_or(0) as usize)
+    }
+
+    /// Words of spikes of `trials` trials.
+    pub(super) fn raster_words(&self, trials: usize) -> usize {
+        let (p, cells) = (
+            &self.params,
+            [self.params.n_e(), self.params.n_i(), self.params.n_out],
+        );
+        Raster::silent(0, p.steps, cells).row_words() * p.steps * trials
+    }
+
+    /// Forward pass of one chunk; counts and raster are read back where `forward` wants them.
+    pub(super) fn forward_chunk(
+        &mut self,
+        chunk: Chunk,
+        request: Request<'_>,
+        keep_states: bool,
+        forward: &mut Forward,
+    ) -> Result<(), GpuError> {
+        let words = self.raster_words(chunk.offset)..self.raster_words(chunk.offset + chunk.trials);
+        if let Some(history) = request.history {
+            self.gpu
+                .write(&self.buffers.spikes, 0, &history.words[words.clone()])?;
+        }
+        let dispatches = self.author(chunk).forward(keep_states);
+        self.run(&dispatches)?;
+        if let Some(raster) = &mut forward.raster {
+            let read = self.gpu.read(&self.buffers.spikes, 0..words.len())?;
+            raster.words[words].copy_from_slice(&read);
+        }
+        Ok(())
+    }
+
+    pub(super) fn empty_forward(&self, batch: &Batch, request: Request<'_>) -> Forward {
+        let p = &self.params;
+        let cells = [p.n_e(), p.n_i(), p.n_out];
+        let raster = request
+            .raster
+            .then(|| Raster::silent(batch.trials(), p.steps, cells));
+        Forward {
+            raster,
+            ..Forward::default()
+        }
+    }
+
+    /// Spike counts of a chunk that has run.
+    pub(super) fn read_counts(&self, chunk: Chunk, forward: &mut Forward) -> Result<(), GpuError> {
+        let (n_e, n_i) = (self.params.n_e(), self.params.n_i());
+        let counts = self
+            .gpu
+            .read::<u32>(&self.buffers.counts, 0..chunk.trials * (n_e + n_i))?;
+        for row in counts.chunks_exact(n_e + n_i) {
+            forward.counts_e.extend_from_slice(&row[..n_e]);
+            forward.counts_i.extend_from_slice(&row[n_e..]);
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_logits(&self, batch: &Batch) -> Result<Vec<f64>, GpuError> {
+        let n = batch.trials() * self.params.n_out;
+        let logits = self.gpu.read::<f32>(&self.buffers.logits, 0..n)?;
+        Ok(logits.into_iter().map(f64::from).collect())
+    }
+
+    pub(super) fn read_disagreements(&self) -> Result<Vec<Disagreement>, GpuError> {
+        let count = self.gpu.read::<u32>(&self.buffers.disagreements, 0..1)?[0] as usize;
+        let listed = count.min(MAX_DISAGREEMENTS);
+        let words = self
+            .gpu
+            .read::<u32>(&self.buffers.disagreements, 0..4 + 4 * listed)?;
+        let mut all: Vec<Disagreement> = words[4..]
+            .chunks_exact(4)
+            .map(|w| Disagreement {
+                trial: w[0] as usize,
+                step: w[1] as usize,
+                population: match (w[2] >> 20) & 3 {
+                    0 => Population::E,
+                    1 => Population::I,
+                    _ => Population::Out,
+                },
+                cell: (w[2] & 0xf_ffff) as usize,
+                value: f64::from(f32::from_bits(w[3])),
+                fires: w[2] >> 24 == 1,
+            })
+            .collect();
+        all.sort_by_key(|d| (d.trial, d.step, d.population, d.cell));
+        Ok(all)
+    }
+
+    /// Traces of the batch's first trial, from the saved states of a chunk that has run.
+    pub(super) fn read_traces(&mut self, chunk: Chunk) -> Result<Traces, GpuError> {
+        let (p, w) = (self.params.clone(), self.wiring);
+        let (n_e, n_i) = (p.n_e(), p.n_i());
+        let at = TraceRow::new(&p, &w);
+        let row_len = Rows::new(&p, &self.layout, &w).trace;
+        let mut traces = Traces::default();
+        for segment in 0..p.steps.div_ceil(self.plan.segment_steps) {
+            let dispatches = self.author(chunk).replay(segment, true);
+            self.run(&dispatches)?;
+            let first = segment * self.plan.segment_steps;
+            let steps = self.plan.segment_steps.min(p.steps - first);
+            let rows = self.gpu.read::<f32>(
+                &self.buffers.trace,
+                0..((steps - 1) * chunk.trials + 1) * row_len,
+            )?;
+            for step in 0..steps {
+                let row = &rows[step * chunk.trials * row_len..][..row_len];
+                let put = |to: &mut Vec<f64>, there: bool, at: usize, n: usize, rest: f64| {
+                    to.extend((0..n).map(|c| if there { f64::from(row[at + c]) } else { rest }));
+                };
+                put(&mut traces.v_e, true, at.v_e, n_e, 0.0);
+                put(&mut traces.g_exc_e, true, at.ge_e, n_e, 0.0);
+                put(&mut traces.g_inh_e, w.ie, at.gi_e, n_e, 0.0);
+                put(&mut traces.v_i, w.i_cells, at.v_i, n_i, p.network.e_l_mv);
+                put(&mut traces.g_exc_i, w.i_cells, at.ge_i, n_i, 0.0);
+                put(&mut traces.g_inh_i, w.ii, at.gi_i, n_i, 0.0);
+            }
+        }
+        Ok(traces)
+    }
+
+    /// Spikes of each E cell over the trials of the batch that have run.
+    pub(super) fn read_totals(&self) -> Result<Vec<u32>, GpuError> {
+        self.gpu.read(&self.buffers.totals, 0..self.params.n_e())
+    }
+}
+
+/// The input events of a chunk as (step, trial of the chunk, input), group after group, each group
+/// by (step descending, trial, input), and where each segment begins in each group.
+fn group_events(
+    batch: &Batch,
+    chunk: Chunk,
+    steps: usize,
+    segment_steps: usize,
+) -> (Vec<[u32; 3]>, Vec<u32>) {
+    let segments = steps.div_ceil(segment_steps);
+    let mut all: Vec<[u32; 3]> = Vec::new();
+    let mut bounds = Vec::new();
+    for first in (0..chunk.trials).step_by(TRIAL_GROUP) {
+        let begin = all.len();
+        for trial in first..(first + TRIAL_GROUP).min(chunk.trials) {
+            let events = batch.events_of(chunk.offset + trial);
+            all.extend(events.iter().map(|e| [e.step, trial as u32, e.input]));
+        }
+        all[begin..]
+            .sort_unstable_by_key(|&[step, trial, input]| (std::cmp::Reverse(step), trial, input));
+        let group = &all[begin..];
+        bounds.push(begin as u32);
+        for segment in (0..segments).rev() {
+            let first_step = segment * segment_steps;
+            let end = group.partition_point(|e| e[0] as usize >= first_step);
+            bounds.push((begin + end) as u32);
+        }
+    }
+    (all, bounds)
+}
