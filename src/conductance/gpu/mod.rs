@@ -331,8 +331,7 @@ impl Engine for GpuEngine {
     fn describe(&self) -> String {
         let plan = &self.plan;
         format!(
-            "{}: {} trials at a time, segments of {} steps, {} MiB",
-            self.gpu.info().name,
+            "GPU engine, {} trials at a time, segments of {} steps, {} MiB",
             plan.chunk_trials,
             plan.segment_steps,
             plan.bytes.div_ceil(1 << 20)
