@@ -250,8 +250,10 @@ impl Experiment {
             progress.epochs_done, progress.batches_done_in_epoch
         )];
         let before = session.manifest().device.clone();
+        let mut shown_device = device.to_string();
         if before != device.name && !before.is_empty() {
             notes.push(format!("on {} instead of {before}", device.name));
+            shown_device += &format!("; until now on {before}");
         }
         notes.extend((!note.is_empty()).then(|| note.to_owned()));
         session.go_on(&self.config, &notes.join("; "), |manifest| {
@@ -261,7 +263,7 @@ impl Experiment {
             experiment: self,
             session,
             network,
-            device: device.to_string(),
+            device: shown_device,
         })
     }
 
@@ -312,7 +314,21 @@ impl OpenedDevice {
 
 impl std::fmt::Display for OpenedDevice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} on {} ({})", self.summary, self.name, self.reason)
+        // Summary and reason may begin with the name, which is to be said once.
+        let reason = self.reason.strip_prefix(&self.name);
+        let reason = reason.or(self.reason.strip_prefix("CPU engine"));
+        let reason = reason.map_or_else(
+            || self.reason.clone(),
+            |rest| {
+                let rest = rest.trim_start_matches([' ', ':', ',', '(']);
+                rest.replacen("): ", ": ", 1)
+            },
+        );
+        if self.summary.starts_with(&self.name) {
+            write!(f, "{} ({reason})", self.summary)
+        } else {
+            write!(f, "{} on {} ({reason})", self.summary, self.name)
+        }
     }
 }
 

@@ -136,6 +136,16 @@ fn export_and_import_keep_every_weight() {
     assert!(!place.path("other/config.json").exists());
     place.fails("export run --to w.txt", 2);
     place.fails("import small.json --config small.json --out other", 2);
+
+    let data = vec![1.0; 784 * 40];
+    let named = |name| NamedArray {
+        name,
+        shape: &[784, 40],
+        values: ArrayValues::F32(&data),
+    };
+    write_npz(&place.path("twice.npz"), &[named("in"), named("w_in")]).unwrap();
+    let twice = "import twice.npz --config small.json --out other";
+    assert_has(&place.fails(twice, 2), &["two of its names"]);
 }
 
 #[test]
@@ -175,6 +185,7 @@ fn new_samples_are_answered() {
         let class = a["class"].as_u64().unwrap() as usize;
         assert!(values.iter().all(|&p| p <= values[class]));
     }
+    place.fails("predict run --device cpu --data plain.npz --limit 0", 2);
     place.ok("predict run --device cpu --data plain.npz --limit 5 --out answers.csv");
     let csv = fs::read_to_string(place.path("answers.csv")).unwrap();
     assert_eq!(csv.lines().count(), 6);
@@ -206,6 +217,17 @@ fn every_exit_code_is_given() {
     place.fails("train nowhere.json", 2);
     place.fails("train small.json --device cuda", 2);
     place.fails("train small.json --memory lots", 2);
+    place.fails("train small.json --device cpu --threads 1000000", 2);
+    fs::write(place.path("bad.safetensors"), b"nothing").unwrap();
+    place.fails("train small.json --device cpu --weights bad.safetensors", 2);
+    // A file that cannot be written; what was measured is shown all the same.
+    let output = place.run("eval run --device cpu --record 0 --record-out absent/spikes.npz");
+    assert_eq!(output.status.code(), Some(1));
+    assert_has(&String::from_utf8_lossy(&output.stdout), &["accuracy"]);
+    assert_has(
+        &place.fails("data digits --out absent/sheet.png", 1),
+        &["absent/sheet.png: "],
+    );
     place.fails("resume nowhere --device cpu", 2);
     place.fails("eval nowhere --device cpu", 2);
     place.fails("frobnicate", 2);
@@ -222,6 +244,11 @@ fn every_exit_code_is_given() {
         3,
     );
     assert_has(&message, &["training.batch_size from 1000 to"]);
+    let message = place.fails("train small.json --device cpu --memory 1K --dry-run", 3);
+    assert_has(
+        &message,
+        &["--memory allows 1 KiB", "program and data alone"],
+    );
     place.fails("train small.json --device 77", 3);
     place.fails("parity --device 77 small.json", 3);
     // A dry run writes nothing.

@@ -106,7 +106,7 @@ fn failures_of_the_device_end_with_advice_and_a_run_that_resumes() {
     }
     let place = Place::new();
     place.train("whole", "");
-    for (failure, code) in [("lost:200", 3), ("validation:200", 1)] {
+    for (failure, code) in [("lost:200", 3), ("validation:200", 3)] {
         let line = "train small.json --device gpu --out run --force";
         let output = place
             .command(line)

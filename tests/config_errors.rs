@@ -39,6 +39,10 @@ fn unknown_keys_are_named_with_the_nearest_known_one() {
             "bad.json: tau_gaba_ms = 6: unknown key; did you mean `network.tau_gaba_ms`?",
         ),
         (
+            r#"{"network":{"ne":5}}"#,
+            "bad.json: network.ne = 5: unknown key; did you mean `network.n_e`?",
+        ),
+        (
             r#"{"training": {"dt": 0.1}}"#,
             "bad.json: training.dt = 0.1: unknown key; did you mean `network.dt_ms`?",
         ),

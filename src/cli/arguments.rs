@@ -14,7 +14,7 @@ pub struct Device {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
     /// Worker threads of the CPU engine (0: all cores); changes no result
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_threads)]
     pub threads: usize,
     /// Most memory to use, as 512M or 2G; changes no result
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
@@ -93,6 +93,15 @@ pub fn runs_folder() -> PathBuf {
     PathBuf::from("runs")
 }
 
+/// A number of worker threads; more than any processor has would only take time to start.
+pub fn parse_threads(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1024;
+    match text.parse() {
+        Ok(threads) if threads <= MOST => Ok(threads),
+        _ => Err(format!("give a whole number from 0 to {MOST}")),
+    }
+}
+
 /// A number of bytes: digits, a decimal point, and K, M, G or T (powers of 1024).
 fn parse_bytes(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is no size; write it as 512M or 2G");
@@ -117,7 +126,16 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_bytes;
+    use super::{parse_bytes, parse_threads};
+
+    #[test]
+    fn threads_stay_within_what_a_machine_can_start() {
+        assert_eq!(parse_threads("0"), Ok(0));
+        assert_eq!(parse_threads("1024"), Ok(1024));
+        for text in ["1025", "-1", "two", "99999999999999999999999"] {
+            assert!(parse_threads(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_in_every_usual_spelling() {

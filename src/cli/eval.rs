@@ -7,6 +7,7 @@ use dalenet::conductance::batch::{Population, Request};
 use dalenet::conductance::evaluation::Evaluation;
 use dalenet::conductance::loss::predicted;
 use dalenet::conductance::model::Network;
+use dalenet::conductance::plan::show_count;
 use dalenet::conductance::weights::Weights;
 use dalenet::config::MatrixName;
 use dalenet::data::{ArrayValues, NamedArray, write_npz};
@@ -77,20 +78,18 @@ pub fn run(args: Args) -> Result<u8> {
         .evaluation(Part::Test, &mut || true)
         .map_err(anyhow::Error::from_boxed)?
         .unwrap_or_else(|| Evaluation::new(&experiment.params));
-    if let Some(file) = &args.record_out {
-        record(&experiment, &mut network, &args.record, file)?;
-    }
     let epoch = run.checkpoint.progress.epochs_done;
     if args.json {
         say(as_json(&evaluation, epoch, &run.path, &device.name));
     } else {
         report(&evaluation, epoch, &run.path, &device.to_string());
-        if let Some(file) = &args.record_out {
-            say(format!(
-                "\nspikes of {} trials: {}",
-                args.record.len(),
-                file.display()
-            ));
+    }
+    // After the report, which must not be lost where the file cannot be written.
+    if let Some(file) = &args.record_out {
+        record(&experiment, &mut network, &args.record, file)?;
+        if !args.json {
+            let trials = show_count(args.record.len() as u64, "trial", "trials");
+            say(format!("\nspikes of {trials}: {}", file.display()));
         }
     }
     Ok(SUCCESS)
@@ -117,7 +116,11 @@ fn report(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) {
     say_facts(&[
         (
             "checkpoint",
-            format!("{} (after {epoch} epochs)", path.display()),
+            format!(
+                "{} (after {})",
+                path.display(),
+                show_count(epoch, "epoch", "epochs")
+            ),
         ),
         ("device", device.to_owned()),
         (

@@ -94,6 +94,9 @@ fn of_checkpoint(error: &CheckpointError) -> u8 {
 fn of_data(error: &DataError) -> u8 {
     match error {
         DataError::Fetch { .. } => FAILED,
+        DataError::Io {
+            action: "write", ..
+        } => FAILED,
         _ => WRONG_USE,
     }
 }
@@ -109,13 +112,30 @@ fn of_engine(error: &EngineError) -> u8 {
 
 fn of_gpu(error: &GpuError) -> u8 {
     match error {
-        GpuError::BadDeviceChoice { .. } => WRONG_USE,
-        GpuError::NoAdapter { .. }
-        | GpuError::OpenFailed { .. }
-        | GpuError::OutOfMemory { .. }
-        | GpuError::BufferTooLarge { .. }
-        | GpuError::WorkgroupMemory { .. }
-        | GpuError::DeviceLost { .. } => NO_DEVICE,
-        _ => FAILED,
+        GpuError::BadDeviceChoice { .. } | GpuError::BadInjection { .. } => WRONG_USE,
+        _ => NO_DEVICE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_fails_on_the_way_has_the_code_of_devices() {
+        let lost = GpuError::DeviceLost {
+            message: "gone".into(),
+        };
+        for (error, code) in [
+            (lost, NO_DEVICE),
+            (GpuError::Validation("refused".into()), NO_DEVICE),
+            (GpuError::Timeout { seconds: 9 }, NO_DEVICE),
+            (GpuError::BadDeviceChoice { text: "x".into() }, WRONG_USE),
+        ] {
+            let source = TrainError::Model(Box::new(EngineError::Gpu(error)));
+            let folder = "run".into();
+            let error = ExperimentError::Stopped { folder, source };
+            assert_eq!(exit_code(&error.into()), code);
+        }
     }
 }

@@ -24,8 +24,8 @@ const NOT_EQUAL: u8 = 1;
 
 /// Trains and simulates neural networks that obey Dale's law, on the GPU and the CPU.
 ///
-/// Exit codes: 0 done; 1 failed, or not equal; 2 wrong use, configuration or data; 3 no such device or too little
-/// memory; 130 and 143 interrupted by Ctrl-C and SIGTERM.
+/// Exit codes: 0 done; 1 failed, or not equal; 2 wrong use, configuration or data; 3 no such device, one that
+/// fails, or too little memory; 130 and 143 interrupted by Ctrl-C and SIGTERM.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {

@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use dalenet::conductance::cpu::CpuEngine;
 use dalenet::conductance::engine::{Engine, EngineError};
 use dalenet::conductance::open::{DeviceOptions, open_selected};
-use dalenet::conductance::plan::default_segment_steps;
+use dalenet::conductance::plan::{default_segment_steps, show_count};
 use dalenet::gpu::{DeviceChoice, Selection, select};
 use dalenet::parity::{self, Case, CaseError, Precision, Report, Row};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
+use super::arguments::parse_threads;
 use super::failure::WrongUse;
 use super::output::{note, say, say_table, short};
 use super::{NOT_EQUAL, SUCCESS};
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionName,
     /// Worker threads of the CPU engine (0: all cores)
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_threads)]
     threads: usize,
     /// Print JSON
     #[arg(long)]
@@ -92,7 +93,8 @@ pub fn run(args: Args) -> Result<u8> {
             "passed": passed,
         }));
     } else {
-        say(format!("{} cases, {passed} passed", reports.len()));
+        let cases = show_count(reports.len() as u64, "case", "cases");
+        say(format!("{cases}, {passed} passed"));
     }
     Ok(if passed == reports.len() {
         SUCCESS

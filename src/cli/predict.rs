@@ -35,8 +35,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Answer only the first N samples
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
     checkpoint: Which,
@@ -78,7 +78,8 @@ pub fn run(args: Args) -> Result<u8> {
     let batch_size = run.config.training.batch_size;
     let mut opened = open_engine(&params, &weights, &args.device.options(), batch_size)?;
     let labels = is_labelled.then(|| samples.labels().to_vec());
-    let count = args.limit.unwrap_or(usize::MAX).min(samples.len());
+    let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
+    let count = limit.unwrap_or(usize::MAX).min(samples.len());
     let trials = Trials {
         samples: Arc::new(without_labels(samples)),
         steps: params.steps,

@@ -144,7 +144,10 @@ pub fn import(args: ImportArgs) -> Result<u8> {
 /// The weights of a plain file or a checkpoint for a network of `params`.
 pub fn read_weights_file(params: &Params, path: &Path) -> Result<Weights> {
     let tensors = match Format::of(path)? {
-        Format::Safetensors => read_weights(path, NonFinite::Refuse)?,
+        // A damaged file of the user's is wrong data, unlike a damaged checkpoint of a run.
+        Format::Safetensors => {
+            read_weights(path, NonFinite::Refuse).map_err(|error| WrongUse(error.to_string()))?
+        }
         Format::Npz => {
             let arrays = read_npz_f32(path)?;
             let mut tensors = BTreeMap::new();

@@ -255,7 +255,7 @@ pub fn weights_of(
 /// names that are no matrix of this family as well.
 ///
 /// # Errors
-/// A matrix of another shape than the network.
+/// A matrix of another shape than the network, or one under two names.
 pub fn matrices_of(
     params: &Params,
     tensors: &BTreeMap<String, Tensor>,
@@ -284,7 +284,10 @@ pub fn matrices_of(
             });
         }
         let data = data.clone();
-        weights.insert(matrix, Matrix { pre, post, data });
+        let before = weights.insert(matrix, Matrix { pre, post, data });
+        if before.is_some() {
+            return Err(WeightsError::Twice(matrix.short()));
+        }
     }
     Ok((weights, unknown))
 }

@@ -177,11 +177,11 @@ impl Plan {
             (
                 "network",
                 format!(
-                    "{} inputs, {} E and {} I cells, {} classes; {} weights, {} trained",
-                    self.inputs,
+                    "{}, {} E and {} I cells, {}; {} weights, {} trained",
+                    show_count(self.inputs as u64, "input", "inputs"),
                     self.e_cells,
                     self.i_cells,
-                    self.classes,
+                    show_count(self.classes as u64, "class", "classes"),
                     self.weights,
                     self.trained_weights
                 ),
@@ -189,20 +189,20 @@ impl Plan {
             (
                 "trial",
                 format!(
-                    "{} ms in {} steps, about {:.0} input spikes",
-                    self.duration_ms.round(),
-                    self.steps,
+                    "{} ms in {}, about {:.0} input spikes",
+                    (1e4 * self.duration_ms).round() / 1e4,
+                    show_count(self.steps as u64, "step", "steps"),
                     self.events_per_trial
                 ),
             ),
             (
                 "epoch",
                 format!(
-                    "{} trials in {} batches of {} ({} groups of {}){validation}, {} test",
-                    self.train_trials,
-                    self.batches_per_epoch,
+                    "{} in {} of {} ({} of {}){validation}, {} test",
+                    show_count(self.train_trials as u64, "trial", "trials"),
+                    show_count(self.batches_per_epoch as u64, "batch", "batches"),
                     self.batch_trials,
-                    self.trial_groups,
+                    show_count(self.trial_groups as u64, "group", "groups"),
                     TRIAL_GROUP,
                     self.test_trials
                 ),
@@ -232,8 +232,16 @@ fn available_in(meminfo: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
+/// A number of things as a person reads it: `1 batch`, `2 batches`.
+pub fn show_count(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// A number of bytes as a person reads it.
 pub fn show_bytes(bytes: u64) -> String {
+    if bytes < 1 << 20 {
+        return format!("{} KiB", bytes.div_ceil(1 << 10));
+    }
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 10.0 {
         format!("{mib:.1} MiB")
@@ -310,9 +318,12 @@ mod tests {
         );
         let message = plan(Some(1 << 40), Some(1 << 20)).unwrap_err().to_string();
         assert!(
-            message.contains("this machine has free 1.0 MiB") && message.contains("network.n_e"),
+            message.contains("this machine has free 1.0 MiB")
+                && message.contains("program and data alone"),
             "{message}"
         );
+        let message = plan(Some(100 << 20), None).unwrap_err().to_string();
+        assert!(message.contains("network.n_e"), "{message}");
     }
 
     #[test]

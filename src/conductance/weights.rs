@@ -110,6 +110,9 @@ pub enum WeightsError {
     /// A matrix the network cannot do without is absent.
     #[error("weights have no matrix `{0}`; a network needs at least `in` and `out`")]
     Missing(&'static str),
+    /// A file holds a matrix under two of its names.
+    #[error("matrix `{0}` is there under two of its names (`{0}`, `w_{0}`, `w.{0}`); leave one")]
+    Twice(&'static str),
     /// A matrix has another shape than the network.
     #[error(
         "matrix `{name}` is [{pre}, {post}] but the network needs [{need_pre}, {need_post}] ([pre, post])"

@@ -12,7 +12,7 @@ use super::{Config, Dataset, Subset};
 const MAX_STEPS: usize = 10_000_000;
 
 /// Least Jaro-Winkler similarity (0 to 1) at which a name is suggested for another.
-const MIN_SIMILARITY: f64 = 0.75;
+const MIN_SIMILARITY: f64 = 0.8;
 
 /// Longest name for which a similar one is looked for, in bytes; the search takes quadratic time.
 const MAX_MISTYPED: usize = 64;
@@ -222,7 +222,10 @@ fn similarity(mistyped: &str, name: &str) -> f64 {
     {
         return 0.95;
     }
+    // Underscores are easily left out: `ne` must be nearer to `n_e` than to `network`.
+    let plain = |text: &str| text.to_lowercase().replace('_', "");
     strsim::jaro_winkler(&mistyped.to_lowercase(), name)
+        .max(strsim::jaro_winkler(&plain(mistyped), &plain(name)))
 }
 
 /// The key, of any section, most similar to the last part of `path`; its own section goes first.

@@ -188,7 +188,7 @@ mod tests {
         for part in [
             "MNIST/raw",
             "dalenet data fetch mnist",
-            "data.dataset=\"digits\"",
+            "data.dataset=digits --set data.subset=stratified",
         ] {
             assert!(message.contains(part), "{message}");
         }

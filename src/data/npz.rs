@@ -126,7 +126,7 @@ pub fn read_npz_f32(path: &Path) -> Result<NamedMatrices, DataError> {
                 return Err(DataError::array(
                     path,
                     &name,
-                    format!("{value} is beyond 32-bit floats"),
+                    format!("{value:e} is beyond 32-bit floats"),
                 ));
             }
             values.push(value as f32);
@@ -145,6 +145,9 @@ pub(crate) struct Npz {
 impl Npz {
     pub(crate) fn open(path: &Path) -> Result<Npz, DataError> {
         let file = File::open(path).map_err(DataError::io(path, "open"))?;
+        if path.is_dir() {
+            return Err(DataError::malformed(path, "is a folder; name an .npz file"));
+        }
         let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| {
             DataError::malformed(path, format!("not a readable .npz file: {error}"))
         })?;

@@ -156,7 +156,7 @@ pub(crate) fn events_npz(path: &Path, needs_labels: bool) -> Result<(EventSet, b
                 wrong(
                     "trial",
                     show(trial),
-                    format!("0 to {}, as there are {0} labels", labels.len()),
+                    format!("0 to below {}, as there are {0} labels", labels.len()),
                 )
             })?;
         if !(0.0..duration_ms).contains(&time_ms) {

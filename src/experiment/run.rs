@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Experiment, ExperimentError};
 use crate::conductance::batch::{Population, Request};
 use crate::conductance::model::Network;
+use crate::conductance::plan::show_count;
 use crate::report::raster::RasterPlot;
 use crate::train::epochs::{Outcome, Recipe, train};
 use crate::train::interrupt::Interrupt;
@@ -89,9 +90,9 @@ impl Run<'_> {
             Ok(Outcome::Interrupted { .. }) => {
                 let at = self.session.progress();
                 let message = format!(
-                    "stopped after {} epochs and {} batches; go on with: dalenet resume {}",
-                    at.epochs_done,
-                    at.batches_done_in_epoch,
+                    "stopped after {} and {}; go on with: dalenet resume {}",
+                    show_count(at.epochs_done, "epoch", "epochs"),
+                    show_count(at.batches_done_in_epoch, "batch", "batches"),
                     self.folder().display()
                 );
                 (Status::Interrupted, None, message)
@@ -117,8 +118,8 @@ impl Run<'_> {
             _ => String::new(),
         };
         format!(
-            "{} epochs done{best}; results in {}",
-            progress.epochs_done,
+            "{} done{best}; results in {}",
+            show_count(progress.epochs_done, "epoch", "epochs"),
             self.folder().display()
         )
     }

@@ -56,7 +56,11 @@ pub enum GpuError {
         message: String,
     },
     /// The graphics API refused an operation: a fault of this program.
-    #[error("the graphics API refused an operation: {0}")]
+    #[error(
+        "the graphics API refused an operation, a fault of this program or of the driver; update the \
+         driver or go on with --device cpu: {}",
+        .0.trim_end()
+    )]
     Validation(String),
     /// The graphics API or its driver failed inside.
     #[error("the graphics driver failed: {0}")]

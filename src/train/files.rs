@@ -69,7 +69,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     hidden.push(format!(".{}-{serial}.tmp", std::process::id()));
     let temporary = path.with_file_name(hidden);
 
-    let written = write_new(&temporary, bytes).and_then(|()| {
+    let written = write_new(&temporary, path, bytes).and_then(|()| {
         fs::rename(&temporary, path).map_err(FileError::io("rename a new file to", path))
     });
     if let Err(error) = written {
@@ -80,11 +80,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     sync_folder(folder_of(path))
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+/// Writes the new file `temporary`; errors name `path`, which the user knows.
+fn write_new(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .open(path)
+        .open(temporary)
         .map_err(FileError::io("create", path))?;
     file.write_all(bytes)
         .map_err(FileError::io("write", path))?;

@@ -28,7 +28,7 @@ pub enum RunFolderError {
     File(#[from] FileError),
     /// There is a run in the folder already.
     #[error(
-        "{} already holds a run ({file}); resume it, choose another folder, or overwrite it with --force",
+        "{} already holds a run or the beginning of one ({file}); resume it, choose another folder, or overwrite it with --force",
         folder.display()
     )]
     Exists {

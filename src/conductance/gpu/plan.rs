@@ -87,7 +87,7 @@ impl MemoryPlan {
         let rows = Rows::new(params, layout, wiring);
         let trials_per_workgroup = trials_per_workgroup(params, wiring, limits)?;
         let groups = trials.div_ceil(TRIAL_GROUP);
-        let mut smallest = u64::MAX;
+        let mut smallest: Option<Sizes> = None;
         for chunks in 1..=groups {
             let chunk_trials = (groups.div_ceil(chunks) * TRIAL_GROUP).min(trials);
             let segment_steps = segment_steps(params.steps, &rows);
@@ -95,8 +95,10 @@ impl MemoryPlan {
             for segment_steps in [segment_steps, segment_steps / 2, segment_steps / 4] {
                 let segment_steps = segment_steps.max(1);
                 let sizes = Sizes::new(params, layout, &rows, trials, chunk_trials, segment_steps);
-                smallest = smallest.min(sizes.total());
                 if sizes.total() > budget || sizes.largest() > limits.storage_binding_bytes {
+                    if smallest.as_ref().is_none_or(|s| sizes.total() < s.total()) {
+                        smallest = Some(sizes);
+                    }
                     continue;
                 }
                 let bound = |iterations: usize| match max_loop_iterations {
@@ -115,15 +117,29 @@ impl MemoryPlan {
                 });
             }
         }
-        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        Err(EngineError::Memory(format!(
-            "the smallest plan needs {} MiB of device memory; {} MiB are allowed, {} MiB in one \
-             buffer: lower network.duration_ms, network.n_e or training.batch_size, or raise --memory",
-            mib(smallest),
-            mib(budget),
-            mib(limits.storage_binding_bytes),
-        )))
+        Err(refusal(&smallest.unwrap_or(Sizes([0; 12])), budget, limits))
     }
+}
+
+/// Says what the smallest plan lacks.
+fn refusal(smallest: &Sizes, budget: u64, limits: &AdapterLimits) -> EngineError {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let keys = "lower network.duration_ms, network.n_e or training.batch_size";
+    EngineError::Memory(if smallest.total() > budget {
+        format!(
+            "the smallest plan needs {:.1} MiB of device memory and {:.1} MiB are allowed: {keys}, or \
+             raise --memory",
+            mib(smallest.total()),
+            mib(budget)
+        )
+    } else {
+        format!(
+            "the smallest plan needs a buffer of {:.1} MiB and this GPU's drivers allow {:.1} MiB: {keys}, \
+             or use --device cpu",
+            mib(smallest.largest()),
+            mib(limits.storage_binding_bytes)
+        )
+    })
 }
 
 /// Bytes of every buffer that depends on the plan.
@@ -274,6 +290,14 @@ mod tests {
             .expect_err("too little memory")
             .to_string();
         assert!(error.contains("network.duration_ms"), "{error}");
+        let bound = AdapterLimits {
+            storage_binding_bytes: 1 << 20,
+            ..limits()
+        };
+        let error = plan(DEFAULT_BUDGET_BYTES, &bound)
+            .expect_err("too large buffers")
+            .to_string();
+        assert!(error.contains("1.0 MiB"), "{error}");
         let small = AdapterLimits {
             workgroup_memory_bytes: 4096,
             ..limits()

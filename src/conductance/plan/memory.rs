@@ -1,6 +1,6 @@
 //! How much memory a run takes, part by part.
 
-use super::{Resources, Workload, default_segment_steps};
+use super::{Resources, Workload, default_segment_steps, show_bytes};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Raster;
 use crate::conductance::params::Params;
@@ -154,7 +154,13 @@ impl<'a> Memory<'a> {
                 let net = &self.params.network;
                 let weights = 4.0 * self.entries + 20.0 * (self.entries + 2.0 * self.trained);
                 let limit = limit.unwrap_or(0) as f64;
-                if BASE_BYTES + self.work.data_bytes as f64 + weights > limit {
+                let fixed = BASE_BYTES + self.work.data_bytes as f64;
+                if fixed > limit {
+                    format!(
+                        "program and data alone take about {}: allow or free more",
+                        show_bytes(fixed as u64)
+                    )
+                } else if fixed + weights > limit {
                     format!(
                         "the weights alone do not fit: lower network.n_e ({}) or network.n_i ({}), or the \
                          number of inputs ({})",

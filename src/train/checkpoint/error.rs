@@ -14,7 +14,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is no safetensors file, or was cut short or damaged.
-    #[error("{}: not a readable safetensors file ({source}); take another checkpoint", path.display())]
+    #[error("{}: not a readable safetensors file ({source}); take another one", path.display())]
     Container {
         /// The file.
         path: PathBuf,

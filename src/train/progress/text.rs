@@ -31,7 +31,7 @@ pub fn epoch_line(metrics: &EpochMetrics, epochs: u64, left_seconds: Option<f64>
     if metrics.samples_per_second.is_finite() {
         line += &format!("  {} samples/s", number(metrics.samples_per_second, 0));
     }
-    if let Some(left) = left_seconds.filter(|left| *left > 0.0) {
+    if let Some(left) = left_seconds.filter(|left| *left >= 0.05) {
         line += &format!("  left {}", format_duration(left));
     }
     if metrics.best {
