@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::cells::{self, add_scaled};
-use super::trial::{State, TrialRecord};
+use super::state::{PopulationState, State, TrialRecord};
 use crate::conductance::batch::Batch;
 use crate::conductance::params::{CellConstants, Constants};
 use crate::config::MatrixName;
@@ -158,7 +158,7 @@ impl<R: Real> Network<R> {
             let mut state = record.checkpoints[segment].clone();
             let start = steps.start;
             let put = |trace: &mut Trace<R>, step: usize, population: &_| {
-                let super::trial::PopulationState { v, gi, .. } = population;
+                let PopulationState { v, gi, .. } = population;
                 let (n, n_gi) = (v.len(), gi.len());
                 let row = (step - start) * trials + trial;
                 State::record(

@@ -12,6 +12,7 @@
 
 mod backward;
 mod cells;
+mod state;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use crate::conductance::{TRIAL_GROUP, check_batch};
 use crate::config::MatrixName;
 use crate::optim::{Adam, sum_of_squares};
 use crate::real::Real;
-use trial::{Keep, TrialRecord};
+use state::{Keep, TrialRecord};
 
 /// The equations with their constants and effective weights: all that a pass reads.
 struct Network<R> {
