@@ -240,7 +240,8 @@ fn every_exit_code_is_given() {
     let message = place.fails("train small.json --device cpu --memory 33M --dry-run", 3);
     assert_has(&message, &["--memory allows 33 MiB", "lower"]);
     let message = place.fails(
-        "train quickstart --device cpu --memory 60M --set training.batch_size=1000",
+        "train quickstart --device cpu --memory 60M --set training.batch_size=1000 \
+         --set network.n_e=256 --set network.n_i=64 --set network.duration_ms=60",
         3,
     );
     assert_has(&message, &["training.batch_size from 1000 to"]);
