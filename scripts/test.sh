@@ -4,6 +4,7 @@
 # Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps ldconfig
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
