@@ -67,6 +67,8 @@ pub struct Experiment {
     pub split: Split,
     /// Where the data was found.
     pub data_origin: String,
+    /// The folder or file that the user named, absolute.
+    pub data_place: Option<PathBuf>,
     /// What is unusual, for the user and the manifest.
     pub warnings: Vec<String>,
     /// SHA-256 of the samples in use.
@@ -120,6 +122,7 @@ impl Experiment {
             data_name: dataset.name,
             split: dataset.split,
             data_origin: origin,
+            data_place: place.map(|p| p.canonicalize().unwrap_or_else(|_| p.to_path_buf())),
             warnings,
             data_sha256,
             params,
@@ -258,6 +261,7 @@ impl Experiment {
         notes.extend((!note.is_empty()).then(|| note.to_owned()));
         session.go_on(&self.config, &notes.join("; "), |manifest| {
             device.record(manifest, self.plan.threads);
+            manifest.data_place = self.data_place.clone().or(manifest.data_place.take());
         })?;
         Ok(Run {
             experiment: self,
@@ -272,6 +276,7 @@ impl Experiment {
         notes.push(self.best_rule().to_owned());
         Manifest {
             data_name: self.data_name.clone(),
+            data_place: self.data_place.clone(),
             data_sha256: self.data_sha256.clone(),
             notes,
             ..Manifest::begin(command)

@@ -363,3 +363,33 @@ fn cases_that_cannot_be_read_are_named() {
     fs::create_dir(place.path("empty")).unwrap();
     assert_has(&place.fails("parity empty", 2), &["no case"]);
 }
+
+#[test]
+fn a_run_finds_its_data_again_and_says_where_it_looked() {
+    let place = Place::new();
+    let set = digits(80, 3);
+    let labels: Vec<i64> = set.labels.iter().map(|&label| label.into()).collect();
+    fs::create_dir(place.path("there")).unwrap();
+    let images = NamedArray {
+        name: "images",
+        shape: &[80, 28, 28],
+        values: ArrayValues::U8(&set.pixels),
+    };
+    let labels = NamedArray {
+        name: "labels",
+        shape: &[80],
+        values: ArrayValues::I64(&labels),
+    };
+    write_npz(&place.path("there/mine.npz"), &[images, labels]).unwrap();
+    let own = "--set data.dataset=images --set data.path=mine.npz";
+    place.ok(&format!(
+        "train small.json --device cpu --out run --data there --set training.epochs=1 {own}"
+    ));
+    place.ok("eval run --device cpu");
+    place.ok("resume run --device cpu --epochs 2");
+    fs::rename(place.path("there"), place.path("elsewhere")).unwrap();
+    let message = place.fails("resume run --device cpu --epochs 3", 2);
+    assert_has(&message, &["mine.npz"]);
+    place.ok("resume run --device cpu --epochs 3 --data elsewhere");
+    place.ok("resume run --device cpu --epochs 4");
+}

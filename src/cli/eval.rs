@@ -19,7 +19,7 @@ use super::SUCCESS;
 use super::arguments::{Device, Which};
 use super::failure::WrongUse;
 use super::output::{note, say, say_facts, say_table};
-use super::stored::StoredRun;
+use super::stored::{StoredRun, data_place};
 
 /// Measure a trained network on the test samples of its run
 #[derive(clap::Args)]
@@ -58,7 +58,8 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<u8> {
     let run = StoredRun::load(&args.run, args.checkpoint)?;
-    let (experiment, mut weights) = run.experiment(args.data.as_deref(), args.device.options())?;
+    let data = data_place(&args.run, args.data);
+    let (experiment, mut weights) = run.experiment(data.as_deref(), args.device.options())?;
     for (name, factor) in [
         (MatrixName::WEi, args.scale_ei),
         (MatrixName::WIe, args.scale_ie),

@@ -13,7 +13,7 @@ use super::SUCCESS;
 use super::arguments::{Device, LogFormat};
 use super::failure::WrongUse;
 use super::output::note;
-use super::stored::run_config;
+use super::stored::{data_place, run_config};
 use super::train::finish;
 
 /// Go on with a run from its last checkpoint, exactly
@@ -70,7 +70,8 @@ pub fn run(args: Args) -> Result<u8> {
         ));
         return Ok(SUCCESS);
     }
-    let experiment = Experiment::prepare(config, args.data.as_deref(), args.device.options())?;
+    let data = data_place(&args.run, args.data);
+    let experiment = Experiment::prepare(config, data.as_deref(), args.device.options())?;
     let interrupt = Interrupt::install()?;
     let run = experiment.resume(&args.run, &notes.join("; "))?;
     for line in notes {

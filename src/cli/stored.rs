@@ -9,6 +9,7 @@ use dalenet::conductance::weights::Weights;
 use dalenet::config::{self, Config};
 use dalenet::experiment::Experiment;
 use dalenet::train::checkpoint::{Checkpoint, NonFinite};
+use dalenet::train::manifest::Manifest;
 use dalenet::train::run_folder::{RunFiles, RunFolderError};
 use dalenet::train::session::run_sha256;
 
@@ -33,6 +34,16 @@ pub fn run_config(folder: &Path) -> Result<Config> {
         return Err(RunFolderError::NoRun { folder }.into());
     }
     Ok(config::load(Some(&file), &[], None)?)
+}
+
+/// Where the data of the run in `folder` is: where the user says, else where it was, if anything
+/// is still there.
+pub fn data_place(folder: &Path, given: Option<PathBuf>) -> Option<PathBuf> {
+    let before = || {
+        let manifest = Manifest::load(&RunFiles::at(folder).manifest()).ok()?;
+        manifest.data_place.filter(|place| place.exists())
+    };
+    given.or_else(before)
 }
 
 impl StoredRun {

@@ -72,6 +72,9 @@ pub struct Manifest {
     pub seeds: BTreeMap<String, u64>,
     /// Name of the data set.
     pub data_name: String,
+    /// Folder or file of the data, where the user named one: looked at again by default.
+    #[serde(default)]
+    pub data_place: Option<PathBuf>,
     /// SHA-256 of the data set, hexadecimal.
     pub data_sha256: String,
     /// SHA-256 of the resolved configuration, hexadecimal.
@@ -103,6 +106,7 @@ impl Manifest {
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             seeds: BTreeMap::new(),
             data_name: String::new(),
+            data_place: None,
             data_sha256: String::new(),
             config_sha256: String::new(),
             started_utc: Utc::now().iso(),

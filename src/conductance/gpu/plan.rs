@@ -90,6 +90,9 @@ impl MemoryPlan {
         let mut smallest: Option<Sizes> = None;
         for chunks in 1..=groups {
             let chunk_trials = (groups.div_ceil(chunks) * TRIAL_GROUP).min(trials);
+            if chunk_trials > limits.workgroups_per_dimension as usize {
+                continue;
+            }
             let segment_steps = segment_steps(params.steps, &rows);
             // The largest segment is the square-root one; a shorter one may fit one binding.
             for segment_steps in [segment_steps, segment_steps / 2, segment_steps / 4] {
