@@ -1,5 +1,11 @@
 //! The command line of dalenet: parse, run, map the error to an exit code.
 
+// Outside tests nothing may panic on what a user brings.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 use std::process::ExitCode;
 
 mod cli;
