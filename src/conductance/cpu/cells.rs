@@ -16,9 +16,15 @@ macro_rules! vectorised {
         pub(super) fn $name<R: Real>(arch: pulp::Arch, $($arg: $type),*) {
             #[inline(always)]
             fn inner<R: Real>($($arg: $type),*) $body
+            // Moving the arguments out makes the closure callable once only: any other kind is called
+            // through a shim that is not inlined, and so not compiled for the vector instructions.
+            let arguments = ($($arg,)*);
             arch.dispatch(
                 #[inline(always)]
-                || inner($($arg),*),
+                move || {
+                    let ($($arg,)*) = arguments;
+                    inner($($arg),*)
+                },
             );
         }
     };
