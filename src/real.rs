@@ -4,9 +4,101 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use pulp::Simd;
+
+/// A number of which a vector register of the processor holds several; `S` is a set of instructions.
+pub trait Vector: Copy {
+    /// A register full.
+    type Lanes<S: Simd>: Copy;
+    /// Numbers in a register.
+    fn lanes<S: Simd>() -> usize;
+    /// A register full of `x`.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
+    /// a · b + c, lane by lane, with one rounding where the processor can.
+    fn multiply_add<S: Simd>(
+        simd: S,
+        a: Self::Lanes<S>,
+        b: Self::Lanes<S>,
+        c: Self::Lanes<S>,
+    ) -> Self::Lanes<S>;
+    /// Up to a register full of numbers, then zeros.
+    fn load<S: Simd>(simd: S, from: &[Self]) -> Self::Lanes<S>;
+    /// Stores as many lanes as `to` has room for.
+    fn store<S: Simd>(simd: S, to: &mut [Self], lanes: Self::Lanes<S>);
+    /// A slice as whole registers; what is left over is left out.
+    fn as_lanes<S: Simd>(from: &[Self]) -> &[Self::Lanes<S>];
+}
+
+macro_rules! vector {
+    ($type:ty, $lanes:ident, $count:ident, $splat:ident, $multiply_add:ident, $load:ident, $store:ident, $as:ident, $as_mut:ident) => {
+        impl Vector for $type {
+            type Lanes<S: Simd> = S::$lanes;
+            #[inline(always)]
+            fn lanes<S: Simd>() -> usize {
+                S::$count
+            }
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: Self) -> S::$lanes {
+                simd.$splat(x)
+            }
+            #[inline(always)]
+            fn multiply_add<S: Simd>(
+                simd: S,
+                a: S::$lanes,
+                b: S::$lanes,
+                c: S::$lanes,
+            ) -> S::$lanes {
+                simd.$multiply_add(a, b, c)
+            }
+            #[inline(always)]
+            fn load<S: Simd>(simd: S, from: &[Self]) -> S::$lanes {
+                // Whole registers need no mask, and no call.
+                match S::$as(from).0 {
+                    [whole] => *whole,
+                    _ => simd.$load(from),
+                }
+            }
+            #[inline(always)]
+            fn store<S: Simd>(simd: S, to: &mut [Self], lanes: S::$lanes) {
+                match S::$as_mut(to).0 {
+                    [whole] => *whole = lanes,
+                    _ => simd.$store(to, lanes),
+                }
+            }
+            #[inline(always)]
+            fn as_lanes<S: Simd>(from: &[Self]) -> &[S::$lanes] {
+                S::$as(from).0
+            }
+        }
+    };
+}
+
+vector!(
+    f32,
+    f32s,
+    F32_LANES,
+    splat_f32s,
+    mul_add_e_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s
+);
+vector!(
+    f64,
+    f64s,
+    F64_LANES,
+    splat_f64s,
+    mul_add_e_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s
+);
+
 /// `f32` (the product) or `f64` (the reference the product is checked against).
 pub trait Real:
-    Copy
+    Vector
     + PartialOrd
     + Debug
     + Display
@@ -34,10 +126,17 @@ pub trait Real:
     fn to_f64(self) -> f64;
     /// exp(x) − 1, accurate near zero and written so that loops over it vectorise.
     fn expm1(self) -> Self;
+    /// The same bits for less where |x| ≤ [`MILD`](Self::MILD).
+    fn expm1_mild(self) -> Self;
+    /// Largest argument that [`expm1`](Self::expm1) does not reduce.
+    const MILD: Self;
     /// |x|.
     fn abs(self) -> Self;
     /// √x.
     fn sqrt(self) -> Self;
+    /// self · a + b with one rounding. One instruction in loops compiled for vectors; a library call
+    /// on processors older than that instruction (x86 before 2013).
+    fn mul_add(self, a: Self, b: Self) -> Self;
     /// The larger of the two; a NaN in `self` stays NaN.
     #[inline(always)]
     fn at_least(self, floor: Self) -> Self {
@@ -61,12 +160,21 @@ impl Real for f64 {
         libm::expm1(self)
     }
     #[inline(always)]
+    fn expm1_mild(self) -> Self {
+        libm::expm1(self)
+    }
+    const MILD: Self = 0.34;
+    #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
         f64::sqrt(self)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        f64::mul_add(self, a, b)
     }
 }
 
@@ -93,19 +201,25 @@ impl Real for f32 {
         // Outside these bounds the result is −1 or overflows; a NaN passes both tests.
         let x = if self < -80.0 { -80.0 } else { self };
         let x = if x > 88.0 { 88.0 } else { x };
-        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let shifted = f32::mul_add(x, std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
         let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
-        let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
-        let p = 1.0 / 5040.0;
-        let p = p * r + 1.0 / 720.0;
-        let p = p * r + 1.0 / 120.0;
-        let p = p * r + 1.0 / 24.0;
-        let p = p * r + 1.0 / 6.0;
-        let p = p * r + 0.5;
-        let q = p * (r * r) + r;
-        scale * q + (scale - 1.0)
+        let r = f32::mul_add(-n, LN_2_LOW, f32::mul_add(-n, LN_2_HIGH, x));
+        f32::mul_add(scale, r.expm1_mild(), scale - 1.0)
     }
+    /// The polynomial alone: for such x, n is 0 and r is x.
+    #[inline(always)]
+    fn expm1_mild(self) -> Self {
+        let r = self;
+        let p = 1.0 / 5040.0;
+        let p = f32::mul_add(p, r, 1.0 / 720.0);
+        let p = f32::mul_add(p, r, 1.0 / 120.0);
+        let p = f32::mul_add(p, r, 1.0 / 24.0);
+        let p = f32::mul_add(p, r, 1.0 / 6.0);
+        let p = f32::mul_add(p, r, 0.5);
+        f32::mul_add(p, r * r, r)
+    }
+    const MILD: Self = 0.34;
     #[inline(always)]
     fn abs(self) -> Self {
         f32::abs(self)
@@ -113,6 +227,10 @@ impl Real for f32 {
     #[inline(always)]
     fn sqrt(self) -> Self {
         f32::sqrt(self)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        f32::mul_add(self, a, b)
     }
 }
 
@@ -134,6 +252,10 @@ mod tests {
         for x in [1e-7f32, -1e-7, 3e-5, -0.004, -0.0051, 0.0] {
             let exact = f64::from(x).exp_m1();
             assert!((f64::from(Real::expm1(x)) - exact).abs() <= 1.5e-7 * exact.abs());
+        }
+        for i in -3_400_000..=3_400_000 {
+            let x = i as f32 * 1e-7;
+            assert_eq!(x.expm1_mild().to_bits(), Real::expm1(x).to_bits(), "{x}");
         }
         assert!(Real::expm1(f32::NAN).is_nan());
         assert_eq!(Real::expm1(-1e30f32), -1.0);

@@ -98,10 +98,10 @@ impl Raster {
         &self.words[(trial * self.steps + step) * n..][..n]
     }
 
-    /// The rows of one trial.
-    pub fn trial_mut(&mut self, trial: usize) -> &mut [u32] {
+    /// The rows of every trial.
+    pub fn trials_mut(&mut self) -> impl Iterator<Item = &mut [u32]> {
         let n = self.row_words() * self.steps;
-        &mut self.words[trial * n..][..n]
+        self.words.chunks_exact_mut(n.max(1))
     }
 
     /// Sets one bit.

@@ -45,7 +45,7 @@ pub fn softmax(logits: &[f64]) -> Vec<f64> {
     exps.iter().map(|x| x / sum).collect()
 }
 
-/// Scores of `[trial, class]` logits, and the gradient of the **mean** cross-entropy.
+/// Scores of `[trial, class]` logits, and the gradient of the **sum** of their cross-entropies.
 pub fn cross_entropy(logits: &[f64], labels: &[u32], classes: usize) -> (Scores, Vec<f64>) {
     let mut scores = Scores {
         trials: labels.len(),
@@ -67,12 +67,8 @@ pub fn cross_entropy(logits: &[f64], labels: &[u32], classes: usize) -> (Scores,
             0.0
         };
         scores.confidence_sum += p[label];
-        let trials = labels.len() as f64;
-        gradient.extend(
-            p.iter()
-                .enumerate()
-                .map(|(c, p)| (p - f64::from(u8::from(c == label))) / trials),
-        );
+        let target = |c| f64::from(u8::from(c == label));
+        gradient.extend(p.iter().enumerate().map(|(c, p)| p - target(c)));
     }
     (scores, gradient)
 }
@@ -114,8 +110,8 @@ mod tests {
     fn cross_entropy_of_equal_logits_is_log_of_the_classes() {
         let (scores, gradient) = cross_entropy(&[0.0; 8], &[1, 3], 4);
         assert!((scores.cross_entropy_sum / 2.0 - 4f64.ln()).abs() < 1e-15);
-        assert_eq!(gradient[1], -0.375);
-        assert_eq!(gradient[0], 0.125);
+        assert_eq!(gradient[1], -0.75);
+        assert_eq!(gradient[0], 0.25);
         assert_eq!(scores.correct, 0);
     }
 

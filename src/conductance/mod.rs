@@ -34,7 +34,14 @@ use params::Params;
 
 /// Gradients are summed within groups of this many trials and then over groups, on every engine;
 /// memory plans and threads deal out whole groups, so they change no bit.
-pub const TRIAL_GROUP: usize = 32;
+pub const TRIAL_GROUP: usize = 16;
+
+/// Trials that a thread of the CPU engine takes through the backward pass together: two groups where
+/// every thread has that many, since the loop products then read each weight half as often; else one.
+fn block_trials(trials: usize, threads: usize) -> usize {
+    let groups = trials.div_ceil(TRIAL_GROUP);
+    TRIAL_GROUP * (groups / threads.max(1)).clamp(1, 2)
+}
 
 /// Refuses batches that would index outside the network.
 fn check_batch(params: &Params, batch: &Batch, request: Request<'_>) -> Result<(), EngineError> {

@@ -80,7 +80,7 @@ impl Params {
             v_floor_mv: R::from_f64(n.v_floor_mv),
             surrogate_slope: R::from_f64(n.surrogate_slope),
             inverse_dampen: R::from_f64(1.0 / n.grad_dampen),
-            ref_steps: refractory_steps(ref_ms, n.dt_ms),
+            ref_steps: R::from_f64(f64::from(refractory_steps(ref_ms, n.dt_ms))),
             exp_euler: n.integrator == Integrator::ExpEuler,
         };
         Constants {
@@ -144,8 +144,8 @@ pub struct CellConstants<R> {
     pub surrogate_slope: R,
     /// 1/γ.
     pub inverse_dampen: R,
-    /// Refractory time, steps.
-    pub ref_steps: u32,
+    /// Refractory time, a whole number of steps.
+    pub ref_steps: R,
     /// Integration scheme: exponential Euler, else forward Euler.
     pub exp_euler: bool,
 }

@@ -1,231 +1,166 @@
-//! The backward pass of one group of trials, step by step from the end.
+//! The backward pass of a block of trials, step by step from the end.
 
 use super::Network;
 use super::cells::{self, add_scaled};
-use super::state::{PopulationState, State, TrialRecord};
+use super::clock::{Clock, Stage};
+use super::product::Into;
+use super::state::{Flight, Lines, Trace, TrialRecord, zeros};
+use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Batch;
 use crate::conductance::params::{CellConstants, Constants};
 use crate::config::MatrixName;
 use crate::data::Event;
 use crate::real::Real;
 
-/// Recorded states of one population over a segment, `[step, trial, cell]`.
-struct Trace<R> {
-    v: Vec<R>,
-    ge: Vec<R>,
-    gi: Vec<R>,
-}
-
-/// Adjoints of one population of all trials of the group, `[trial, cell]`.
+/// Adjoints of one population of all trials of a block, `[trial, cell]`.
 struct Lambda<R> {
-    s: Vec<R>,
-    v: Vec<R>,
-    ge: Vec<R>,
-    gi: Vec<R>,
+    s: Lines<R>,
+    v: Lines<R>,
+    ge: Lines<R>,
+    gi: Lines<R>,
 }
 
 impl<R: Real> Lambda<R> {
-    fn new(len: usize, len_gi: usize) -> Self {
-        let zeros = |n| vec![R::ZERO; n];
+    fn new(len: usize, has_gi: bool) -> Self {
         Self {
             s: zeros(len),
             v: zeros(len),
             ge: zeros(len),
-            gi: zeros(len_gi),
+            gi: zeros(if has_gi { len } else { 0 }),
+        }
+    }
+
+    /// Adjoints after the last step: none.
+    fn clear(&mut self) {
+        for part in [&mut self.v, &mut self.ge, &mut self.gi] {
+            part.fill(R::ZERO);
         }
     }
 }
 
-impl<R: Real> Trace<R> {
-    fn new(len: usize, len_gi: usize) -> Self {
-        let zeros = |n| vec![R::ZERO; n];
-        Self {
-            v: zeros(len),
-            ge: zeros(len),
-            gi: zeros(len_gi),
-        }
+/// Room for the backward pass of a block, kept from block to block.
+pub(super) struct Backward<R> {
+    trace_e: Trace<R>,
+    trace_i: Trace<R>,
+    e: Lambda<R>,
+    i: Lambda<R>,
+    /// Adjoint of the read-out voltages before their reset, `[trial, class]`.
+    out: Vec<R>,
+    /// Input events of each trial that lie before the step under way.
+    inputs_left: Vec<usize>,
+}
+
+impl<R> Backward<R> {
+    /// Most trials of a block.
+    pub(super) fn trials(&self) -> usize {
+        self.inputs_left.len()
     }
 }
 
-/// Sizes of the group in flight.
-struct Sizes {
-    trials: usize,
-    n_e: usize,
-    /// Simulated I cells.
-    n_i: usize,
+/// A block of trials whose forward pass has run.
+pub(super) struct Block<'a, R> {
+    pub(super) batch: &'a Batch,
+    /// First trial in the batch.
+    pub(super) first: usize,
+    pub(super) records: &'a [TrialRecord<R>],
+    /// Gradient of the loss by the logits of the block, `[trial, class]`.
+    pub(super) by_logit: &'a [R],
+    /// Gradient of the loss by one spike of each E cell; empty without a firing-rate penalty.
+    pub(super) by_spike: &'a [R],
+    pub(super) segment_steps: usize,
+    /// The spikes were imposed.
+    pub(super) imposed: bool,
 }
 
 impl<R: Real> Network<R> {
-    /// Gradient of the trained matrices summed over the trials `first..first + records.len()`, in
-    /// the order (step descending, trial ascending). `by_logit` is the loss's gradient by all logits
-    /// of the batch, `by_spike` by one spike of each E cell.
-    pub(super) fn backward(
-        &self,
-        batch: &Batch,
-        first: usize,
-        records: &[TrialRecord<R>],
-        by_logit: &[R],
-        by_spike: &[R],
-        segment_steps: usize,
-    ) -> Vec<R> {
+    /// Room for blocks of up to `trials` trials.
+    pub(super) fn backward_room(&self, trials: usize, segment_steps: usize) -> Backward<R> {
         let (p, w) = (&self.params, &self.wiring);
-        let n_i = if w.i_cells { p.n_i() } else { 0 };
-        let size = Sizes {
-            trials: records.len(),
-            n_e: p.n_e(),
-            n_i,
-        };
-        let (len_e, len_i) = (size.trials * size.n_e, size.trials * size.n_i);
-        let with = |there: bool, n: usize| if there { n } else { 0 };
-        let mut trace_e = Trace::new(segment_steps * len_e, segment_steps * with(w.ie, len_e));
-        let mut trace_i = Trace::new(segment_steps * len_i, segment_steps * with(w.ii, len_i));
-        let mut e = Lambda::new(len_e, with(w.ie, len_e));
-        let mut i = Lambda::new(len_i, with(w.ii, len_i));
-        let mut lambda_out = vec![R::ZERO; size.trials * p.n_out];
-        let mut gradient = vec![R::ZERO; self.layout.trained_len];
-        let events: Vec<&[Event]> = (first..first + size.trials)
-            .map(|trial| batch.events_of(trial))
-            .collect();
-        let mut inputs_left: Vec<usize> = events.iter().map(|e| e.len()).collect();
-
-        for segment in (0..p.steps.div_ceil(segment_steps)).rev() {
-            let start = segment * segment_steps;
-            let steps = start..(start + segment_steps).min(p.steps);
-            self.record_segment(
-                &events,
-                records,
-                segment,
-                &steps,
-                &mut trace_e,
-                &mut trace_i,
-            );
-            for step in steps.clone().rev() {
-                self.spike_adjoints(&size, &mut e, &mut i);
-                let by_logit = &by_logit[first * p.n_out..];
-                self.read_out_adjoint(step, records, by_logit, &mut lambda_out, &mut e.s);
-                for (trial, record) in records.iter().enumerate() {
-                    for &cell in record.spikes_e.at(step) {
-                        e.v[trial * size.n_e + cell as usize] = R::ZERO;
-                    }
-                    for &cell in record.spikes_i.at(step) {
-                        i.v[trial * size.n_i + cell as usize] = R::ZERO;
-                    }
-                    cells::add(
-                        self.arch,
-                        &mut e.s[trial * size.n_e..][..size.n_e],
-                        by_spike,
-                    );
-                }
-                let at = step - start;
-                self.cell_adjoints(at, (&trace_e, &mut e), (&trace_i, &mut i));
-                for (trial, record) in records.iter().enumerate() {
-                    let left = &mut inputs_left[trial];
-                    let begin =
-                        events[trial][..*left].partition_point(|e| (e.step as usize) < step);
-                    let inputs = &events[trial][begin..*left];
-                    *left = begin;
-                    let lambda_out = &lambda_out[trial * p.n_out..][..p.n_out];
-                    let at = (trial, step);
-                    self.add_gradients(
-                        &size,
-                        at,
-                        inputs,
-                        record,
-                        &e,
-                        &i,
-                        lambda_out,
-                        &mut gradient,
-                    );
-                }
-            }
+        let (n_e, n_i) = (p.n_e(), self.simulated_i());
+        let rows = segment_steps.min(p.steps) * trials;
+        Backward {
+            trace_e: Trace::new(rows, n_e, w.ie),
+            trace_i: Trace::new(rows, n_i, w.ii),
+            e: Lambda::new(trials * n_e, w.ie),
+            i: Lambda::new(trials * n_i, w.ii),
+            out: vec![R::ZERO; trials * p.n_out],
+            inputs_left: vec![0; trials],
         }
-        gradient
     }
 
-    /// Replays a segment of every trial into the traces.
-    fn record_segment(
+    /// Adds the gradient of the trained matrices to `gradients`, one flat vector a trial group of the
+    /// block, in the order (step descending, trial ascending).
+    pub(super) fn backward(
         &self,
-        events: &[&[Event]],
-        records: &[TrialRecord<R>],
-        segment: usize,
-        steps: &std::ops::Range<usize>,
-        trace_e: &mut Trace<R>,
-        trace_i: &mut Trace<R>,
+        block: &Block<'_, R>,
+        room: &mut Backward<R>,
+        flight: &mut Flight<R>,
+        gradients: &mut [R],
+        clock: &mut Clock,
     ) {
-        let trials = records.len();
-        let mut scratch = self.scratch();
-        for (trial, record) in records.iter().enumerate() {
-            let mut state = record.checkpoints[segment].clone();
-            let start = steps.start;
-            let put = |trace: &mut Trace<R>, step: usize, population: &_| {
-                let PopulationState { v, gi, .. } = population;
-                let (n, n_gi) = (v.len(), gi.len());
-                let row = (step - start) * trials + trial;
-                State::record(
-                    self.arch,
-                    population,
-                    &mut trace.v[row * n..][..n],
-                    &mut trace.ge[row * n..][..n],
-                    &mut trace.gi[row * n_gi..][..n_gi],
+        let trials = block.records.len();
+        let steps = self.params.steps;
+        room.e.clear();
+        room.i.clear();
+        room.out.fill(R::ZERO);
+        for (trial, left) in room.inputs_left[..trials].iter_mut().enumerate() {
+            *left = block.batch.events_of(block.first + trial).len();
+        }
+        for segment in (0..steps.div_ceil(block.segment_steps)).rev() {
+            let start = segment * block.segment_steps;
+            let steps = start..(start + block.segment_steps).min(steps);
+            for (trial, record) in block.records.iter().enumerate() {
+                self.replay(
+                    block.batch.events_of(block.first + trial),
+                    record,
+                    flight,
+                    segment,
+                    steps.clone(),
+                    block.imposed,
+                    [&mut room.trace_e, &mut room.trace_i],
+                    (trial, trials),
                 );
-            };
-            self.replay(
-                events[trial],
-                record,
-                &mut state,
-                &mut scratch,
-                steps.clone(),
-                |step, s| {
-                    put(trace_e, step, &s.e);
-                    put(trace_i, step, &s.i);
-                },
-            );
+            }
+            clock.lap(Stage::Replay);
+            for step in steps.rev() {
+                self.spike_adjoints(trials, &mut room.e, &mut room.i);
+                clock.lap(Stage::LoopProducts);
+                self.read_out_adjoint(step, block, &mut room.out, &mut room.e.s);
+                self.cell_adjoints(step, step - start, block, room);
+                clock.lap(Stage::Backward);
+                self.add_gradients(step, block, room, gradients);
+                clock.lap(Stage::WeightGradients);
+            }
         }
     }
 
     /// Adjoints of this step's spikes through the conductances of the next:
     /// λ_s = β W Λ(t + 1) over the matrices that leave a population.
-    fn spike_adjoints(&self, size: &Sizes, e: &mut Lambda<R>, i: &mut Lambda<R>) {
-        let (w, c) = (&self.wiring, &self.constants);
-        let matrix = |name| self.transposed(name);
-        e.s.fill(R::ZERO);
-        i.s.fill(R::ZERO);
-        let (n_e, n_i, trials) = (size.n_e, size.n_i, size.trials);
-        if w.ei {
-            back_product(
-                &mut e.s,
-                &i.ge,
-                matrix(MatrixName::WEi),
-                [trials, n_e, n_i],
-                c.beta_ampa,
-            );
+    fn spike_adjoints(&self, trials: usize, e: &mut Lambda<R>, i: &mut Lambda<R>) {
+        let w = &self.wiring;
+        let (e_len, i_len) = (trials * self.params.n_e(), trials * self.simulated_i());
+        let into_e = [
+            (w.ei, MatrixName::WEi, head(&i.ge, i_len)),
+            (w.ee, MatrixName::WEe, head(&e.ge, e_len)),
+        ];
+        self.through(into_e, trials, &mut e.s[..e_len]);
+        let into_i = [
+            (w.ie, MatrixName::WIe, head(&e.gi, e_len)),
+            (w.ii, MatrixName::WIi, head(&i.gi, i_len)),
+        ];
+        self.through(into_i, trials, &mut i.s[..i_len]);
+    }
+
+    /// `lambda_s = Σ (β W) Λ` over the matrices that are there.
+    fn through(&self, matrices: [(bool, MatrixName, &[R]); 2], trials: usize, lambda_s: &mut [R]) {
+        let mut into = Into::Empty;
+        for (_, name, lambda) in matrices.into_iter().filter(|(there, ..)| *there) {
+            let strips = &self.strips[name as usize];
+            strips.product(self.arch, lambda_s, lambda, trials, into);
+            into = Into::Sum;
         }
-        if w.ee {
-            back_product(
-                &mut e.s,
-                &e.ge,
-                matrix(MatrixName::WEe),
-                [trials, n_e, n_e],
-                c.beta_ampa,
-            );
-        }
-        if w.ie {
-            back_product(
-                &mut i.s,
-                &e.gi,
-                matrix(MatrixName::WIe),
-                [trials, n_i, n_e],
-                c.beta_gaba,
-            );
-        }
-        if w.ii {
-            back_product(
-                &mut i.s,
-                &i.gi,
-                matrix(MatrixName::WIi),
-                [trials, n_i, n_i],
-                c.beta_gaba,
-            );
+        if into == Into::Empty {
+            lambda_s.fill(R::ZERO);
         }
     }
 
@@ -233,55 +168,103 @@ impl<R: Real> Network<R> {
     fn read_out_adjoint(
         &self,
         step: usize,
-        records: &[TrialRecord<R>],
-        by_logit: &[R],
+        block: &Block<'_, R>,
         lambda_out: &mut [R],
         lambda_s: &mut [R],
     ) {
-        let (c, n_out, n_e) = (
-            &self.constants.readout,
-            self.params.n_out,
-            self.params.n_e(),
-        );
-        let w_out = self.transposed(MatrixName::WOut);
-        for (trial, record) in records.iter().enumerate() {
+        let (c, n_out) = (&self.constants.readout, self.params.n_out);
+        let trials = block.records.len();
+        let rows = lambda_out.chunks_exact_mut(n_out);
+        for ((record, lambda), by_logit) in
+            (block.records.iter().zip(rows)).zip(block.by_logit.chunks_exact(n_out))
+        {
+            let v_out = &record.v_out[step * n_out..][..n_out];
             for class in 0..n_out {
-                let lambda = &mut lambda_out[trial * n_out + class];
-                let by_logit = by_logit[trial * n_out + class];
                 let seed = match (c.takes_max, record.peak_step[class] as usize == step) {
-                    (false, _) => by_logit * c.scale,
-                    (true, true) => by_logit,
+                    (false, _) => by_logit[class] * c.scale,
+                    (true, true) => by_logit[class],
                     (true, false) => R::ZERO,
                 };
                 let passed = if c.resets {
-                    let u = record.v_out[step * n_out + class] - c.threshold;
+                    let u = v_out[class] - c.threshold;
                     let distance = R::ONE + c.surrogate_slope * u.abs();
                     R::ONE - c.threshold * c.surrogate_slope / (distance * distance)
                 } else {
                     R::ONE
                 };
-                *lambda = seed + c.decay * *lambda * passed;
-                let row = &w_out[class * n_e..][..n_e];
-                add_scaled(
-                    self.arch,
-                    &mut lambda_s[trial * n_e..][..n_e],
-                    c.gain * *lambda,
-                    row,
-                );
+                lambda[class] = seed + c.decay * lambda[class] * passed;
             }
         }
+        let len = trials * self.params.n_e();
+        self.strips[MatrixName::WOut as usize].product(
+            self.arch,
+            &mut lambda_s[..len],
+            &lambda_out[..trials * n_out],
+            trials,
+            Into::Sum,
+        );
     }
 
-    /// Adjoints through the membranes of all trials at one step of the segment.
-    fn cell_adjoints(
+    /// Adjoints through the membranes of all trials at a step, row `at` of the segment.
+    fn cell_adjoints(&self, step: usize, at: usize, block: &Block<'_, R>, room: &mut Backward<R>) {
+        let (n_e, n_i) = (self.params.n_e(), self.simulated_i());
+        let (e, i) = (&mut room.e, &mut room.i);
+        for (trial, record) in block.records.iter().enumerate() {
+            for &cell in record.spikes_e.at(step) {
+                e.v[trial * n_e + cell as usize] = R::ZERO;
+            }
+            for &cell in record.spikes_i.at(step) {
+                i.v[trial * n_i + cell as usize] = R::ZERO;
+            }
+            if !block.by_spike.is_empty() {
+                cells::add(self.arch, &mut e.s[trial * n_e..][..n_e], block.by_spike);
+            }
+        }
+        let (c, trials) = (&self.constants, block.records.len());
+        population_adjoint(self.arch, c.e, c, room.trace_e.step(at, trials), e);
+        population_adjoint(self.arch, c.i, c, room.trace_i.step(at, trials), i);
+    }
+
+    /// Weight gradients of one step: one row for every event.
+    fn add_gradients(
         &self,
-        at: usize,
-        (trace_e, e): (&Trace<R>, &mut Lambda<R>),
-        (trace_i, i): (&Trace<R>, &mut Lambda<R>),
+        step: usize,
+        block: &Block<'_, R>,
+        room: &mut Backward<R>,
+        gradients: &mut [R],
     ) {
         let c = &self.constants;
-        population_adjoint(self.arch, c.e, c, trace_e, e, at);
-        population_adjoint(self.arch, c.i, c, trace_i, i, at);
+        let (n_e, n_i, n_out) = (self.params.n_e(), self.simulated_i(), self.params.n_out);
+        let (e, i) = (&room.e, &room.i);
+        let recurrent = [
+            (MatrixName::WEe, c.beta_ampa, &e.ge, n_e),
+            (MatrixName::WEi, c.beta_ampa, &i.ge, n_i),
+            (MatrixName::WIe, c.beta_gaba, &e.gi, n_e),
+            (MatrixName::WIi, c.beta_gaba, &i.gi, n_i),
+        ]
+        .map(|matrix| Some(matrix).filter(|m| !m.2.is_empty()));
+        for (trial, record) in block.records.iter().enumerate() {
+            let group = trial / TRIAL_GROUP * self.layout.trained_len;
+            let gradient = &mut gradients[group..][..self.layout.trained_len];
+            let row = |of: &'_ [R], n: usize| trial * n..trial * n + n.min(of.len());
+            let events = block.batch.events_of(block.first + trial);
+            let inputs = take_last(events, &mut room.inputs_left[trial], step);
+            let inputs = inputs.iter().map(|e| e.input);
+            let lambda = &e.ge[row(&e.ge, n_e)];
+            self.add_rows(gradient, MatrixName::WIn, inputs, R::ONE, lambda);
+            let (of_e, of_i) = (&record.spikes_e, &record.spikes_i);
+            let lambda = &room.out[row(&room.out, n_out)];
+            let fired = of_e.at(step).iter().copied();
+            self.add_rows(gradient, MatrixName::WOut, fired, c.readout.gain, lambda);
+            for (name, beta, lambda, n) in recurrent.iter().flatten().copied() {
+                let from = match name {
+                    MatrixName::WEe | MatrixName::WEi => of_e,
+                    _ => of_i,
+                };
+                let fired = from.before(step).iter().copied();
+                self.add_rows(gradient, name, fired, beta, &lambda[row(lambda, n)]);
+            }
+        }
     }
 
     /// Adds `factor · lambda` to the gradient rows of some presynaptic cells of a trained matrix.
@@ -296,83 +279,16 @@ impl<R: Real> Network<R> {
         let Some(slot) = self.layout.trained(name) else {
             return;
         };
-        if lambda.is_empty() {
-            return;
-        }
         for cell in cells {
             let row = slot.offset + cell as usize * slot.post;
             add_scaled(self.arch, &mut gradient[row..][..slot.post], factor, lambda);
         }
     }
+}
 
-    /// Weight gradients of one step of one trial: one row for every event.
-    fn add_gradients(
-        &self,
-        size: &Sizes,
-        (trial, step): (usize, usize),
-        inputs: &[Event],
-        record: &TrialRecord<R>,
-        e: &Lambda<R>,
-        i: &Lambda<R>,
-        lambda_out: &[R],
-        gradient: &mut [R],
-    ) {
-        let c = &self.constants;
-        let (n_e, n_i) = (size.n_e, size.n_i);
-        let of = |x: &'_ [R], n: usize| {
-            if x.is_empty() {
-                0..0
-            } else {
-                trial * n..(trial + 1) * n
-            }
-        };
-        let (ge_e, gi_e) = (&e.ge[of(&e.ge, n_e)], &e.gi[of(&e.gi, n_e)]);
-        let (ge_i, gi_i) = (&i.ge[of(&i.ge, n_i)], &i.gi[of(&i.gi, n_i)]);
-        let (a, g) = (c.beta_ampa, c.beta_gaba);
-        self.add_rows(
-            gradient,
-            MatrixName::WIn,
-            inputs.iter().map(|e| e.input),
-            R::ONE,
-            ge_e,
-        );
-        self.add_rows(
-            gradient,
-            MatrixName::WEe,
-            record.spikes_e.before(step).iter().copied(),
-            a,
-            ge_e,
-        );
-        self.add_rows(
-            gradient,
-            MatrixName::WEi,
-            record.spikes_e.before(step).iter().copied(),
-            a,
-            ge_i,
-        );
-        self.add_rows(
-            gradient,
-            MatrixName::WIe,
-            record.spikes_i.before(step).iter().copied(),
-            g,
-            gi_e,
-        );
-        self.add_rows(
-            gradient,
-            MatrixName::WIi,
-            record.spikes_i.before(step).iter().copied(),
-            g,
-            gi_i,
-        );
-        let gain = c.readout.gain;
-        self.add_rows(
-            gradient,
-            MatrixName::WOut,
-            record.spikes_e.at(step).iter().copied(),
-            gain,
-            lambda_out,
-        );
-    }
+/// The first `len` entries, or none where there are none.
+fn head<R>(of: &[R], len: usize) -> &[R] {
+    &of[..len.min(of.len())]
 }
 
 /// One step of the adjoint of all trials' cells of one population.
@@ -380,18 +296,16 @@ fn population_adjoint<R: Real>(
     arch: pulp::Arch,
     k: CellConstants<R>,
     c: &Constants<R>,
-    trace: &Trace<R>,
+    [v, ge, gi]: [&[R]; 3],
     lambda: &mut Lambda<R>,
-    at: usize,
 ) {
-    let (len, len_gi) = (lambda.v.len(), lambda.gi.len());
     cells::adjoint(
         arch,
         k,
         [c.beta_ampa, c.beta_gaba],
-        &trace.v[at * len..][..len],
-        &trace.ge[at * len..][..len],
-        &trace.gi[at * len_gi..][..len_gi],
+        v,
+        ge,
+        gi,
         &lambda.s,
         &mut lambda.v,
         &mut lambda.ge,
@@ -399,40 +313,11 @@ fn population_adjoint<R: Real>(
     );
 }
 
-/// `out[trial, pre] += factor · Σ_post lambda[trial, post] · w[post, pre]`. In the terms of the library,
-/// whose matrices are column-major, all three then lie as its kernel reads them and nothing is repacked.
-fn back_product<R: Real>(
-    out: &mut [R],
-    lambda: &[R],
-    w: &[R],
-    [trials, pre, post]: [usize; 3],
-    factor: R,
-) {
-    assert!(out.len() == trials * pre && lambda.len() == trials * post && w.len() == pre * post);
-    let (row, column) = (1, |height: usize| height as isize);
-    // SAFETY: the three slices have the sizes their strides address (asserted above), `out` is
-    // borrowed exclusively, and `R` is f32 or f64, which the library supports.
-    unsafe {
-        gemm::gemm(
-            pre,
-            trials,
-            post,
-            out.as_mut_ptr(),
-            column(pre),
-            row,
-            true,
-            w.as_ptr(),
-            column(pre),
-            row,
-            lambda.as_ptr(),
-            column(post),
-            row,
-            R::ONE,
-            factor,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+/// The events of `step`, which are the last of the first `left`; `left` moves before them.
+fn take_last<'a>(events: &'a [Event], left: &mut usize, step: usize) -> &'a [Event] {
+    let end = *left;
+    while *left > 0 && events[*left - 1].step as usize == step {
+        *left -= 1;
     }
+    &events[*left..end]
 }

@@ -9,6 +9,9 @@ use crate::real::Real;
 /// gradient, so its voltage is not needed. Far below any voltage floor a config may have.
 const REFRACTORY: f64 = -1e30;
 
+/// Cells that are looked at before they are gone through: what they take fits the nearest cache.
+const STRETCH: usize = 1024;
+
 /// Makes a function over slices that picks the instructions at run time.
 macro_rules! vectorised {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
@@ -43,7 +46,7 @@ vectorised! {
     /// `y += factor · row`.
     fn add_scaled(y: &mut [R], factor: R, row: &[R]) {
         for (y, &w) in y.iter_mut().zip(row) {
-            *y += factor * w;
+            *y = factor.mul_add(w, *y);
         }
     }
 }
@@ -53,56 +56,84 @@ vectorised! {
     /// of β than multiplying by its rounded value.
     fn decay(g: &mut [R], loss: R) {
         for g in g {
-            *g -= *g * loss;
+            *g = decayed(*g, loss);
         }
     }
 }
 
 vectorised! {
-    /// `g ← β (g + kick)`, with `loss` = 1 − β.
-    fn kick_and_decay(g: &mut [R], kick: &[R], loss: R) {
-        for (g, &w) in g.iter_mut().zip(kick) {
-            let sum = *g + w;
-            *g = sum - sum * loss;
+    /// One whole step of cells that run free: membranes, spikes, resets, and the decay of the
+    /// conductances for the next step.
+    ///
+    /// * `losses`: 1 − β of excitation and inhibition;
+    /// * `v`, `ge`, `gi`, `refractory`: state, mV, µS and steps left; the conductances hold what the
+    ///   membrane sees; `gi` may be empty (population without inhibition);
+    /// * `fires`: 1 where a cell spikes;
+    /// * `trace_v`, `trace_ge`, `trace_gi`: empty, or what the backward pass needs of the step: the
+    ///   voltage before it (marked where the cell is refractory) and the conductances.
+    fn step(
+        k: CellConstants<R>,
+        losses: [R; 2],
+        v: &mut [R],
+        ge: &mut [R],
+        gi: &mut [R],
+        refractory: &mut [R],
+        fires: &mut [u8],
+        trace_v: &mut [R],
+        trace_ge: &mut [R],
+        trace_gi: &mut [R],
+    ) {
+        let all_mild = k.exp_euler && are_mild(k, ge, gi);
+        macro_rules! as_constants {
+            ($($method:ident $inhibited:literal $traced:literal),*) => {
+                match (Method::of(k, all_mild), !gi.is_empty(), !trace_v.is_empty()) {
+                    $((Method::$method, $inhibited, $traced) => {
+                        step_all::<R, { Method::$method as u8 }, $inhibited, $traced>(
+                            k, losses, v, ge, gi, refractory, fires, trace_v, trace_ge, trace_gi,
+                        );
+                    })*
+                }
+            };
         }
+        as_constants!(
+            Euler false false, Euler false true, Euler true false, Euler true true,
+            Mild false false, Mild false true, Mild true false, Mild true true,
+            Exact false false, Exact false true, Exact true false, Exact true true
+        );
     }
 }
 
 vectorised! {
-    /// Integrates the membranes in place and marks in `fires` the cells at or above threshold that
-    /// are not refractory; `refractory` counts the steps left and is lowered by one. `gi` may be
-    /// empty (population without inhibition).
+    /// The first half of [`step`], for cells that are watched or whose spikes are imposed: membranes,
+    /// and in `fires` the cells at or above threshold that are not refractory.
     fn integrate(
         k: CellConstants<R>,
         v: &mut [R],
         ge: &[R],
         gi: &[R],
-        refractory: &mut [u32],
+        refractory: &mut [R],
         fires: &mut [u8],
     ) {
-        match (k.exp_euler, gi.is_empty()) {
-            (true, true) => advance_all::<R, true, false>(k, v, ge, gi),
-            (true, false) => advance_all::<R, true, true>(k, v, ge, gi),
-            (false, true) => advance_all::<R, false, false>(k, v, ge, gi),
-            (false, false) => advance_all::<R, false, true>(k, v, ge, gi),
-        }
         let n = v.len();
-        let (refractory, fires) = (&mut refractory[..n], &mut fires[..n]);
+        let (ge, refractory, fires) = (&ge[..n], &mut refractory[..n], &mut fires[..n]);
         for c in 0..n {
-            let left = refractory[c].saturating_sub(1);
-            refractory[c] = left;
-            fires[c] = u8::from((v[c] >= k.v_th_mv) & (left == 0));
+            let gi = if gi.is_empty() { R::ZERO } else { gi[c] };
+            let integrated = match k.exp_euler {
+                true => advance::<R, { Method::Exact as u8 }>(k, v[c], ge[c], gi),
+                false => advance::<R, { Method::Euler as u8 }>(k, v[c], ge[c], gi),
+            };
+            v[c] = integrated.at_least(k.v_floor_mv);
+            refractory[c] = one_less(refractory[c]);
+            fires[c] = u8::from(is_spike(k, v[c], refractory[c]));
         }
     }
 }
 
 vectorised! {
-    /// Resets the cells that fire and holds those that are refractory.
-    fn settle(k: CellConstants<R>, v: &mut [R], refractory: &mut [u32], fires: &[u8]) {
+    /// The second half of [`step`]: resets the cells that fire and holds those that are refractory.
+    fn settle(k: CellConstants<R>, v: &mut [R], refractory: &mut [R], fires: &[u8]) {
         for ((v, refractory), &fires) in v.iter_mut().zip(refractory).zip(fires) {
-            let fires = fires != 0;
-            *v = if fires | (*refractory != 0) { k.v_reset_mv } else { *v };
-            *refractory = if fires { k.ref_steps } else { *refractory };
+            (*v, *refractory) = settled(k, *v, *refractory, fires != 0);
         }
     }
 }
@@ -110,10 +141,9 @@ vectorised! {
 vectorised! {
     /// Copies the voltages before a step for the backward pass, marking cells that will be refractory
     /// in it.
-    fn record_voltage(trace: &mut [R], v: &[R], refractory: &[u32]) {
-        let mark = R::from_f64(REFRACTORY);
+    fn record_voltage(trace: &mut [R], v: &[R], refractory: &[R]) {
         for ((trace, &v), &refractory) in trace.iter_mut().zip(v).zip(refractory) {
-            *trace = if refractory > 1 { mark } else { v };
+            *trace = recorded(v, refractory);
         }
     }
 }
@@ -122,8 +152,7 @@ vectorised! {
     /// One step of the adjoint equations of one population: the surrogate derivative of the spike,
     /// the damped derivative of the voltage change, and Λ(t) = λ_g(t) + β Λ(t + 1).
     ///
-    /// * `v_before`, `ge`, `gi`: what [`record_voltage`] and the forward pass left of the step (mV, µS);
-    ///   `gi` may be empty;
+    /// * `v_before`, `ge`, `gi`: what the forward pass left of the step (mV, µS); `gi` may be empty;
     /// * `lambda_s`: adjoint of the spike;
     /// * `lambda_v`: adjoint of the stored voltage, on entry of this step's (0 where the cell fired),
     ///   on return of the step before;
@@ -141,59 +170,191 @@ vectorised! {
         lambda_ge: &mut [R],
         lambda_gi: &mut [R],
     ) {
-        if k.exp_euler {
-            adjoint_all::<R, true>(k, betas, v_before, ge, gi, lambda_s, lambda_v, lambda_ge, lambda_gi);
-        } else {
-            adjoint_all::<R, false>(k, betas, v_before, ge, gi, lambda_s, lambda_v, lambda_ge, lambda_gi);
+        // A stretch at a time, so that what is looked at first is still near when it is used.
+        for first in (0..v_before.len()).step_by(STRETCH) {
+            let range = first..(first + STRETCH).min(v_before.len());
+            let gi_range = if gi.is_empty() { 0..0 } else { range.clone() };
+            let (ge, gi) = (&ge[range.clone()], &gi[gi_range.clone()]);
+            let all_mild = k.exp_euler && are_mild(k, ge, gi);
+            macro_rules! as_constants {
+                ($($method:ident $inhibited:literal),*) => {
+                    match (Method::of(k, all_mild), !gi.is_empty()) {
+                        $((Method::$method, $inhibited) => {
+                            adjoint_all::<R, { Method::$method as u8 }, $inhibited>(
+                                k,
+                                betas,
+                                &v_before[range.clone()],
+                                ge,
+                                gi,
+                                &lambda_s[range.clone()],
+                                &mut lambda_v[range.clone()],
+                                &mut lambda_ge[range],
+                                &mut lambda_gi[gi_range],
+                            );
+                        })*
+                    }
+                };
+            }
+            as_constants!(
+                Euler false, Euler true, Mild false, Mild true, Exact false, Exact true
+            );
         }
     }
 }
 
-/// One membrane step: total conductance g, its steady state v∞ and 1 − exp(−dt g/C).
-struct Relaxation<R> {
-    g: R,
-    v_inf: R,
-    closed: R,
+/// How a membrane is integrated, known before a loop over cells begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    /// Forward Euler.
+    Euler = 0,
+    /// Exponential Euler.
+    Exact = 1,
+    /// Exponential Euler where dt g/C is so small in every cell that the exponential needs no
+    /// reduction of its argument, which is nearly always so; the same bits.
+    Mild = 2,
+}
+
+impl Method {
+    #[inline(always)]
+    fn of<R: Real>(k: CellConstants<R>, all_mild: bool) -> Self {
+        match (k.exp_euler, all_mild) {
+            (false, _) => Self::Euler,
+            (true, false) => Self::Exact,
+            (true, true) => Self::Mild,
+        }
+    }
+}
+
+/// Whether no cell's exponential has an argument above [`Real::MILD`].
+#[inline(always)]
+fn are_mild<R: Real>(k: CellConstants<R>, ge: &[R], gi: &[R]) -> bool {
+    let mut larger = 0u32;
+    let is_larger = |g: R| u32::from(!((k.dt_over_c * g).abs() <= R::MILD));
+    if gi.is_empty() {
+        for &ge in ge {
+            larger |= is_larger(k.g_l_us + ge);
+        }
+    } else {
+        for (&ge, &gi) in ge.iter().zip(gi) {
+            larger |= is_larger(k.g_l_us + ge + gi);
+        }
+    }
+    larger == 0
 }
 
 #[inline(always)]
-fn relax<R: Real>(k: CellConstants<R>, ge: R, gi: R) -> Relaxation<R> {
-    let g = k.g_l_us + ge + gi;
-    let v_inf = (k.leak_na + ge * k.e_exc_mv + gi * k.e_inh_mv) / g;
-    let closed = -(-(k.dt_over_c * g)).expm1();
-    Relaxation { g, v_inf, closed }
+fn decayed<R: Real>(g: R, loss: R) -> R {
+    g - g * loss
+}
+
+#[inline(always)]
+fn one_less<R: Real>(refractory: R) -> R {
+    (refractory - R::ONE).at_least(R::ZERO)
+}
+
+#[inline(always)]
+fn is_spike<R: Real>(k: CellConstants<R>, v: R, refractory: R) -> bool {
+    (v >= k.v_th_mv) & (refractory == R::ZERO)
+}
+
+/// Voltage and refractory time after the decision.
+#[inline(always)]
+fn settled<R: Real>(k: CellConstants<R>, v: R, refractory: R, fires: bool) -> (R, R) {
+    let held = fires | (refractory != R::ZERO);
+    (
+        if held { k.v_reset_mv } else { v },
+        if fires { k.ref_steps } else { refractory },
+    )
+}
+
+#[inline(always)]
+fn recorded<R: Real>(v: R, refractory: R) -> R {
+    if refractory > R::ONE {
+        R::from_f64(REFRACTORY)
+    } else {
+        v
+    }
+}
+
+#[inline(always)]
+fn step_all<R: Real, const METHOD: u8, const INHIBITED: bool, const TRACED: bool>(
+    k: CellConstants<R>,
+    [loss_ampa, loss_gaba]: [R; 2],
+    v: &mut [R],
+    ge: &mut [R],
+    gi: &mut [R],
+    refractory: &mut [R],
+    fires: &mut [u8],
+    trace_v: &mut [R],
+    trace_ge: &mut [R],
+    trace_gi: &mut [R],
+) {
+    let n = v.len();
+    let (ge, refractory, fires) = (&mut ge[..n], &mut refractory[..n], &mut fires[..n]);
+    let if_ = |there: bool| if there { n } else { 0 };
+    let gi = &mut gi[..if_(INHIBITED)];
+    let (trace_v, trace_ge) = (&mut trace_v[..if_(TRACED)], &mut trace_ge[..if_(TRACED)]);
+    let trace_gi = &mut trace_gi[..if_(TRACED && INHIBITED)];
+    for c in 0..n {
+        let g_exc = ge[c];
+        let g_inh = if INHIBITED { gi[c] } else { R::ZERO };
+        if TRACED {
+            trace_v[c] = recorded(v[c], refractory[c]);
+            trace_ge[c] = g_exc;
+            if INHIBITED {
+                trace_gi[c] = g_inh;
+            }
+        }
+        let integrated = advance::<R, METHOD>(k, v[c], g_exc, g_inh).at_least(k.v_floor_mv);
+        let left = one_less(refractory[c]);
+        let spikes = is_spike(k, integrated, left);
+        (v[c], refractory[c]) = settled(k, integrated, left, spikes);
+        fires[c] = u8::from(spikes);
+        ge[c] = decayed(g_exc, loss_ampa);
+        if INHIBITED {
+            gi[c] = decayed(g_inh, loss_gaba);
+        }
+    }
+}
+
+/// Total conductance g, and its steady state v∞ times g.
+#[inline(always)]
+fn currents<R: Real>(k: CellConstants<R>, ge: R, gi: R) -> (R, R) {
+    let drive = ge.mul_add(k.e_exc_mv, gi.mul_add(k.e_inh_mv, k.leak_na));
+    (k.g_l_us + ge + gi, drive)
+}
+
+/// 1 − exp(−dt g/C).
+#[inline(always)]
+fn closed<R: Real, const METHOD: u8>(k: CellConstants<R>, g: R) -> R {
+    let x = -(k.dt_over_c * g);
+    if METHOD == Method::Mild as u8 {
+        -x.expm1_mild()
+    } else {
+        -x.expm1()
+    }
+}
+
+/// Voltage after one step of forward Euler and before the floor.
+#[inline(always)]
+fn euler<R: Real>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
+    let current = ge * (k.e_exc_mv - v) + gi * (k.e_inh_mv - v) - k.g_l_us * (v - k.e_l_mv);
+    k.dt_over_c.mul_add(current, v)
 }
 
 /// Voltage after one step and before the floor.
 #[inline(always)]
-fn advance<R: Real, const EXP_EULER: bool>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
-    if EXP_EULER {
-        let r = relax(k, ge, gi);
-        v + (r.v_inf - v) * r.closed
+fn advance<R: Real, const METHOD: u8>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
+    if METHOD != Method::Euler as u8 {
+        let (g, drive) = currents(k, ge, gi);
+        (drive / g - v).mul_add(closed::<R, METHOD>(k, g), v)
     } else {
-        v + k.dt_over_c
-            * (-(k.g_l_us * (v - k.e_l_mv)) + ge * (k.e_exc_mv - v) + gi * (k.e_inh_mv - v))
+        euler(k, v, ge, gi)
     }
 }
 
 #[inline(always)]
-fn advance_all<R: Real, const EXP_EULER: bool, const INHIBITED: bool>(
-    k: CellConstants<R>,
-    v: &mut [R],
-    ge: &[R],
-    gi: &[R],
-) {
-    let n = v.len();
-    let ge = &ge[..n];
-    let gi = if INHIBITED { &gi[..n] } else { gi };
-    for c in 0..n {
-        let gi = if INHIBITED { gi[c] } else { R::ZERO };
-        v[c] = advance::<R, EXP_EULER>(k, v[c], ge[c], gi).at_least(k.v_floor_mv);
-    }
-}
-
-#[inline(always)]
-fn adjoint_all<R: Real, const EXP_EULER: bool>(
+fn adjoint_all<R: Real, const METHOD: u8, const INHIBITED: bool>(
     k: CellConstants<R>,
     [beta_ampa, beta_gaba]: [R; 2],
     v_before: &[R],
@@ -207,59 +368,68 @@ fn adjoint_all<R: Real, const EXP_EULER: bool>(
     let n = v_before.len();
     let (ge, lambda_s) = (&ge[..n], &lambda_s[..n]);
     let (lambda_v, lambda_ge) = (&mut lambda_v[..n], &mut lambda_ge[..n]);
-    if gi.is_empty() {
-        for c in 0..n {
-            let a = cell::<R, EXP_EULER>(k, v_before[c], ge[c], R::ZERO, lambda_s[c], lambda_v[c]);
-            lambda_v[c] = a.0;
-            lambda_ge[c] = a.1 + beta_ampa * lambda_ge[c];
-        }
-    } else {
-        let (gi, lambda_gi) = (&gi[..n], &mut lambda_gi[..n]);
-        for c in 0..n {
-            let a = cell::<R, EXP_EULER>(k, v_before[c], ge[c], gi[c], lambda_s[c], lambda_v[c]);
-            lambda_v[c] = a.0;
-            lambda_ge[c] = a.1 + beta_ampa * lambda_ge[c];
-            lambda_gi[c] = a.2 + beta_gaba * lambda_gi[c];
+    let there = if INHIBITED { n } else { 0 };
+    let (gi, lambda_gi) = (&gi[..there], &mut lambda_gi[..there]);
+    for c in 0..n {
+        let g_inh = if INHIBITED { gi[c] } else { R::ZERO };
+        let a = cell::<R, METHOD>(k, v_before[c], ge[c], g_inh, lambda_s[c], lambda_v[c]);
+        lambda_v[c] = a.v;
+        lambda_ge[c] = beta_ampa.mul_add(lambda_ge[c], a.ge);
+        if INHIBITED {
+            lambda_gi[c] = beta_gaba.mul_add(lambda_gi[c], a.gi);
         }
     }
 }
 
 /// Adjoints of the voltage before the step and of the two conductances.
+struct CellAdjoint<R> {
+    v: R,
+    ge: R,
+    gi: R,
+}
+
 #[inline(always)]
-fn cell<R: Real, const EXP_EULER: bool>(
+fn cell<R: Real, const METHOD: u8>(
     k: CellConstants<R>,
     v_before: R,
     ge: R,
     gi: R,
     lambda_s: R,
     lambda_v: R,
-) -> (R, R, R) {
-    let damp = k.inverse_dampen;
-    let r = relax(k, ge, gi);
-    let v = advance::<R, EXP_EULER>(k, v_before, ge, gi);
+) -> CellAdjoint<R> {
+    // One division serves v∞ and the derivatives.
+    let (g, drive) = currents(k, ge, gi);
+    let inverse_g = R::ONE / g;
+    let v_inf = drive * inverse_g;
+    let (closed, v) = if METHOD != Method::Euler as u8 {
+        let closed = closed::<R, METHOD>(k, g);
+        (closed, (v_inf - v_before).mul_add(closed, v_before))
+    } else {
+        (R::ZERO, euler(k, v_before, ge, gi))
+    };
     // The floor passes gradient where it is only touched, as the clamp of an autograd library does.
     let floored = v < k.v_floor_mv;
     let passes = !floored & (v_before > R::from_f64(0.5 * REFRACTORY));
     let u = v.at_least(k.v_floor_mv) - k.v_th_mv;
-    let distance = R::ONE + k.surrogate_slope * u.abs();
+    let distance = k.surrogate_slope.mul_add(u.abs(), R::ONE);
     let surrogate = k.surrogate_slope / (distance * distance);
-    let lambda = lambda_v + surrogate * lambda_s;
+    let lambda = surrogate.mul_add(lambda_s, lambda_v);
     let lambda = if passes { lambda } else { R::ZERO };
-    let damped = lambda * damp;
-    if EXP_EULER {
-        let open = R::ONE - r.closed;
-        let drift = (r.v_inf - v_before) * open * k.dt_over_c;
-        let share = r.closed / r.g;
-        (
-            lambda - damped * r.closed,
-            damped * (share * (k.e_exc_mv - r.v_inf) + drift),
-            damped * (share * (k.e_inh_mv - r.v_inf) + drift),
-        )
+    let damped = lambda * k.inverse_dampen;
+    if METHOD != Method::Euler as u8 {
+        let drift = (v_inf - v_before) * (R::ONE - closed) * k.dt_over_c;
+        let share = closed * inverse_g;
+        CellAdjoint {
+            v: lambda - damped * closed,
+            ge: damped * share.mul_add(k.e_exc_mv - v_inf, drift),
+            gi: damped * share.mul_add(k.e_inh_mv - v_inf, drift),
+        }
     } else {
-        (
-            lambda - damped * k.dt_over_c * r.g,
-            damped * k.dt_over_c * (k.e_exc_mv - v_before),
-            damped * k.dt_over_c * (k.e_inh_mv - v_before),
-        )
+        let through = damped * k.dt_over_c;
+        CellAdjoint {
+            v: lambda - through * g,
+            ge: through * (k.e_exc_mv - v_before),
+            gi: through * (k.e_inh_mv - v_before),
+        }
     }
 }

@@ -12,23 +12,29 @@
 
 mod backward;
 mod cells;
+mod clock;
+mod product;
 mod state;
 mod trial;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::conductance::batch::{Batch, Forward, Raster, Request};
+use crate::conductance::batch::{Batch, Disagreement, Forward, Raster, Request, Traces};
 use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity, StepReport};
 use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::{Constants, Params};
 use crate::conductance::weights::{Layout, Weights, Wiring};
-use crate::conductance::{TRIAL_GROUP, check_batch};
+use crate::conductance::{TRIAL_GROUP, block_trials, check_batch};
 use crate::config::MatrixName;
 use crate::optim::{Adam, sum_of_squares};
 use crate::real::Real;
-use state::{Keep, TrialRecord};
+use backward::{Backward, Block};
+use clock::{Clock, Stage};
+use product::Strips;
+use state::{Flight, Keep, Lines, TrialRecord, zeros};
 
 /// The equations with their constants and effective weights: all that a pass reads.
 struct Network<R> {
@@ -36,54 +42,69 @@ struct Network<R> {
     constants: Constants<R>,
     layout: Layout,
     wiring: Wiring,
-    /// Weights as the forward pass uses them, flat.
-    effective: Vec<R>,
-    /// The same transposed, `[post, pre]` each, of all matrices but W_in: the backward pass reads
-    /// them in this direction.
-    transposed: BTreeMap<MatrixName, Vec<R>>,
-    /// Offset and row length of each matrix in `effective`.
+    /// Effective weights times the factor with which a spike arrives through them: β of the receptor,
+    /// the gain of the read-out, 1 for inputs. Flat.
+    delivered: Lines<R>,
+    /// The same, of all matrices but W_in, as the products of the backward pass read them.
+    strips: [Strips<R>; 6],
+    /// Offset and row length of each matrix in `delivered`.
     rows: [(usize, usize); 6],
     arch: pulp::Arch,
 }
 
 impl<R: Real> Network<R> {
-    /// One row of an effective matrix.
+    /// One row of a matrix, as delivered.
     #[inline(always)]
     fn row(&self, name: MatrixName, pre: usize) -> &[R] {
         let (offset, post) = self.rows[name as usize];
-        &self.effective[offset + pre * post..][..post]
+        &self.delivered[offset + pre * post..][..post]
     }
 
-    /// One effective matrix, `[post, pre]`; empty where there is none.
-    fn transposed(&self, name: MatrixName) -> &[R] {
-        self.transposed.get(&name).map_or(&[], Vec::as_slice)
+    /// I cells that are simulated: none where they have no effect.
+    fn simulated_i(&self) -> usize {
+        if self.wiring.i_cells {
+            self.params.n_i()
+        } else {
+            0
+        }
     }
 
-    /// Takes over changed stored weights.
-    fn refresh(&mut self, stored: &[R]) {
-        for slot in &self.layout.slots {
-            let effective = &mut self.effective[slot.range()];
-            for (to, &w) in effective.iter_mut().zip(&stored[slot.range()]) {
-                *to = if slot.clamped { w.at_least(R::ZERO) } else { w };
+    /// Takes over stored weights: all of them, or those of the trained matrices.
+    fn refresh(&mut self, stored: &[R], all: bool) {
+        let c = &self.constants;
+        for slot in self.layout.slots.iter().filter(|s| all || s.trained) {
+            let factor = match slot.name {
+                MatrixName::WIn => R::ONE,
+                MatrixName::WOut => c.readout.gain,
+                MatrixName::WEe | MatrixName::WEi => c.beta_ampa,
+                MatrixName::WIe | MatrixName::WIi => c.beta_gaba,
+            };
+            let delivered = &mut self.delivered[slot.range()];
+            for (to, &w) in delivered.iter_mut().zip(&stored[slot.range()]) {
+                *to = factor * if slot.clamped { w.at_least(R::ZERO) } else { w };
             }
-        }
-        for slot in self
-            .layout
-            .slots
-            .iter()
-            .filter(|s| s.name != MatrixName::WIn && s.active)
-        {
-            let fresh = !self.transposed.contains_key(&slot.name);
-            if slot.trained || fresh {
-                let from = &self.effective[slot.range()];
-                let to = self.transposed.entry(slot.name).or_default();
-                to.clear();
-                to.extend(
-                    (0..slot.post).flat_map(|c| from[c..].iter().step_by(slot.post).copied()),
-                );
+            if slot.active && slot.name != MatrixName::WIn {
+                let sizes = [slot.pre, slot.post];
+                self.strips[slot.name as usize].fill(self.arch, delivered, sizes);
             }
         }
     }
+}
+
+/// What one thread works in, kept from batch to batch.
+struct Bench<R> {
+    flight: Flight<R>,
+    /// Records of the trials of a block.
+    records: Vec<TrialRecord<R>>,
+    backward: Option<Backward<R>>,
+    clock: Clock,
+}
+
+/// What a block of trials leaves for the batch.
+struct BlockResult<R> {
+    logits: Vec<R>,
+    traces: Option<Traces>,
+    disagreements: Vec<Disagreement>,
 }
 
 /// Trains and runs one network on the CPU.
@@ -93,9 +114,13 @@ pub struct CpuEngine<R> {
     stored: Vec<R>,
     m: Vec<R>,
     v: Vec<R>,
-    gradient: Vec<R>,
+    gradient: Lines<R>,
+    /// Gradients of the trial groups of a batch, one flat vector each.
+    groups: Lines<R>,
     optimiser_steps: u64,
     segment_steps: usize,
+    benches: Vec<Mutex<Bench<R>>>,
+    clock: Clock,
     pool: rayon::ThreadPool,
 }
 
@@ -124,79 +149,126 @@ impl<R: Real> CpuEngine<R> {
         let mut network = Network {
             constants: params.constants(),
             wiring: Wiring::new(&params, &layout),
-            effective: stored.clone(),
-            transposed: BTreeMap::new(),
+            delivered: zeros(stored.len()),
+            strips: Default::default(),
             rows,
             arch: pulp::Arch::new(),
             layout,
             params,
         };
-        network.refresh(&stored);
+        network.refresh(&stored, true);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
             .map_err(|e| EngineError::Threads(e.to_string()))?;
+        let bench = || {
+            Mutex::new(Bench {
+                flight: network.flight(),
+                records: vec![TrialRecord::new(network.params.n_out)],
+                backward: None,
+                clock: Clock::new(),
+            })
+        };
         let trained = network.layout.trained_len;
         Ok(Self {
             adam: Adam::new(&network.params.training),
             stored,
             m: vec![R::ZERO; trained],
             v: vec![R::ZERO; trained],
-            gradient: vec![R::ZERO; trained],
+            gradient: zeros(trained),
+            groups: zeros(0),
             optimiser_steps: 0,
             segment_steps: segment_steps.clamp(1, network.params.steps),
+            benches: (0..pool.current_num_threads()).map(|_| bench()).collect(),
+            clock: Clock::new(),
             network,
             pool,
         })
     }
 
-    /// Forward pass of all trials in parallel.
-    fn run(
+    /// The bench of the thread that asks. Nobody else ever waits for it.
+    fn bench(&self) -> MutexGuard<'_, Bench<R>> {
+        let own = rayon::current_thread_index().unwrap_or(0);
+        self.benches[own]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rows of each trial of a raster that was asked for.
+    fn raster_of(&self, batch: &Batch, request: Request<'_>) -> Option<Raster> {
+        let p = &self.network.params;
+        let cells = [p.n_e(), p.n_i(), p.n_out];
+        request
+            .raster
+            .then(|| Raster::silent(batch.trials(), p.steps, cells))
+    }
+
+    fn block_trials(&self, batch: &Batch) -> usize {
+        block_trials(batch.trials(), self.pool.current_num_threads())
+    }
+
+    /// Runs a block of trials forward and backward. `gradients` receives one flat vector a group.
+    fn run_block(
         &self,
         batch: &Batch,
+        first: usize,
+        trials: usize,
         request: Request<'_>,
-        segment_steps: Option<usize>,
-    ) -> (Forward, Vec<TrialRecord<R>>) {
+        by_spike: &[R],
+        mut rows: Vec<&mut [u32]>,
+        gradients: &mut [R],
+    ) -> BlockResult<R> {
         let (net, p) = (&self.network, &self.network.params);
-        let trials = batch.trials();
-        let cells = [p.n_e(), p.n_i(), p.n_out];
-        let mut raster = request
-            .raster
-            .then(|| Raster::silent(trials, p.steps, cells));
-        let row = Raster::silent(0, p.steps, cells).row_words() * p.steps;
-        let rows: Vec<Option<&mut [u32]>> = match &mut raster {
-            Some(raster) => raster.words.chunks_exact_mut(row).map(Some).collect(),
-            None => (0..trials).map(|_| None).collect(),
-        };
-        let records: Vec<TrialRecord<R>> = self.pool.install(|| {
-            rows.into_par_iter()
-                .enumerate()
-                .map(|(trial, row)| {
-                    let keep = Keep {
-                        segment_steps,
-                        history: request.history,
-                        traces: request.traces && trial == 0,
-                    };
-                    net.run_trial(trial, batch.events_of(trial), keep, row)
-                })
-                .collect()
-        });
-        let mut forward = Forward {
-            raster,
-            ..Forward::default()
-        };
-        for record in &records {
-            forward
-                .logits
-                .extend(record.logits.iter().map(|x| x.to_f64()));
-            forward.counts_e.extend(record.spikes_e.counts(p.n_e()));
-            forward.counts_i.extend(record.spikes_i.counts(p.n_i()));
-            forward
-                .disagreements
-                .extend_from_slice(&record.disagreements);
-            forward.traces = forward.traces.or_else(|| record.traces.clone());
+        let bench = &mut *self.bench();
+        bench.clock.start();
+        let room = TrialRecord::new(p.n_out);
+        if bench.records.len() < trials {
+            bench.records.resize(trials, room);
         }
-        (forward, records)
+        let records = &mut bench.records[..trials];
+        rows.reverse();
+        for (trial, record) in (first..).zip(records.iter_mut()) {
+            let keep = Keep {
+                segment_steps: Some(self.segment_steps),
+                history: request.history,
+                traces: request.traces && trial == 0,
+            };
+            let events = batch.events_of(trial);
+            net.run_trial(trial, events, keep, rows.pop(), &mut bench.flight, record);
+        }
+        bench.clock.lap(Stage::Forward);
+        let logits: Vec<R> = records.iter().flat_map(|r| &r.logits).copied().collect();
+        let as_f64: Vec<f64> = logits.iter().map(|x| x.to_f64()).collect();
+        let labels = &batch.labels[first..first + trials];
+        let (_, by_logit) = cross_entropy(&as_f64, labels, p.n_out);
+        let n = batch.trials() as f64;
+        let by_logit: Vec<R> = by_logit.iter().map(|g| R::from_f64(g / n)).collect();
+        let block = Block {
+            batch,
+            first,
+            records,
+            by_logit: &by_logit,
+            by_spike,
+            segment_steps: self.segment_steps,
+            imposed: request.history.is_some(),
+        };
+        let most = self.block_trials(batch);
+        let room = bench
+            .backward
+            .take()
+            .filter(|room| room.trials() >= trials)
+            .unwrap_or_else(|| net.backward_room(most, self.segment_steps));
+        let room = bench.backward.insert(room);
+        gradients.fill(R::ZERO);
+        net.backward(&block, room, &mut bench.flight, gradients, &mut bench.clock);
+        BlockResult {
+            logits,
+            traces: records.iter_mut().find_map(|r| r.traces.take()),
+            disagreements: records
+                .iter_mut()
+                .flat_map(|r| std::mem::take(&mut r.disagreements))
+                .collect(),
+        }
     }
 
     fn by_matrix(&self, flat: &[R]) -> BTreeMap<MatrixName, Vec<f64>> {
@@ -218,40 +290,99 @@ impl<R: Real> Engine for CpuEngine<R> {
     }
 
     fn forward(&mut self, batch: &Batch, request: Request<'_>) -> Result<Forward, EngineError> {
-        check_batch(&self.network.params, batch, request)?;
-        Ok(self.run(batch, request, None).0)
+        let (net, p) = (&self.network, &self.network.params);
+        check_batch(p, batch, request)?;
+        let mut raster = self.raster_of(batch, request);
+        let mut forward = Forward::default();
+        let mut trials: Vec<(usize, Option<&mut [u32]>)> =
+            (0..batch.trials()).map(|trial| (trial, None)).collect();
+        if let Some(raster) = &mut raster {
+            for ((_, rows), trial) in trials.iter_mut().zip(raster.trials_mut()) {
+                *rows = Some(trial);
+            }
+        }
+        let run = |(trial, rows): (usize, Option<&mut [u32]>)| {
+            let bench = &mut *self.bench();
+            bench.clock.start();
+            let keep = Keep {
+                segment_steps: None,
+                history: request.history,
+                traces: request.traces && trial == 0,
+            };
+            let record = &mut bench.records[0];
+            let events = batch.events_of(trial);
+            net.run_trial(trial, events, keep, rows, &mut bench.flight, record);
+            bench.clock.lap(Stage::Forward);
+            Forward {
+                logits: record.logits.iter().map(|x| x.to_f64()).collect(),
+                counts_e: record.spikes_e.counts(p.n_e()),
+                counts_i: record.spikes_i.counts(p.n_i()),
+                raster: None,
+                traces: record.traces.take(),
+                disagreements: std::mem::take(&mut record.disagreements),
+            }
+        };
+        let results: Vec<Forward> = self
+            .pool
+            .install(|| trials.into_par_iter().map(run).collect());
+        for result in results {
+            forward.logits.extend(result.logits);
+            forward.counts_e.extend(result.counts_e);
+            forward.counts_i.extend(result.counts_i);
+            forward.disagreements.extend(result.disagreements);
+            forward.traces = forward.traces.or(result.traces);
+        }
+        forward.raster = raster;
+        Ok(forward)
     }
 
     fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError> {
         check_batch(&self.network.params, batch, request)?;
-        let (mut forward, records) = self.run(batch, request, Some(self.segment_steps));
-        let (net, p) = (&self.network, &self.network.params);
-        let (scores, by_logit) = cross_entropy(&forward.logits, &batch.labels, p.n_out);
-        let (penalty, by_spike) = rate_penalty(
-            &forward.counts_e,
-            p.n_e(),
-            p.duration_s(),
-            p.training.rate_theta_hz,
-            p.training.rate_strength,
-        );
-        let by_logit: Vec<R> = by_logit.into_iter().map(R::from_f64).collect();
-        let by_spike: Vec<R> = by_spike.into_iter().map(R::from_f64).collect();
-        let groups: Vec<Vec<R>> = self.pool.install(|| {
-            records
-                .par_chunks(TRIAL_GROUP)
-                .enumerate()
-                .map(|(group, records)| {
-                    let first = group * TRIAL_GROUP;
-                    let segment = self.segment_steps;
-                    net.backward(batch, first, records, &by_logit, &by_spike, segment)
-                })
-                .collect()
-        });
-        self.gradient.fill(R::ZERO);
-        for group in &groups {
-            cells::add(net.arch, &mut self.gradient, group);
+        let training = &self.network.params.training;
+        let (theta, strength) = (training.rate_theta_hz, training.rate_strength);
+        let (mut penalty, mut by_spike) = (0.0, Vec::new());
+        if strength > 0.0 {
+            // The penalty needs the rates of the whole batch before the first backward pass.
+            let history = request.history;
+            let counts = self
+                .forward(
+                    batch,
+                    Request {
+                        history,
+                        ..Request::default()
+                    },
+                )?
+                .counts_e;
+            let p = &self.network.params;
+            let (value, gradient) = rate_penalty(&counts, p.n_e(), p.duration_s(), theta, strength);
+            penalty = value;
+            by_spike = gradient.into_iter().map(R::from_f64).collect();
         }
-        for slot in net.layout.trained_slots().filter(|s| s.clamped) {
+        let trained = self.network.layout.trained_len;
+        let mut groups = std::mem::replace(&mut self.groups, zeros(0));
+        groups.resize(batch.trials().div_ceil(TRIAL_GROUP) * trained, R::ZERO);
+        let size = self.block_trials(batch);
+        let mut raster = self.raster_of(batch, request);
+        let mut rows: Vec<&mut [u32]> = raster.iter_mut().flat_map(Raster::trials_mut).collect();
+        let blocks: Vec<(usize, Vec<&mut [u32]>)> = (0..batch.trials())
+            .step_by(size)
+            .map(|first| (first, rows.drain(..size.min(rows.len())).collect()))
+            .collect();
+        let results: Vec<BlockResult<R>> = self.pool.install(|| {
+            let gradients = groups.par_chunks_mut((size / TRIAL_GROUP * trained).max(1));
+            let run = |((first, rows), gradients): ((usize, Vec<&mut [u32]>), &mut [R])| {
+                let trials = size.min(batch.trials() - first);
+                self.run_block(batch, first, trials, request, &by_spike, rows, gradients)
+            };
+            blocks.into_par_iter().zip(gradients).map(run).collect()
+        });
+        self.clock.start();
+        self.gradient.fill(R::ZERO);
+        for group in groups.chunks_exact(trained.max(1)) {
+            cells::add(self.network.arch, &mut self.gradient, group);
+        }
+        self.groups = groups;
+        for slot in self.network.layout.trained_slots().filter(|s| s.clamped) {
             for (g, w) in self.gradient[slot.range()]
                 .iter_mut()
                 .zip(&self.stored[slot.range()])
@@ -261,8 +392,20 @@ impl<R: Real> Engine for CpuEngine<R> {
                 }
             }
         }
-        forward.counts_e.clear();
-        forward.counts_i.clear();
+        self.clock.lap(Stage::WeightGradients);
+        let mut forward = Forward {
+            raster,
+            ..Forward::default()
+        };
+        for result in results {
+            forward
+                .logits
+                .extend(result.logits.iter().map(|x| x.to_f64()));
+            forward.disagreements.extend(result.disagreements);
+            forward.traces = forward.traces.or(result.traces);
+        }
+        let n_out = self.network.params.n_out;
+        let (scores, _) = cross_entropy(&forward.logits, &batch.labels, n_out);
         let loss = scores.cross_entropy_sum / batch.trials() as f64 + penalty;
         Ok(Gradient {
             forward,
@@ -272,6 +415,7 @@ impl<R: Real> Engine for CpuEngine<R> {
     }
 
     fn step(&mut self) -> Result<StepReport, EngineError> {
+        self.clock.start();
         let layout = &self.network.layout;
         let mut report = StepReport::default();
         let mut total = 0.0;
@@ -301,7 +445,8 @@ impl<R: Real> Engine for CpuEngine<R> {
                 &mut self.stored[range],
             );
         }
-        self.network.refresh(&self.stored);
+        self.network.refresh(&self.stored, false);
+        self.clock.lap(Stage::Optimiser);
         Ok(report)
     }
 

@@ -1,8 +1,21 @@
-//! State of a trial, and what a trial leaves behind.
+//! State of a trial, and what a trial leaves behind. All of it is kept from batch to batch and only
+//! begun anew, so that nothing is allocated while trials run.
 
-use super::cells::record_voltage;
+use aligned_vec::{AVec, ConstAlign};
+
 use crate::conductance::batch::{Disagreement, Raster, Traces};
 use crate::real::Real;
+
+/// Numbers that begin at a cache line: a vector register then never straddles two of them, which
+/// would cost up to three times as much.
+pub(super) type Lines<R> = AVec<R, ConstAlign<64>>;
+
+/// `len` zeros.
+pub(super) fn zeros<R: Real>(len: usize) -> Lines<R> {
+    let mut lines = Lines::new(0);
+    lines.resize(len, R::ZERO);
+    lines
+}
 
 /// Spiking cells of every step of one trial.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +25,11 @@ pub(super) struct SpikeList {
 }
 
 impl SpikeList {
+    fn clear(&mut self) {
+        self.ends.clear();
+        self.cells.clear();
+    }
+
     /// Cells that fired in `step`, ascending.
     pub(super) fn at(&self, step: usize) -> &[u32] {
         let begin = if step == 0 {
@@ -27,18 +45,15 @@ impl SpikeList {
         if step == 0 { &[] } else { self.at(step - 1) }
     }
 
-    /// Appends the next step from its flags.
+    /// Appends the next step from its flags. Most of 64 cells are silent in most steps, and such a
+    /// stretch is passed over at once.
     pub(super) fn push(&mut self, fires: &[u8]) {
-        let (eights, rest) = fires.as_chunks::<8>();
-        for (i, eight) in eights.iter().enumerate() {
-            if u64::from_ne_bytes(*eight) != 0 {
-                let marked = eight.iter().enumerate().filter(|&(_, &f)| f != 0);
-                self.cells.extend(marked.map(|(j, _)| (i * 8 + j) as u32));
+        for (i, stretch) in fires.chunks(64).enumerate() {
+            if stretch.iter().fold(0, |any, &f| any | f) != 0 {
+                let marked = stretch.iter().enumerate().filter(|&(_, &f)| f != 0);
+                self.cells.extend(marked.map(|(j, _)| (i * 64 + j) as u32));
             }
         }
-        let first = eights.len() * 8;
-        let marked = rest.iter().enumerate().filter(|&(_, &f)| f != 0);
-        self.cells.extend(marked.map(|(j, _)| (first + j) as u32));
         self.ends.push(self.cells.len() as u32);
     }
 
@@ -52,33 +67,85 @@ impl SpikeList {
     }
 }
 
-/// State of one population between two steps.
+/// State of one population between two steps. The conductances have already decayed for the next one.
 #[derive(Clone, Debug)]
 pub(super) struct PopulationState<R> {
-    pub(super) v: Vec<R>,
-    pub(super) ge: Vec<R>,
-    pub(super) gi: Vec<R>,
-    pub(super) refractory: Vec<u32>,
+    pub(super) v: Lines<R>,
+    pub(super) ge: Lines<R>,
+    pub(super) gi: Lines<R>,
+    /// Steps left.
+    pub(super) refractory: Lines<R>,
 }
 
 impl<R: Real> PopulationState<R> {
-    /// Cells at rest.
-    pub(super) fn new(cells: usize, has_gi: bool, e_l_mv: R) -> Self {
+    /// Cells of a population with or without inhibition, not yet at rest.
+    pub(super) fn new(cells: usize, has_gi: bool) -> Self {
         Self {
-            v: vec![e_l_mv; cells],
-            ge: vec![R::ZERO; cells],
-            gi: vec![R::ZERO; if has_gi { cells } else { 0 }],
-            refractory: vec![0; cells],
+            v: zeros(cells),
+            ge: zeros(cells),
+            gi: zeros(if has_gi { cells } else { 0 }),
+            refractory: zeros(cells),
         }
+    }
+
+    fn rest(&mut self, e_l_mv: R) {
+        self.v.fill(e_l_mv);
+        self.ge.fill(R::ZERO);
+        self.gi.fill(R::ZERO);
+        self.refractory.fill(R::ZERO);
+    }
+
+    fn parts_mut(&mut self) -> [&mut [R]; 4] {
+        [
+            &mut self.v,
+            &mut self.ge,
+            &mut self.gi,
+            &mut self.refractory,
+        ]
     }
 }
 
-/// State of a trial between two steps.
+/// State of the cells of a trial between two steps.
 #[derive(Clone, Debug)]
 pub(super) struct State<R> {
     pub(super) e: PopulationState<R>,
     pub(super) i: PopulationState<R>,
-    pub(super) v_out: Vec<R>,
+}
+
+impl<R: Real> State<R> {
+    /// The state in which every trial starts.
+    pub(super) fn rest(&mut self, e_l_mv: R) {
+        self.e.rest(e_l_mv);
+        self.i.rest(e_l_mv);
+    }
+
+    /// Numbers in a checkpoint.
+    pub(super) fn len(&self) -> usize {
+        [&self.e, &self.i]
+            .map(|p| 3 * p.v.len() + p.gi.len())
+            .iter()
+            .sum()
+    }
+
+    /// Appends this state to a trial's checkpoints.
+    pub(super) fn save(&self, checkpoints: &mut Lines<R>) {
+        for p in [&self.e, &self.i] {
+            for part in [&p.v, &p.ge, &p.gi, &p.refractory] {
+                checkpoints.extend_from_slice(part);
+            }
+        }
+    }
+
+    /// Takes over a checkpoint.
+    pub(super) fn load(&mut self, mut checkpoint: &[R]) {
+        for p in [&mut self.e, &mut self.i] {
+            for part in p.parts_mut() {
+                let (head, rest) = checkpoint.split_at(part.len());
+                part.copy_from_slice(head);
+                checkpoint = rest;
+            }
+        }
+    }
 }
 
 /// What one trial leaves behind.
@@ -91,10 +158,38 @@ pub(super) struct TrialRecord<R> {
     pub(super) v_out: Vec<R>,
     /// Step of the largest read-out voltage of each class.
     pub(super) peak_step: Vec<u32>,
-    /// States at the start of every segment.
-    pub(super) checkpoints: Vec<State<R>>,
+    /// States at the start of every segment, one after another.
+    pub(super) checkpoints: Lines<R>,
     pub(super) traces: Option<Traces>,
     pub(super) disagreements: Vec<Disagreement>,
+}
+
+impl<R: Real> TrialRecord<R> {
+    /// An empty record for `classes` classes.
+    pub(super) fn new(classes: usize) -> Self {
+        Self {
+            spikes_e: SpikeList::default(),
+            spikes_i: SpikeList::default(),
+            logits: vec![R::ZERO; classes],
+            v_out: Vec::new(),
+            peak_step: vec![0; classes],
+            checkpoints: zeros(0),
+            traces: None,
+            disagreements: Vec::new(),
+        }
+    }
+
+    /// Forgets the trial before.
+    pub(super) fn clear(&mut self) {
+        self.spikes_e.clear();
+        self.spikes_i.clear();
+        self.logits.fill(R::ZERO);
+        self.v_out.clear();
+        self.peak_step.fill(0);
+        self.checkpoints.clear();
+        self.traces = None;
+        self.disagreements.clear();
+    }
 }
 
 /// What to keep of a trial.
@@ -108,24 +203,61 @@ pub(super) struct Keep<'a> {
     pub(super) traces: bool,
 }
 
-/// Scratch of a trial in flight: which cells fire, and a sum of synaptic rows.
-pub(super) struct Scratch<R> {
-    pub(super) e: Vec<u8>,
-    pub(super) i: Vec<u8>,
-    pub(super) kick: Vec<R>,
+/// A trial in flight: its state, which cells fire, and a sum of synaptic rows.
+pub(super) struct Flight<R> {
+    pub(super) state: State<R>,
+    pub(super) fires_e: Vec<u8>,
+    pub(super) fires_i: Vec<u8>,
+    pub(super) sum: Lines<R>,
+    pub(super) v_out: Vec<R>,
 }
 
-impl<R: Real> State<R> {
-    /// Copies what the adjoint of a step needs of one population.
-    pub(super) fn record(
-        arch: pulp::Arch,
-        population: &PopulationState<R>,
-        v: &mut [R],
-        ge: &mut [R],
-        gi: &mut [R],
-    ) {
-        record_voltage(arch, v, &population.v, &population.refractory);
-        ge.copy_from_slice(&population.ge);
-        gi.copy_from_slice(&population.gi);
+/// Where the state of one population in one step is recorded for the backward pass.
+#[derive(Default)]
+pub(super) struct TraceRow<'a, R> {
+    pub(super) v: &'a mut [R],
+    pub(super) ge: &'a mut [R],
+    pub(super) gi: &'a mut [R],
+}
+
+/// Recorded states of one population over a segment, `[step, trial, cell]`.
+pub(super) struct Trace<R> {
+    v: Lines<R>,
+    ge: Lines<R>,
+    gi: Lines<R>,
+    cells: usize,
+    has_gi: bool,
+}
+
+impl<R: Real> Trace<R> {
+    /// Room for `rows` rows of `cells` cells each.
+    pub(super) fn new(rows: usize, cells: usize, has_gi: bool) -> Self {
+        let room = |there: bool| zeros(if there { rows * cells } else { 0 });
+        Self {
+            v: room(true),
+            ge: room(true),
+            gi: room(has_gi),
+            cells,
+            has_gi,
+        }
+    }
+
+    /// One trial in one step.
+    pub(super) fn row_mut(&mut self, row: usize) -> TraceRow<'_, R> {
+        let range = row * self.cells..(row + 1) * self.cells;
+        let gi = if self.has_gi { range.clone() } else { 0..0 };
+        TraceRow {
+            v: &mut self.v[range.clone()],
+            ge: &mut self.ge[range],
+            gi: &mut self.gi[gi],
+        }
+    }
+
+    /// All trials of one step: v, g_exc, g_inh.
+    pub(super) fn step(&self, step: usize, trials: usize) -> [&[R]; 3] {
+        let len = trials * self.cells;
+        let range = step * len..(step + 1) * len;
+        let gi = if self.has_gi { range.clone() } else { 0..0 };
+        [&self.v[range.clone()], &self.ge[range], &self.gi[gi]]
     }
 }

@@ -1,241 +1,280 @@
 //! The forward pass of one trial: free, under an imposed history, or replayed for its traces.
 
 use super::Network;
-use super::cells::{add, decay, integrate, kick_and_decay, settle};
-use super::state::{Keep, PopulationState, Scratch, SpikeList, State, TrialRecord};
+use super::cells::{add, decay, integrate, record_voltage, settle, step};
+use super::state::{Flight, Keep, PopulationState, State, Trace, TraceRow, TrialRecord, zeros};
 use crate::conductance::batch::{Disagreement, Population, Raster, Traces, set_bits};
 use crate::config::MatrixName;
 use crate::data::Event;
 use crate::real::Real;
 
 impl<R: Real> Network<R> {
-    /// The state in which every trial starts.
-    pub(super) fn fresh_state(&self) -> State<R> {
+    /// Room for one trial in flight.
+    pub(super) fn flight(&self) -> Flight<R> {
         let (w, p) = (&self.wiring, &self.params);
         let i_cells = if w.i_cells { p.n_i() } else { 0 };
-        State {
-            e: PopulationState::new(p.n_e(), w.ie, self.constants.e.e_l_mv),
-            i: PopulationState::new(i_cells, w.ii, self.constants.i.e_l_mv),
+        Flight {
+            state: State {
+                e: PopulationState::new(p.n_e(), w.ie),
+                i: PopulationState::new(i_cells, w.ii),
+            },
+            fires_e: vec![0; p.n_e()],
+            fires_i: vec![0; i_cells],
+            sum: zeros(p.n_e().max(p.n_i())),
             v_out: vec![R::ZERO; p.n_out],
         }
     }
 
-    /// Runs one trial from its start. `raster` receives the engine's own decisions.
+    /// Runs one trial from its start into `record`. `raster` receives the engine's own decisions.
     pub(super) fn run_trial(
         &self,
         trial: usize,
         events: &[Event],
         keep: Keep<'_>,
         mut raster: Option<&mut [u32]>,
-    ) -> TrialRecord<R> {
+        flight: &mut Flight<R>,
+        record: &mut TrialRecord<R>,
+    ) {
         let p = &self.params;
-        let mut state = self.fresh_state();
-        let mut scratch = self.scratch();
-        let mut record = TrialRecord {
-            spikes_e: SpikeList::default(),
-            spikes_i: SpikeList::default(),
-            logits: vec![R::ZERO; p.n_out],
-            v_out: Vec::new(),
-            peak_step: vec![0; p.n_out],
-            checkpoints: Vec::new(),
-            traces: keep.traces.then(Traces::default),
-            disagreements: Vec::new(),
-        };
-        if keep.segment_steps.is_some() {
-            record.v_out.reserve_exact(p.steps * p.n_out);
-        }
+        record.clear();
+        record.traces = keep.traces.then(Traces::default);
+        flight.state.rest(self.constants.e.e_l_mv);
+        flight.v_out.fill(R::ZERO);
+        let watched = keep.traces || keep.history.is_some();
         let layout = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]);
         let row_words = layout.row_words();
+        if let Some(k) = keep.segment_steps {
+            let segments = p.steps.div_ceil(k);
+            record
+                .checkpoints
+                .reserve_exact(segments * flight.state.len());
+            record.v_out.reserve_exact(p.steps * p.n_out);
+        }
         let mut cursor = 0;
         for step in 0..p.steps {
             if keep.segment_steps.is_some_and(|k| step % k == 0) {
-                record.checkpoints.push(state.clone());
+                flight.state.save(&mut record.checkpoints);
             }
             let inputs = take_step(events, &mut cursor, step);
-            self.conduct(
-                &mut state,
-                &mut scratch,
-                record.spikes_e.before(step),
-                record.spikes_i.before(step),
-                inputs,
-            );
-            self.integrate_all(&mut state, &mut scratch);
-            if let Some(traces) = &mut record.traces {
-                self.trace(&state, traces);
-            }
+            self.deliver(flight, record, step, inputs);
             let mut row = raster
                 .as_deref_mut()
                 .map(|r| &mut r[step * row_words..][..row_words]);
-            if let Some(row) = &mut row {
-                mark(&scratch.e, &mut row[layout.words_of(Population::E)]);
-                mark(&scratch.i, &mut row[layout.words_of(Population::I)]);
+            if watched {
+                self.watched_step(flight, record, keep.history, (trial, step), &mut row);
+            } else {
+                self.free_step(flight, None);
+                if let Some(row) = &mut row {
+                    mark(&flight.fires_e, &mut row[layout.words_of(Population::E)]);
+                    mark(&flight.fires_i, &mut row[layout.words_of(Population::I)]);
+                }
             }
-            if let Some(history) = keep.history {
-                let at = (trial, step);
-                let differing = &mut record.disagreements;
-                impose(
-                    history,
-                    at,
-                    Population::E,
-                    &state.e.v,
-                    &mut scratch.e,
-                    differing,
-                );
-                impose(
-                    history,
-                    at,
-                    Population::I,
-                    &state.i.v,
-                    &mut scratch.i,
-                    differing,
-                );
-            }
-            self.settle_all(&mut state, &scratch);
-            record.spikes_e.push(&scratch.e);
-            record.spikes_i.push(&scratch.i);
-            self.read_out(trial, step, &mut state.v_out, keep, row, &mut record);
+            record.spikes_e.push(&flight.fires_e);
+            record.spikes_i.push(&flight.fires_i);
+            self.read_out(trial, step, &mut flight.v_out, keep, row, record);
         }
         if !self.constants.readout.takes_max {
             for logit in &mut record.logits {
                 *logit *= self.constants.readout.scale;
             }
         }
-        record
     }
 
-    /// Replays steps `from..to` from their checkpoint under the recorded spikes; `keep` receives the
-    /// state that each step's membranes see.
+    /// Runs a segment again from its checkpoint, under the recorded spikes where those were imposed,
+    /// and records its states as row `trial` of `trials` of every step.
     pub(super) fn replay(
         &self,
         events: &[Event],
         record: &TrialRecord<R>,
-        state: &mut State<R>,
-        scratch: &mut Scratch<R>,
+        flight: &mut Flight<R>,
+        segment: usize,
         steps: std::ops::Range<usize>,
-        mut keep: impl FnMut(usize, &State<R>),
+        imposed: bool,
+        [trace_e, trace_i]: [&mut Trace<R>; 2],
+        (trial, trials): (usize, usize),
     ) {
+        let len = flight.state.len();
+        flight
+            .state
+            .load(&record.checkpoints[segment * len..][..len]);
         let mut cursor = events.partition_point(|e| (e.step as usize) < steps.start);
-        for step in steps {
+        for step in steps.clone() {
             let inputs = take_step(events, &mut cursor, step);
-            self.conduct(
-                state,
-                scratch,
-                record.spikes_e.before(step),
-                record.spikes_i.before(step),
-                inputs,
-            );
-            keep(step, state);
-            self.integrate_all(state, scratch);
-            for (flags, spikes) in [
-                (&mut scratch.e, record.spikes_e.at(step)),
-                (&mut scratch.i, record.spikes_i.at(step)),
-            ] {
-                flags.fill(0);
-                for &c in spikes {
-                    flags[c as usize] = 1;
-                }
+            self.deliver(flight, record, step, inputs);
+            let row = (step - steps.start) * trials + trial;
+            let rows = [trace_e.row_mut(row), trace_i.row_mut(row)];
+            if imposed {
+                self.imposed_step(flight, record, step, rows);
+            } else {
+                self.free_step(flight, Some(rows));
             }
-            self.settle_all(state, scratch);
         }
     }
 
-    /// Scratch for one trial at a time.
-    pub(super) fn scratch(&self) -> Scratch<R> {
-        let (n_e, n_i) = (self.params.n_e(), self.params.n_i());
-        let i_cells = if self.wiring.i_cells { n_i } else { 0 };
-        Scratch {
-            e: vec![0; n_e],
-            i: vec![0; i_cells],
-            kick: vec![R::ZERO; n_e.max(n_i)],
-        }
-    }
-
-    /// Conductances of a step: kick by the spikes of the step before, decay, input.
-    fn conduct(
+    /// Adds what arrives in this step to the conductances: spikes of the step before, and inputs.
+    fn deliver(
         &self,
-        state: &mut State<R>,
-        scratch: &mut Scratch<R>,
-        fired_e: &[u32],
-        fired_i: &[u32],
+        flight: &mut Flight<R>,
+        record: &TrialRecord<R>,
+        step: usize,
         inputs: &[Event],
     ) {
-        let (w, c) = (&self.wiring, &self.constants);
-        let (a, g) = (c.loss_ampa, c.loss_gaba);
-        let sum = &mut scratch.kick;
-        self.kick(&mut state.e.ge, a, MatrixName::WEe, w.ee, fired_e, sum);
-        self.kick(&mut state.i.ge, a, MatrixName::WEi, w.ei, fired_e, sum);
-        self.kick(&mut state.e.gi, g, MatrixName::WIe, w.ie, fired_i, sum);
-        self.kick(&mut state.i.gi, g, MatrixName::WIi, w.ii, fired_i, sum);
+        let w = &self.wiring;
+        let (fired_e, fired_i) = (record.spikes_e.before(step), record.spikes_i.before(step));
+        let Flight { state, sum, .. } = flight;
+        let State { e, i } = state;
+        if !fired_e.is_empty() {
+            self.kick(&mut e.ge, MatrixName::WEe, w.ee, fired_e, sum);
+            self.kick(&mut i.ge, MatrixName::WEi, w.ei, fired_e, sum);
+        }
+        if !fired_i.is_empty() {
+            self.kick(&mut e.gi, MatrixName::WIe, w.ie, fired_i, sum);
+            self.kick(&mut i.gi, MatrixName::WIi, w.ii, fired_i, sum);
+        }
         for event in inputs {
-            add(
-                self.arch,
-                &mut state.e.ge,
-                self.row(MatrixName::WIn, event.input as usize),
-            );
+            let row = self.row(MatrixName::WIn, event.input as usize);
+            add(self.arch, &mut e.ge, row);
         }
     }
 
-    /// One conductance: kick and decay. Spikes that arrive together are summed before they meet the
-    /// conductance, which may be much larger than each of them.
+    /// Adds the rows of the cells that fired. Spikes that arrive together are summed before they meet
+    /// the conductance, which may be much larger than each of them.
     fn kick(
         &self,
         conductance: &mut [R],
-        loss: R,
         name: MatrixName,
         there: bool,
         fired: &[u32],
         sum: &mut [R],
     ) {
-        if !there || fired.is_empty() {
-            return decay(self.arch, conductance, loss);
+        match *fired {
+            _ if !there => {}
+            [cell] => add(self.arch, conductance, self.row(name, cell as usize)),
+            _ => {
+                let sum = &mut sum[..conductance.len()];
+                sum.fill(R::ZERO);
+                for &cell in fired {
+                    add(self.arch, sum, self.row(name, cell as usize));
+                }
+                add(self.arch, conductance, sum);
+            }
         }
-        let sum = &mut sum[..conductance.len()];
-        sum.fill(R::ZERO);
-        for &cell in fired {
-            add(self.arch, sum, self.row(name, cell as usize));
-        }
-        kick_and_decay(self.arch, conductance, sum, loss);
     }
 
-    fn integrate_all(&self, state: &mut State<R>, scratch: &mut Scratch<R>) {
+    /// A step of cells that decide themselves.
+    fn free_step(&self, flight: &mut Flight<R>, traces: Option<[TraceRow<'_, R>; 2]>) {
         let c = &self.constants;
-        let State { e, i, .. } = state;
-        integrate(
-            self.arch,
-            c.e,
-            &mut e.v,
-            &e.ge,
-            &e.gi,
-            &mut e.refractory,
-            &mut scratch.e,
-        );
-        integrate(
-            self.arch,
-            c.i,
-            &mut i.v,
-            &i.ge,
-            &i.gi,
-            &mut i.refractory,
-            &mut scratch.i,
-        );
+        let losses = [c.loss_ampa, c.loss_gaba];
+        let [trace_e, trace_i] = traces.unwrap_or_default();
+        let State { e, i } = &mut flight.state;
+        let populations = [
+            (c.e, e, &mut flight.fires_e, trace_e),
+            (c.i, i, &mut flight.fires_i, trace_i),
+        ];
+        for (k, p, fires, trace) in populations {
+            step(
+                self.arch,
+                k,
+                losses,
+                &mut p.v,
+                &mut p.ge,
+                &mut p.gi,
+                &mut p.refractory,
+                fires,
+                trace.v,
+                trace.ge,
+                trace.gi,
+            );
+        }
     }
 
-    fn settle_all(&self, state: &mut State<R>, scratch: &Scratch<R>) {
+    /// A step whose voltages are traced or whose spikes are imposed by a history.
+    fn watched_step(
+        &self,
+        flight: &mut Flight<R>,
+        record: &mut TrialRecord<R>,
+        history: Option<&Raster>,
+        at: (usize, usize),
+        row: &mut Option<&mut [u32]>,
+    ) {
+        self.integrate_all(flight);
+        if let Some(traces) = &mut record.traces {
+            self.trace(&flight.state, traces);
+        }
+        let p = &self.params;
+        let layout = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]);
+        let Flight {
+            state,
+            fires_e,
+            fires_i,
+            ..
+        } = flight;
+        let populations = [
+            (Population::E, &state.e.v, fires_e),
+            (Population::I, &state.i.v, fires_i),
+        ];
+        for (population, v, fires) in populations {
+            if let Some(row) = row {
+                mark(fires, &mut row[layout.words_of(population)]);
+            }
+            if let Some(history) = history {
+                impose(history, at, population, v, fires, &mut record.disagreements);
+            }
+        }
+        self.settle_all(flight);
+    }
+
+    /// A replayed step under recorded spikes.
+    fn imposed_step(
+        &self,
+        flight: &mut Flight<R>,
+        record: &TrialRecord<R>,
+        step: usize,
+        [trace_e, trace_i]: [TraceRow<'_, R>; 2],
+    ) {
+        for (p, trace) in [(&flight.state.e, trace_e), (&flight.state.i, trace_i)] {
+            record_voltage(self.arch, trace.v, &p.v, &p.refractory);
+            trace.ge.copy_from_slice(&p.ge);
+            trace.gi.copy_from_slice(&p.gi);
+        }
+        self.integrate_all(flight);
+        for (flags, spikes) in [
+            (&mut flight.fires_e, record.spikes_e.at(step)),
+            (&mut flight.fires_i, record.spikes_i.at(step)),
+        ] {
+            flags.fill(0);
+            for &c in spikes {
+                flags[c as usize] = 1;
+            }
+        }
+        self.settle_all(flight);
+    }
+
+    fn integrate_all(&self, flight: &mut Flight<R>) {
         let c = &self.constants;
-        settle(
-            self.arch,
-            c.e,
-            &mut state.e.v,
-            &mut state.e.refractory,
-            &scratch.e,
-        );
-        settle(
-            self.arch,
-            c.i,
-            &mut state.i.v,
-            &mut state.i.refractory,
-            &scratch.i,
-        );
+        let State { e, i } = &mut flight.state;
+        for (k, p, fires) in [(c.e, e, &mut flight.fires_e), (c.i, i, &mut flight.fires_i)] {
+            integrate(
+                self.arch,
+                k,
+                &mut p.v,
+                &p.ge,
+                &p.gi,
+                &mut p.refractory,
+                fires,
+            );
+        }
+    }
+
+    /// Resets, and the decay of the conductances for the next step.
+    fn settle_all(&self, flight: &mut Flight<R>) {
+        let c = &self.constants;
+        let State { e, i } = &mut flight.state;
+        for (k, p, fires) in [(c.e, e, &flight.fires_e), (c.i, i, &flight.fires_i)] {
+            settle(self.arch, k, &mut p.v, &mut p.refractory, fires);
+            decay(self.arch, &mut p.ge, c.loss_ampa);
+            decay(self.arch, &mut p.gi, c.loss_gaba);
+        }
     }
 
     /// The read-out of a step, from the E spikes of the same step.
@@ -254,20 +293,26 @@ impl<R: Real> Network<R> {
             let first = row.len() - out_words;
             &mut row[first..]
         });
-        let fired = record.spikes_e.at(step);
+        for v in &mut *v_out {
+            *v *= c.decay;
+        }
+        for &cell in record.spikes_e.at(step) {
+            let row = self.row(MatrixName::WOut, cell as usize);
+            for (v, &w) in v_out.iter_mut().zip(row) {
+                *v += w;
+            }
+        }
+        if keep.segment_steps.is_some() {
+            record.v_out.extend_from_slice(v_out);
+        }
+        if !c.takes_max {
+            for (logit, &v) in record.logits.iter_mut().zip(&*v_out) {
+                *logit += v;
+            }
+        }
         for (class, v) in v_out.iter_mut().enumerate() {
-            let mut drive = R::ZERO;
-            for &cell in fired {
-                drive += self.row(MatrixName::WOut, cell as usize)[class];
-            }
-            *v = c.decay * *v + c.gain * drive;
-            if keep.segment_steps.is_some() {
-                record.v_out.push(*v);
-            }
             let logit = &mut record.logits[class];
-            if !c.takes_max {
-                *logit += *v;
-            } else if step == 0 || *v > *logit {
+            if c.takes_max && (step == 0 || *v > *logit) {
                 *logit = *v;
                 record.peak_step[class] = step as u32;
             }

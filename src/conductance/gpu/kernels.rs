@@ -168,7 +168,7 @@ fn constants(
             1
         })
     };
-    let cell = |k: &CellConstants<f32>| [k.g_l_us, k.leak_na, k.dt_over_c, k.ref_steps as f32];
+    let cell = |k: &CellConstants<f32>| [k.g_l_us, k.leak_na, k.dt_over_c, k.ref_steps];
     let [e_cell, i_cell] = [cell(&c.e), cell(&c.i)];
     vec![
         ("WG", Constant::U32(WORKGROUP)),

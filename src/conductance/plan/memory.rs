@@ -1,9 +1,9 @@
 //! How much memory a run takes, part by part.
 
 use super::{Resources, Workload, default_segment_steps, show_bytes};
-use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Raster;
 use crate::conductance::params::Params;
+use crate::conductance::{TRIAL_GROUP, block_trials};
 use crate::config::{self, MatrixName};
 
 /// Evaluation trials are encoded once and kept where they take no more than this.
@@ -54,7 +54,7 @@ impl<'a> Memory<'a> {
 
     /// State of one trial: v, both conductances and the refractory time of each cell.
     fn state_bytes(&self) -> f64 {
-        16.0 * (self.params.n_e() + self.params.n_i()) as f64 + 4.0 * self.params.n_out as f64
+        16.0 * (self.params.n_e() + self.params.n_i()) as f64
     }
 
     fn events_bytes(&self, trials: f64) -> f64 {
@@ -82,27 +82,37 @@ impl<'a> Memory<'a> {
         if self.resources.on_gpu {
             return common;
         }
+        // Stored, delivered and in strips; moments and gradients, those of the groups among them.
         let groups = batch.div_ceil(TRIAL_GROUP) as f64;
-        let engine = 4.0 * (2.0 * self.entries + (3.0 + groups) * self.trained);
+        let engine = 4.0 * (3.0 * self.entries + (3.0 + groups) * self.trained);
         let constants = p.constants::<f64>();
-        let spikes = |cells: usize, ref_steps: u32| {
-            let most = (steps / f64::from(ref_steps) + 1.0).min(SPIKE_RATE_HZ * p.duration_s());
+        let spikes = |cells: usize, ref_steps: f64| {
+            let most = (steps / ref_steps + 1.0).min(SPIKE_RATE_HZ * p.duration_s());
             6.0 * cells as f64 * most + 4.0 * steps
         };
+        let cells = (p.n_e() + p.n_i()) as f64;
+        let counts = 8.0 * cells * trials;
         let checkpoints = (steps / segment_steps as f64).ceil() * self.state_bytes();
+        let adjoints = 16.0 * cells;
         let trial = checkpoints
+            + adjoints
             + 4.0 * steps * p.n_out as f64
             + spikes(p.n_e(), constants.e.ref_steps)
             + spikes(p.n_i(), constants.i.ref_steps)
-            + 8.0 * (p.n_e() + p.n_i()) as f64;
-        let in_flight = groups.min(self.resources.threads as f64);
-        common + engine + trials * trial + in_flight * self.trace_bytes(batch, segment_steps)
+            + self.trace_bytes(1, segment_steps);
+        common + engine + counts + self.trials_in_flight(batch) * trial
     }
 
-    /// States of one group over a segment.
-    fn trace_bytes(&self, batch: usize, segment_steps: usize) -> f64 {
+    /// Trials that the threads of the CPU engine work on at once.
+    fn trials_in_flight(&self, batch: usize) -> f64 {
+        let threads = self.resources.threads.max(1);
+        (threads * block_trials(batch, threads)).min(batch) as f64
+    }
+
+    /// Recorded states of `trials` trials over a segment.
+    fn trace_bytes(&self, trials: usize, segment_steps: usize) -> f64 {
         let cells = (self.params.n_e() + self.params.n_i()) as f64;
-        12.0 * cells * batch.min(TRIAL_GROUP) as f64 * segment_steps as f64
+        12.0 * cells * trials as f64 * segment_steps.min(self.params.steps) as f64
     }
 
     /// What no plan on a GPU can do without: weights and moments, the spikes of a batch, and the
@@ -111,25 +121,24 @@ impl<'a> Memory<'a> {
         let p = self.params;
         let row = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
         let rasters = 4.0 * row as f64 * p.steps as f64 * batch as f64;
-        let segment = default_segment_steps(p.steps);
+        let segment = (p.steps as f64).sqrt().ceil() as usize;
         let states = (p.steps as f64 / segment as f64).ceil()
             * self.state_bytes()
             * batch.min(TRIAL_GROUP) as f64;
         let weights = 4.0 * (2.0 * self.entries + 3.0 * self.trained);
-        weights + rasters + states + self.trace_bytes(batch, segment)
+        weights + rasters + states + self.trace_bytes(batch.min(TRIAL_GROUP), segment)
     }
 
-    /// About √steps, or the length that takes least where that does not fit into `limit`.
+    /// The usual length, or the one that takes least where that does not fit into `limit`.
     pub(super) fn segment_steps(&self, batch: usize, limit: Option<u64>) -> usize {
         let usual = default_segment_steps(self.params.steps);
         if limit.is_none_or(|limit| self.host_bytes(batch, usual) <= limit as f64) {
             return usual;
         }
         // Checkpoints shrink with the length, traces grow with it: least where both are equal.
-        let checkpoints = batch as f64 * self.params.steps as f64 * self.state_bytes();
-        let groups = batch.div_ceil(TRIAL_GROUP).min(self.resources.threads);
-        let traces = groups.max(1) as f64 * self.trace_bytes(batch, 1);
-        let least = ((checkpoints / traces).sqrt().round() as usize).clamp(1, self.params.steps);
+        let checkpoints = self.params.steps as f64 * self.state_bytes();
+        let least = (checkpoints / self.trace_bytes(1, 1)).sqrt().round() as usize;
+        let least = least.clamp(1, self.params.steps);
         [usual, least]
             .into_iter()
             .min_by(|&a, &b| {

@@ -1,0 +1,71 @@
+//! Where a thread's time goes.
+
+use std::time::Instant;
+
+/// Parts of a batch that are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Forward,
+    Replay,
+    /// The dense products of the loop in the backward pass.
+    LoopProducts,
+    /// The adjoints of cells and read-out.
+    Backward,
+    WeightGradients,
+    Optimiser,
+}
+
+impl Stage {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Forward,
+        Self::Replay,
+        Self::LoopProducts,
+        Self::Backward,
+        Self::WeightGradients,
+        Self::Optimiser,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Replay => "replay",
+            Self::LoopProducts => "loop products",
+            Self::Backward => "backward",
+            Self::WeightGradients => "weight gradients",
+            Self::Optimiser => "optimiser",
+        }
+    }
+}
+
+/// Seconds spent in each stage; reading the time costs far less than a step of a block.
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    seconds: [f64; Stage::ALL.len()],
+    last: Instant,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self {
+            seconds: [0.0; Stage::ALL.len()],
+            last: Instant::now(),
+        }
+    }
+
+    /// What is timed next begins now.
+    pub(super) fn start(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Books the time since the last call on `stage`.
+    pub(super) fn lap(&mut self, stage: Stage) {
+        let now = Instant::now();
+        self.seconds[stage as usize] += now.duration_since(self.last).as_secs_f64();
+        self.last = now;
+    }
+
+    /// The seconds of each stage since the last call.
+    pub(super) fn take(&mut self) -> [f64; Stage::ALL.len()] {
+        std::mem::take(&mut self.seconds)
+    }
+}
