@@ -2,7 +2,7 @@
 //!
 //! The way of the data: configuration ([`config`]) → samples and event lists ([`data`]) → plan and
 //! engine ([`conductance`], on [`gpu`] or the CPU) → training ([`train`]) → metrics and weights in a
-//! run folder → figures ([`report`]). [`experiment`] joins them.
+//! run folder → figures ([`report`]). [`experiment`] joins them; [`mod@bench`] measures the engines.
 
 // Outside tests nothing may panic on what a user brings.
 #![cfg_attr(
@@ -10,6 +10,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+pub mod bench;
 pub mod conductance;
 pub mod config;
 pub mod data;

@@ -1,5 +1,6 @@
 //! Which exit code an error is worth: the only place that knows.
 
+use dalenet::bench::BenchError;
 use dalenet::conductance::engine::EngineError;
 use dalenet::conductance::plan::PlanError;
 use dalenet::conductance::weights::WeightsError;
@@ -41,6 +42,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(of_gpu(error))
     } else if let Some(error) = error.downcast_ref::<EngineError>() {
         Some(of_engine(error))
+    } else if let Some(error) = error.downcast_ref::<BenchError>() {
+        Some(of_bench(error))
     } else if let Some(error) = error.downcast_ref::<RunFolderError>() {
         Some(of_folder(error))
     } else if let Some(error) = error.downcast_ref::<CheckpointError>() {
@@ -63,6 +66,16 @@ fn of_experiment(error: &ExperimentError) -> u8 {
             of_training(error)
         }
         ExperimentError::Raster(_) => FAILED,
+    }
+}
+
+fn of_bench(error: &BenchError) -> u8 {
+    match error {
+        BenchError::Config(_) => WRONG_USE,
+        BenchError::Data(error) => of_data(error),
+        BenchError::Plan(_) => NO_DEVICE,
+        BenchError::Gpu(error) => of_gpu(error),
+        BenchError::Engine(error) => of_engine(error),
     }
 }
 

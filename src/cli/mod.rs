@@ -4,6 +4,7 @@ pub mod failure;
 pub mod output;
 
 mod arguments;
+mod bench;
 mod config;
 mod data;
 mod eval;
@@ -54,6 +55,8 @@ enum Command {
     Data(data::Command),
     /// Print a configuration with every key, or the schema of all keys
     Config(config::Args),
+    /// Measure how fast networks train and run on a device, beside what it allows
+    Bench(bench::Args),
     /// Show the devices of this machine and which one would be used
     Info(info::Args),
 }
@@ -73,6 +76,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Parity(args) => parity::run(args),
         Command::Data(command) => data::run(command),
         Command::Config(args) => config::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Info(args) => info::run(args),
     }
 }

@@ -88,6 +88,33 @@ pub enum Quantity {
     AdamV,
 }
 
+/// How long one stage of a batch took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageTime {
+    /// `forward`, `loss`, `replay`, `backward`, `weight gradients` or `optimiser`.
+    pub stage: String,
+    /// Seconds: device time on a GPU, wall-clock time on the CPU.
+    pub seconds: f64,
+}
+
+/// What an engine has taken of its device since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Most bytes held at once: device memory on a GPU, resident memory of the whole process on the
+    /// CPU; none where the system does not tell.
+    pub peak_bytes: Option<u64>,
+    /// Bytes held now, likewise.
+    pub allocated_bytes: Option<u64>,
+    /// Kernels dispatched.
+    pub dispatches: u64,
+    /// Command lists submitted.
+    pub submissions: u64,
+    /// Bytes copied from the device.
+    pub bytes_read: u64,
+    /// Bytes copied to the device.
+    pub bytes_written: u64,
+}
+
 /// One network with its weights and optimiser state on one device.
 pub trait Engine: Send {
     /// Sizes and settings.
@@ -129,6 +156,19 @@ pub trait Engine: Send {
 
     /// Device and numerics in a few words.
     fn describe(&self) -> String;
+
+    /// Times the stages of batches from now on, or no longer. Timing may cost a little time itself.
+    fn time_stages(&mut self, on: bool);
+
+    /// Times of the stages since the last call, in the order in which they ran; a stage may occur
+    /// many times. Empty while timing is off, and on devices without timestamps.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn stage_times(&mut self) -> Result<Vec<StageTime>, EngineError>;
+
+    /// What the engine has taken of its device so far.
+    fn usage(&self) -> Usage;
 }
 
 /// The values of a trained matrix in restored optimiser state.

@@ -13,8 +13,8 @@
 //! the gradient that enters a voltage change divided by γ.
 //!
 //! [`params`] holds the settings and derived constants, [`weights`] the matrices, [`batch`] what goes
-//! in and comes out, [`engine`] what engines can do; [`cpu`] and [`gpu`] are the two engines, which do
-//! not know each other.
+//! in and comes out, [`engine`] what engines can do, [`work`] what a batch costs at the least; [`cpu`]
+//! and [`gpu`] are the two engines, which do not know each other.
 
 pub mod batch;
 pub mod cpu;
@@ -27,6 +27,7 @@ pub mod open;
 pub mod params;
 pub mod plan;
 pub mod weights;
+pub mod work;
 
 use batch::{Batch, Request};
 use engine::EngineError;
@@ -38,7 +39,7 @@ pub const TRIAL_GROUP: usize = 16;
 
 /// Trials that a thread of the CPU engine takes through the backward pass together: two groups where
 /// every thread has that many, since the loop products then read each weight half as often; else one.
-fn block_trials(trials: usize, threads: usize) -> usize {
+pub fn block_trials(trials: usize, threads: usize) -> usize {
     let groups = trials.div_ceil(TRIAL_GROUP);
     TRIAL_GROUP * (groups / threads.max(1)).clamp(1, 2)
 }

@@ -227,11 +227,33 @@ pub fn available_memory() -> Option<u64> {
 }
 
 fn available_in(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    kibibytes_of(meminfo, "MemAvailable:")
+}
+
+/// The bytes of a line `KEY 123 kB`.
+fn kibibytes_of(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// Resident memory of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResidentMemory {
+    /// Most bytes at once.
+    pub peak_bytes: u64,
+    /// Bytes now.
+    pub now_bytes: u64,
+}
+
+/// Resident memory of this process; `None` where the system does not say it in
+/// `/proc/self/status`.
+pub fn resident_memory() -> Option<ResidentMemory> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    Some(ResidentMemory {
+        peak_bytes: kibibytes_of(&text, "VmHWM:")?,
+        now_bytes: kibibytes_of(&text, "VmRSS:")?,
+    })
 }
 
 /// A number of things as a person reads it: `1 batch`, `2 batches`.
@@ -341,6 +363,13 @@ mod tests {
         let params = Params::new(&config, 784, 10);
         let error = Plan::new(&params, &config.weights, WORK, resources).unwrap_err();
         assert!(error.advice.contains("network.duration_ms"), "{error}");
+    }
+
+    #[test]
+    fn the_memory_of_this_process_is_told_on_linux() {
+        let resident = resident_memory();
+        assert_eq!(resident.is_some(), cfg!(target_os = "linux"));
+        assert!(resident.is_none_or(|r| r.peak_bytes >= r.now_bytes && r.now_bytes > 0));
     }
 
     #[test]

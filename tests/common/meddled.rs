@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use dalenet::conductance::batch::{Batch, Forward, Request};
-use dalenet::conductance::engine::{Engine, EngineError, Gradient, Quantity, StepReport};
+use dalenet::conductance::engine::{
+    Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage,
+};
 use dalenet::conductance::params::Params;
 use dalenet::conductance::weights::Weights;
 use dalenet::config::MatrixName;
@@ -74,6 +76,18 @@ impl Engine for Meddled<'_> {
 
     fn describe(&self) -> String {
         self.inner.describe()
+    }
+
+    fn time_stages(&mut self, on: bool) {
+        self.inner.time_stages(on);
+    }
+
+    fn stage_times(&mut self) -> Result<Vec<StageTime>, EngineError> {
+        self.inner.stage_times()
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.usage()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::conductance::work;
+
 /// Parts of a batch that are timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -27,12 +29,12 @@ impl Stage {
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Forward => "forward",
-            Self::Replay => "replay",
-            Self::LoopProducts => "loop products",
-            Self::Backward => "backward",
-            Self::WeightGradients => "weight gradients",
-            Self::Optimiser => "optimiser",
+            Self::Forward => work::FORWARD,
+            Self::Replay => work::REPLAY,
+            Self::LoopProducts => work::LOOP_PRODUCTS,
+            Self::Backward => work::BACKWARD,
+            Self::WeightGradients => work::WEIGHT_GRADIENTS,
+            Self::Optimiser => work::OPTIMISER,
         }
     }
 }

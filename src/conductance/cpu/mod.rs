@@ -23,9 +23,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rayon::prelude::*;
 
 use crate::conductance::batch::{Batch, Disagreement, Forward, Raster, Request, Traces};
-use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity, StepReport};
+use crate::conductance::engine::{
+    Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage,
+};
 use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::{Constants, Params};
+use crate::conductance::plan::resident_memory;
 use crate::conductance::weights::{Layout, Weights, Wiring};
 use crate::conductance::{TRIAL_GROUP, block_trials, check_batch};
 use crate::config::MatrixName;
@@ -121,6 +124,7 @@ pub struct CpuEngine<R> {
     segment_steps: usize,
     benches: Vec<Mutex<Bench<R>>>,
     clock: Clock,
+    is_timing: bool,
     pool: rayon::ThreadPool,
 }
 
@@ -181,6 +185,7 @@ impl<R: Real> CpuEngine<R> {
             segment_steps: segment_steps.clamp(1, network.params.steps),
             benches: (0..pool.current_num_threads()).map(|_| bench()).collect(),
             clock: Clock::new(),
+            is_timing: false,
             network,
             pool,
         })
@@ -269,6 +274,19 @@ impl<R: Real> CpuEngine<R> {
                 .flat_map(|r| std::mem::take(&mut r.disagreements))
                 .collect(),
         }
+    }
+
+    /// Seconds of each stage since the last call: a mean over the threads where they share a stage.
+    fn stage_seconds(&mut self) -> [f64; Stage::ALL.len()] {
+        let mut sums = self.clock.take();
+        let threads = self.benches.len() as f64;
+        for bench in &mut self.benches {
+            let bench = bench.get_mut().unwrap_or_else(PoisonError::into_inner);
+            for (sum, seconds) in sums.iter_mut().zip(bench.clock.take()) {
+                *sum += seconds / threads;
+            }
+        }
+        sums
     }
 
     fn by_matrix(&self, flat: &[R]) -> BTreeMap<MatrixName, Vec<f64>> {
@@ -478,5 +496,33 @@ impl<R: Real> Engine for CpuEngine<R> {
 
     fn describe(&self) -> String {
         format!("CPU engine, {} threads", self.pool.current_num_threads())
+    }
+
+    fn time_stages(&mut self, on: bool) {
+        self.is_timing = on;
+        self.stage_seconds();
+    }
+
+    fn stage_times(&mut self) -> Result<Vec<StageTime>, EngineError> {
+        let seconds = self.stage_seconds();
+        let times = Stage::ALL
+            .iter()
+            .zip(seconds)
+            .map(|(stage, seconds)| StageTime {
+                stage: stage.name().to_owned(),
+                seconds,
+            });
+        Ok(times
+            .filter(|t| self.is_timing && t.seconds > 0.0)
+            .collect())
+    }
+
+    fn usage(&self) -> Usage {
+        let resident = resident_memory();
+        Usage {
+            peak_bytes: resident.map(|r| r.peak_bytes),
+            allocated_bytes: resident.map(|r| r.now_bytes),
+            ..Usage::default()
+        }
     }
 }

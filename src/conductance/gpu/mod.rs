@@ -17,7 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::conductance::batch::{Batch, Forward, Request};
-use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity, StepReport, moment};
+use crate::conductance::engine::{
+    Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage, moment,
+};
 use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Layout, Weights, Wiring};
@@ -336,5 +338,29 @@ impl Engine for GpuEngine {
             plan.segment_steps,
             plan.bytes.div_ceil(1 << 20)
         )
+    }
+
+    fn time_stages(&mut self, on: bool) {
+        self.gpu.set_timing(on);
+    }
+
+    fn stage_times(&mut self) -> Result<Vec<StageTime>, EngineError> {
+        let times = self.gpu.spans()?.into_iter().map(|span| StageTime {
+            stage: span.name,
+            seconds: span.ms * 1e-3,
+        });
+        Ok(times.collect())
+    }
+
+    fn usage(&self) -> Usage {
+        let counters = self.gpu.counters();
+        Usage {
+            peak_bytes: Some(counters.peak_bytes),
+            allocated_bytes: Some(counters.allocated_bytes),
+            dispatches: counters.dispatches,
+            submissions: counters.submits,
+            bytes_read: counters.bytes_read,
+            bytes_written: counters.bytes_written,
+        }
     }
 }

@@ -1,0 +1,145 @@
+//! A network on its engine with a batch to work on: what is measured.
+
+use std::sync::Arc;
+
+use super::BenchError;
+use crate::conductance::batch::{Batch, Request};
+use crate::conductance::engine::EngineError;
+use crate::conductance::model::Trials;
+use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
+use crate::conductance::params::Params;
+use crate::conductance::plan::{Plan, Resources, Workload, available_memory};
+use crate::conductance::weights::{Layout, Wiring, draw_initial};
+use crate::conductance::work::Activity;
+use crate::config::Config;
+use crate::data::{Samples, check_rate, digits};
+use crate::gpu::Selection;
+
+/// What every network is given, so that figures of different machines can be compared.
+pub const INPUT: &str = "drawn digits (built in): 784 inputs, mean intensity as MNIST's";
+
+/// Seed of the drawn digits.
+const INPUT_SEED: u64 = 1;
+
+/// Input events of a full-size trial, for the memory plan.
+const EVENTS_PER_TRIAL: f64 = 520.0;
+
+/// A device and how much of it may be used.
+pub(super) struct Place {
+    pub(super) selection: Selection,
+    pub(super) options: DeviceOptions,
+}
+
+/// A network with weights, trials and an open engine.
+pub(super) struct Subject {
+    pub(super) config: Config,
+    pub(super) params: Params,
+    pub(super) layout: Layout,
+    pub(super) opened: OpenedEngine,
+    pub(super) activity: Activity,
+    trials: Trials,
+    indices: Vec<usize>,
+    batch: Batch,
+}
+
+impl Subject {
+    /// Draws weights and `config.training.batch_size` trials and opens the engine. The learning
+    /// rate is set to zero: every repetition then does the same work.
+    pub(super) fn open(mut config: Config, place: &Place) -> Result<Self, BenchError> {
+        config.training.learning_rate = 0.0;
+        let trials_of_batch = config.training.batch_size;
+        let samples = Samples::Images(digits(trials_of_batch, INPUT_SEED));
+        let params = Params::new(&config, samples.inputs(), samples.classes());
+        check_rate(config.encoding.rate_hz, params.network.dt_ms)?;
+        let trials = Trials {
+            samples: Arc::new(samples),
+            steps: params.steps,
+            dt_ms: params.network.dt_ms,
+            rate_hz: config.encoding.rate_hz,
+            noise_seed: config.seeds.noise,
+        };
+        let indices: Vec<usize> = (0..trials_of_batch).collect();
+        let batch = trials.evaluation_batch(&indices)?;
+        let plan = Plan::new(
+            &params,
+            &config.weights,
+            Workload {
+                train_trials: trials_of_batch,
+                validation_trials: 0,
+                test_trials: 0,
+                events_per_trial: EVENTS_PER_TRIAL,
+                data_bytes: (trials_of_batch * params.n_in) as u64,
+            },
+            Resources {
+                on_gpu: matches!(place.selection, Selection::Adapter { .. }),
+                threads: place.options.threads(),
+                memory: place.options.memory,
+                available: available_memory(),
+            },
+        )?;
+        let weights = draw_initial(&params, &config.weights, config.seeds.weights);
+        let layout = Layout::new(&params, &weights).map_err(EngineError::from)?;
+        let options = DeviceOptions {
+            segment_steps: place.options.segment_steps.or(Some(plan.segment_steps)),
+            ..place.options
+        };
+        let selection = place.selection.clone();
+        let opened = open_selected(selection, &params, &weights, &options, trials_of_batch)?;
+        Ok(Self {
+            activity: Activity {
+                trials: trials_of_batch as u64,
+                input_events: batch.events.len() as u64,
+                ..Activity::default()
+            },
+            config,
+            params,
+            layout,
+            opened,
+            trials,
+            indices,
+            batch,
+        })
+    }
+
+    /// One training batch.
+    pub(super) fn train(&mut self) -> Result<(), BenchError> {
+        self.opened
+            .engine
+            .gradient(&self.batch, Request::default())?;
+        self.opened.engine.step()?;
+        Ok(())
+    }
+
+    /// One batch forwards; counts its spikes.
+    pub(super) fn infer(&mut self) -> Result<(), BenchError> {
+        let forward = self
+            .opened
+            .engine
+            .forward(&self.batch, Request::default())?;
+        let sum = |counts: &[u32]| counts.iter().map(|&n| u64::from(n)).sum();
+        self.activity.spikes_e = sum(&forward.counts_e);
+        self.activity.spikes_i = sum(&forward.counts_i);
+        Ok(())
+    }
+
+    /// Encodes the samples of a batch once more.
+    pub(super) fn encode(&self) -> Result<Batch, BenchError> {
+        Ok(self.trials.evaluation_batch(&self.indices)?)
+    }
+
+    /// Which parts of the network are computed.
+    pub(super) fn wiring(&self) -> Wiring {
+        Wiring::new(&self.params, &self.layout)
+    }
+
+    /// Trials of the batch.
+    pub(super) fn batch_trials(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Input channels, E cells, I cells, classes.
+    pub(super) fn cells(&self) -> [usize; 4] {
+        let p = &self.params;
+        [p.n_in, p.n_e(), p.n_i(), p.n_out]
+    }
+}

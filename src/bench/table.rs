@@ -1,0 +1,380 @@
+//! A report for people: facts and tables.
+
+use super::report::{Ceilings, Report, Scaling, Stage, Workload};
+use crate::conductance::plan::show_bytes;
+
+/// One table. The last column is text, the others but the first are numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// What it shows.
+    pub title: String,
+    /// Names of the columns.
+    pub head: Vec<&'static str>,
+    /// As many cells as columns each.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// Where and with what the report was made: pairs of a label and a value.
+pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let about = &report.about;
+    let commit = about.commit.map_or_else(String::new, |c| format!(" ({c})"));
+    let driver = about
+        .driver
+        .as_ref()
+        .map_or_else(String::new, |d| format!(", {d}"));
+    let threads = match about.backend.as_str() {
+        "cpu" => format!(", {} threads", about.threads),
+        _ => String::new(),
+    };
+    let repetitions = match about.repetitions {
+        1 => "one repetition".to_owned(),
+        n => format!("medians of {n} repetitions"),
+    };
+    let mut facts = vec![
+        (
+            "dalenet",
+            format!("{}{commit}, {}", about.dalenet_version, about.date_utc),
+        ),
+        (
+            "device",
+            format!("{} [{}]{driver}{threads}", about.device, about.backend),
+        ),
+        ("input", about.input.to_owned()),
+        ("figures", format!("{repetitions} after a warm-up")),
+        (
+            "start-up",
+            format!(
+                "engine ready after {:.2} s, first training batch done after {:.2} s",
+                report.start_up.engine_ready_seconds, report.start_up.first_batch_seconds
+            ),
+        ),
+        ("ceilings", ceilings(&report.ceilings)),
+    ];
+    facts.extend(about.notes.iter().map(|note| ("note", note.clone())));
+    facts
+}
+
+fn ceilings(c: &Ceilings) -> String {
+    let fma = c.fma_tflops.map_or_else(String::new, |rate| {
+        format!(", multiply-adds {} TFLOP/s", number(rate.median))
+    });
+    format!(
+        "copy of {} at {} GB/s, product of size {} at {} TFLOP/s{fma} ({})",
+        show_bytes(c.copy_bytes),
+        number(c.copy_gb_per_s.median),
+        c.product_size,
+        number(c.product_tflops.median),
+        c.timed_by
+    )
+}
+
+/// The tables: throughput, activity and memory of all workloads, the stages of each, growth.
+pub fn sections(report: &Report) -> Vec<Section> {
+    let mut sections = vec![throughput(report), work(report), memory(report)];
+    sections.extend(report.workloads.iter().map(stages));
+    sections.push(scaling(&report.scaling));
+    sections.retain(|section| !section.rows.is_empty());
+    sections
+}
+
+fn throughput(report: &Report) -> Section {
+    let row = |w: &Workload| {
+        let limit = match &w.limits.products {
+            Some(limit) => format!(
+                "{:.0} % of {} allowed by the loop's products at {} GFLOP/s",
+                limit.reached_percent,
+                number(limit.allowed_samples_per_second),
+                number(limit.gflops.median)
+            ),
+            None => format!(
+                "{:.0} % of {} allowed by the ceilings",
+                w.limits.of_ceiling_percent,
+                number(w.limits.ceiling_samples_per_second)
+            ),
+        };
+        vec![
+            title(w),
+            w.batch_trials.to_string(),
+            number(w.samples_per_second.median),
+            number(w.samples_per_second.min),
+            number(w.samples_per_second.max),
+            number(w.ms_per_batch.median),
+            limit,
+        ]
+    };
+    Section {
+        title: "samples per second".to_owned(),
+        head: vec![
+            "",
+            "batch",
+            "median",
+            "min",
+            "max",
+            "ms/batch",
+            "of the limit",
+        ],
+        rows: report.workloads.iter().map(row).collect(),
+    }
+}
+
+fn work(report: &Report) -> Section {
+    let row = |w: &Workload| {
+        vec![
+            title(w),
+            number(w.state.input_events_per_trial),
+            number(w.state.e_rate_hz),
+            number(w.state.i_rate_hz),
+            number(w.state.e_spikes_per_trial_step),
+            number(w.state.i_spikes_per_trial_step),
+            number(w.gflop_per_batch),
+            number(w.tflops),
+            number(w.gb_per_s),
+            w.state.weights.clone(),
+        ]
+    };
+    Section {
+        title: "activity and least work".to_owned(),
+        head: vec![
+            "",
+            "events/trial",
+            "E Hz",
+            "I Hz",
+            "E/step",
+            "I/step",
+            "GFLOP/batch",
+            "TFLOP/s",
+            "GB/s",
+            "weights",
+        ],
+        rows: report.workloads.iter().map(row).collect(),
+    }
+}
+
+fn memory(report: &Report) -> Section {
+    let peak = |w: &Workload| {
+        w.memory
+            .peak_bytes
+            .map_or_else(|| "not known".to_owned(), show_bytes)
+    };
+    if report.about.backend == "cpu" {
+        let row = |w: &Workload| vec![title(w), peak(w), w.engine.clone()];
+        return Section {
+            title: "memory (of the whole process)".to_owned(),
+            head: vec!["", "peak", "engine"],
+            rows: report.workloads.iter().map(row).collect(),
+        };
+    }
+    let bytes = |bytes: f64| show_bytes(bytes as u64);
+    let row = |w: &Workload| {
+        let m = &w.memory;
+        vec![
+            title(w),
+            peak(w),
+            number(m.dispatches_per_batch),
+            number(m.submissions_per_batch),
+            bytes(m.bytes_written_per_batch),
+            bytes(m.bytes_read_per_batch),
+            w.engine.clone(),
+        ]
+    };
+    Section {
+        title: "memory (of the device), commands and transfers of a batch".to_owned(),
+        head: vec![
+            "",
+            "peak",
+            "dispatches",
+            "submissions",
+            "written",
+            "read",
+            "engine",
+        ],
+        rows: report.workloads.iter().map(row).collect(),
+    }
+}
+
+fn stages(w: &Workload) -> Section {
+    let optional = |value: Option<f64>| value.map_or_else(String::new, number);
+    let row = |stage: &Stage| {
+        vec![
+            stage.stage.clone(),
+            number(stage.ms),
+            stage
+                .share_percent
+                .map_or_else(String::new, |p| format!("{p:.1}")),
+            optional(stage.tflops),
+            optional(stage.gb_per_s),
+            stage.remark.to_owned(),
+        ]
+    };
+    Section {
+        title: format!("stages of {}", title(w)),
+        head: vec!["stage", "ms", "share %", "TFLOP/s", "GB/s", ""],
+        rows: w.stages.iter().map(row).collect(),
+    }
+}
+
+fn scaling(all: &[Scaling]) -> Section {
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |r| format!("{r:.2}"));
+    let mut rows = Vec::new();
+    for s in all {
+        let [batch, steps, n_e, n_i] = s.base;
+        rows.push(vec![
+            s.network.clone(),
+            number(s.base_ms.median),
+            String::new(),
+            String::new(),
+            format!("{batch} trials, {steps} steps, {n_e} + {n_i} cells"),
+        ]);
+        rows.extend(s.points.iter().map(|point| {
+            vec![
+                format!("  twice the {}", point.doubled),
+                point.ms.map_or_else(String::new, |ms| number(ms.median)),
+                ratio(point.ratio),
+                ratio(point.ideal),
+                point.problem.clone().unwrap_or_default(),
+            ]
+        }));
+    }
+    Section {
+        title: "growth of a training batch".to_owned(),
+        head: vec!["", "ms", "ratio", "ideal", ""],
+        rows,
+    }
+}
+
+fn title(w: &Workload) -> String {
+    format!("{} {}", w.network, w.task.name())
+}
+
+/// A number of any size in three or four digits.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 || size == 0.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        size if size >= 0.001 => format!("{value:.4}"),
+        _ => format!("{value:.1e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{
+        About, Limits, Memory, ProductLimit, ScalingPoint, Spread, StartUp, State, Task,
+    };
+
+    fn spread(median: f64) -> Spread {
+        Spread::of(&[median])
+    }
+
+    fn report() -> Report {
+        let about = About {
+            backend: "cpu".to_owned(),
+            repetitions: 5,
+            notes: vec!["mind this".to_owned()],
+            ..About::default()
+        };
+        let workload = Workload {
+            network: "ping".to_owned(),
+            config_sha256: String::new(),
+            task: Task::Training,
+            batch_trials: 64,
+            steps: 2000,
+            cells: [784, 1024, 256, 10],
+            state: State::default(),
+            samples_per_second: spread(41.5),
+            ms_per_batch: spread(1542.0),
+            batches_per_repetition: 1,
+            gflop_per_batch: 150.0,
+            tflops: 0.0973,
+            gb_per_s: 1.0,
+            limits: Limits {
+                ceiling_samples_per_second: 60.0,
+                of_ceiling_percent: 69.0,
+                products: Some(ProductLimit {
+                    gflops: spread(104.9),
+                    block_trials: 32,
+                    gflop_per_sample: 2.1,
+                    allowed_samples_per_second: 50.0,
+                    reached_percent: 83.0,
+                }),
+            },
+            stages: vec![Stage {
+                stage: "forward".to_owned(),
+                ms: 300.0,
+                share_percent: Some(19.45),
+                tflops: None,
+                gb_per_s: None,
+                remark: "",
+            }],
+            memory: Memory::default(),
+            engine: "CPU engine".to_owned(),
+        };
+        let point = |doubled, ratio| ScalingPoint {
+            doubled,
+            ms: None,
+            ratio,
+            ideal: ratio.and(Some(2.0)),
+            problem: None,
+        };
+        Report {
+            about,
+            start_up: StartUp::default(),
+            ceilings: Ceilings::default(),
+            workloads: vec![workload],
+            scaling: vec![Scaling {
+                network: "ping".to_owned(),
+                base: [64, 2000, 1024, 256],
+                base_ms: spread(1.0),
+                points: vec![point("batch", Some(1.975)), point("cells", None)],
+            }],
+        }
+    }
+
+    #[test]
+    fn every_row_has_a_cell_for_every_column() {
+        let mut report = report();
+        let titles: Vec<_> = sections(&report).into_iter().map(|s| s.title).collect();
+        assert_eq!(titles.len(), 5, "{titles:?}");
+        for section in sections(&report) {
+            for row in &section.rows {
+                assert_eq!(row.len(), section.head.len(), "{}", section.title);
+            }
+        }
+        // Without timestamps there are no stages, and no empty table of them.
+        report.workloads[0].stages.clear();
+        report.scaling.clear();
+        assert_eq!(sections(&report).len(), 3);
+    }
+
+    #[test]
+    fn figures_are_where_people_look_for_them() {
+        let report = report();
+        let throughput = &sections(&report)[0].rows[0];
+        assert_eq!(throughput[..3], ["ping training", "64", "41.5"]);
+        assert!(throughput[6].starts_with("83 % of 50.0"), "{throughput:?}");
+        assert!(sections(&report)[4].rows[1].contains(&"1.98".to_owned()));
+        let facts = facts(&report);
+        assert!(facts.contains(&("note", "mind this".to_owned())));
+        assert!(
+            facts
+                .iter()
+                .any(|(_, value)| value == "medians of 5 repetitions after a warm-up")
+        );
+    }
+
+    #[test]
+    fn numbers_keep_three_or_four_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (123456.7, "123457"),
+            (12.345, "12.3"),
+            (1.2345, "1.23"),
+            (0.01234, "0.0123"),
+            (1.5e-7, "1.5e-7"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `dalenet bench`: how fast the engines are on a device, and how fast they could be.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use dalenet::bench::{Options, run as measure, table};
+
+use super::SUCCESS;
+use super::arguments::{Device, Overrides, command_line};
+use super::output::{note, say, say_facts, say_table};
+
+/// Measure training and inference on a device, beside its ceilings
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: Device,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Networks: built-in names or configuration files
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', num_args = 1, default_values = ["ping", "coba"])]
+    networks: Vec<String>,
+    /// Trials of a batch [default: 256 on a GPU; on the CPU 32 a thread, 64 to 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch: Option<u32>,
+    /// Timed repetitions of each figure [default: 5, with --quick 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repetitions: Option<u32>,
+    /// Take about a minute: fewer repetitions, fewer sizes
+    #[arg(long)]
+    quick: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<u8> {
+    let options = Options {
+        started: Instant::now(),
+        device: args.device.options(),
+        networks: args.networks,
+        set: args.overrides.set,
+        seed: args.overrides.seed,
+        batch: args.batch.map(|n| n as usize),
+        repetitions: args.repetitions.map(|n| n as usize),
+        quick: args.quick,
+        command: command_line(),
+    };
+    let report = measure(&options, &mut |what| note(format!("measuring {what}")))?;
+    if args.json {
+        say(serde_json::to_string_pretty(&report)?);
+        return Ok(SUCCESS);
+    }
+    say_facts(&table::facts(&report));
+    for section in table::sections(&report) {
+        say(format!("\n{}", section.title));
+        say_table(&section.head, &section.rows);
+    }
+    Ok(SUCCESS)
+}
