@@ -1,10 +1,11 @@
 // Steps `first .. first + count` of every trial: free, or under the spikes already in `spikes`.
 //
 // One workgroup owns one trial; thread `tid` owns the cells tid, tid + WG, … of both populations in its
-// registers. Spikes of a step are bits in workgroup memory; every thread walks the set bits of the
-// step before, in ascending order, and adds its columns of the spiking rows. Three sets of bits take
-// turns (before, now, next), so one barrier a step is enough: the set for the next step is cleared
-// while nobody reads it any more.
+// registers. Spikes of a step are bits in workgroup memory; in the next step every thread walks the set
+// bits in ascending order and adds its columns of the spiking rows: four rows at a time, so that their
+// loads overlap. The read-out belongs to the same walk and so is one step late. An input event's row
+// is loaded as soon as the row before has been used, imposed spikes a step ahead: no step waits for them.
+// One barrier a step: the set for the next step is cleared while nobody reads it any more.
 //
 // grid      trials of the chunk
 // weights   effective matrices, [pre, post] each, at *_AT
@@ -15,6 +16,8 @@
 // twin      src/conductance/cpu/trial.rs; sums in the same order
 // the same bits run after run: no float atomics, and the bits are set with a commutative OR
 #import "conductance/cell.wgsl"
+#import "conductance/spike_set.wgsl"
+#import "conductance/step_cell.wgsl"
 
 struct Step {
     first: u32,
@@ -58,7 +61,8 @@ struct Disagreements {
 @group(0) @binding(6) var<storage, read_write> disagreements: Disagreements;
 @group(0) @binding(7) var<uniform> this_step: Step;
 
-var<workgroup> bits: array<atomic<u32>, 3u * ROW_WORDS>;
+// The step of the event after the last.
+const NEVER: u32 = 0xffffffffu;
 
 fn flag(which: u32) -> bool {
     return (this_step.flags & which) != 0u;
@@ -66,6 +70,10 @@ fn flag(which: u32) -> bool {
 
 fn row_of(trial: u32, t: u32) -> u32 {
     return (trial * STEPS + t) * ROW_WORDS;
+}
+
+fn trace_row(t: u32, trial: u32) -> u32 {
+    return ((t - this_step.trace_first) * this_step.trials + trial) * TRACE_LEN;
 }
 
 fn disagree(trial: u32, t: u32, population: u32, cell: u32, fires: bool, value: f32) {
@@ -77,322 +85,305 @@ fn disagree(trial: u32, t: u32, population: u32, cell: u32, fires: bool, value: 
     }
 }
 
-// The decision of a cell: its own, or the imposed one.
-fn decide(trial: u32, t: u32, population: u32, cell: u32, own: bool, value: f32) -> bool {
-    if !flag(IMPOSE) {
-        return own;
+// Whether cell `c`, the thread's k-th, exists among `n`: known when compiled for all but the last k.
+fn exists(c: u32, k: u32, n: u32) -> bool {
+    return (k + 1u) * WG <= n || c < n;
+}
+
+// `sum` and column `c` of up to four rows of a matrix, added in order; + 0 for a row that is not
+// there changes no bit of a sum that began with + 0.
+fn add_rows(sum: f32, matrix: u32, columns: u32, pre: vec4<u32>, c: u32) -> f32 {
+    let at = matrix + c;
+    var w = vec4<f32>();
+    if pre.x != NONE {
+        w.x = weights[at + pre.x * columns];
     }
-    let first_word = select(0u, WORDS_E, population == 1u);
-    let word = spikes[row_of(trial, t) + first_word + cell / 32u];
-    let imposed = ((word >> (cell % 32u)) & 1u) == 1u;
-    if flag(REPORT) && imposed != own {
-        disagree(trial, t, population, cell, own, value);
+    if pre.y != NONE {
+        w.y = weights[at + pre.y * columns];
     }
-    return imposed;
+    if pre.z != NONE {
+        w.z = weights[at + pre.z * columns];
+    }
+    if pre.w != NONE {
+        w.w = weights[at + pre.w * columns];
+    }
+    return sum + w.x + w.y + w.z + w.w;
+}
+
+fn event_at(cursor: u32, end: u32) -> vec2<u32> {
+    if cursor < end {
+        return events[cursor];
+    }
+    return vec2<u32>(NEVER, 0u);
 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
     let trial = group.x;
-    var v_e: array<f32, E_PER>;
-    var ge_e: array<f32, E_PER>;
-    var gi_e: array<f32, E_PER>;
-    var ref_e: array<f32, E_PER>;
-    var count_e: array<f32, E_PER>;
-    var v_i: array<f32, I_PER>;
-    var ge_i: array<f32, I_PER>;
-    var gi_i: array<f32, I_PER>;
-    var ref_i: array<f32, I_PER>;
-    var count_i: array<f32, I_PER>;
+    let impose = flag(IMPOSE);
+    let first = this_step.first;
+    let end = first + this_step.count;
+    var e: array<CellState, E_PER>;
+    var i: array<CellState, I_PER>;
     var v_out: array<f32, OUT_PER>;
     var sum_out: array<f32, OUT_PER>;
     var peak_out: array<f32, OUT_PER>;
 
     let from_slot = (this_step.slot_in * this_step.trials + trial) * STATE_LEN;
     for (var k = 0u; k < E_PER; k++) {
-        v_e[k] = E_L_MV;
         let c = k * WG + tid;
-        if !flag(FRESH) && c < N_E {
-            v_e[k] = state[from_slot + c];
-            ge_e[k] = state[from_slot + N_E + c];
-            gi_e[k] = state[from_slot + 2u * N_E + c];
-            ref_e[k] = state[from_slot + 3u * N_E + c];
-            count_e[k] = state[from_slot + 4u * N_E + c];
+        e[k] = AT_REST;
+        if !flag(FRESH) && exists(c, k, N_E) {
+            e[k] = load_cell(from_slot + c, N_E, HAS_IE);
         }
     }
     for (var k = 0u; k < I_PER; k++) {
-        v_i[k] = E_L_MV;
         let c = k * WG + tid;
-        if !flag(FRESH) && c < N_I {
-            let at = from_slot + 5u * N_E + c;
-            v_i[k] = state[at];
-            ge_i[k] = state[at + N_I];
-            gi_i[k] = state[at + 2u * N_I];
-            ref_i[k] = state[at + 3u * N_I];
-            count_i[k] = state[at + 4u * N_I];
+        i[k] = AT_REST;
+        if I_CELLS && !flag(FRESH) && exists(c, k, N_I) {
+            i[k] = load_cell(from_slot + 5u * N_E + c, N_I, HAS_II);
         }
     }
     for (var k = 0u; k < OUT_PER; k++) {
         let c = k * WG + tid;
-        if !flag(FRESH) && c < N_OUT {
+        if !flag(FRESH) && exists(c, k, N_OUT) {
             let at = from_slot + 5u * (N_E + N_I) + c;
             v_out[k] = state[at];
             sum_out[k] = state[at + N_OUT];
             peak_out[k] = state[at + 2u * N_OUT];
         }
     }
-    let before_first = (this_step.first + 2u) % 3u;
-    for (var w = tid; w < ROW_WORDS; w += WG) {
-        var word = 0u;
-        if this_step.first > 0u && w < WORDS_E + WORDS_I {
-            word = spikes[row_of(trial, this_step.first - 1u) + w];
+
+    // The sets of the step before and of the first step.
+    let before_first = ((first + 2u) % 3u) * SET_WORDS;
+    for (var w = tid; w < SET_WORDS; w += WG) {
+        atomicStore(&bits[before_first + w], 0u);
+        atomicStore(&bits[(first % 3u) * SET_WORDS + w], 0u);
+    }
+    workgroupBarrier();
+    for (var w = tid; w < WORDS_E + WORDS_I; w += WG) {
+        if first > 0u {
+            let word = spikes[row_of(trial, first - 1u) + w];
+            if word != 0u {
+                atomicStore(&bits[before_first + w], word);
+                if w < WORDS_E {
+                    note_word(before_first, E_BITS, w);
+                } else {
+                    note_word(before_first, I_BITS, w - WORDS_E);
+                }
+            }
         }
-        atomicStore(&bits[before_first * ROW_WORDS + w], word);
-        atomicStore(&bits[(this_step.first % 3u) * ROW_WORDS + w], 0u);
     }
 
-    // The first event at or after the first step, by bisection.
+    // The first event at or after the first step, by bisection; its row, and the event after it.
     var cursor = offsets[trial + this_step.trial_offset];
     let events_end = offsets[trial + this_step.trial_offset + 1u];
     var above = events_end;
     while cursor < above {
         let middle = (cursor + above) / 2u;
-        if events[middle].x < this_step.first {
+        if events[middle].x < first {
             cursor = middle + 1u;
         } else {
             above = middle;
         }
     }
+    let first_event = event_at(cursor, events_end);
+    var due = first_event.x;
+    var ahead = event_at(cursor + 1u, events_end);
+    var input: array<f32, E_PER>;
+    var word_e: array<u32, E_PER>;
+    var word_i: array<u32, I_PER>;
+    for (var k = 0u; k < E_PER; k++) {
+        let c = k * WG + tid;
+        if exists(c, k, N_E) {
+            input[k] = weights[IN_AT + first_event.y * N_E + c];
+            if impose {
+                word_e[k] = spikes[row_of(trial, first) + c / 32u];
+            }
+        }
+    }
+    for (var k = 0u; k < I_PER; k++) {
+        let c = k * WG + tid;
+        if I_CELLS && impose && exists(c, k, N_I) {
+            word_i[k] = spikes[row_of(trial, first) + WORDS_E + c / 32u];
+        }
+    }
     workgroupBarrier();
 
-    for (var n = 0u; n < this_step.count; n++) {
-        let t = this_step.first + n;
-        let before = ((t + 2u) % 3u) * ROW_WORDS;
-        let now = (t % 3u) * ROW_WORDS;
-        let next = ((t + 1u) % 3u) * ROW_WORDS;
-        for (var w = tid; w < ROW_WORDS; w += WG) {
-            atomicStore(&bits[next + w], 0u);
-        }
+    for (var t = first; true; t++) {
+        let before = ((t + 2u) % 3u) * SET_WORDS;
+        let now = (t % 3u) * SET_WORDS;
+        let next = ((t + 1u) % 3u) * SET_WORDS;
 
-        // Conductances: kick by the spikes of the step before, decay, input.
+        // What the spikes of the step before add to conductances now and to its own read-out.
         var kick_ee: array<f32, E_PER>;
         var kick_ie: array<f32, E_PER>;
         var kick_ei: array<f32, I_PER>;
         var kick_ii: array<f32, I_PER>;
-        if HAS_EE || HAS_EI {
-            for (var w = 0u; w < WORDS_E; w++) {
-                var word = atomicLoad(&bits[before + w]);
-                while word != 0u {
-                    let pre = w * 32u + firstTrailingBit(word);
-                    word &= word - 1u;
-                    if HAS_EI {
-                        for (var k = 0u; k < I_PER; k++) {
-                            let c = k * WG + tid;
-                            if c < N_I {
-                                kick_ei[k] += weights[EI_AT + pre * N_I + c];
-                            }
-                        }
-                    }
-                    if HAS_EE {
-                        for (var k = 0u; k < E_PER; k++) {
-                            let c = k * WG + tid;
-                            if c < N_E {
-                                kick_ee[k] += weights[EE_AT + pre * N_E + c];
-                            }
-                        }
-                    }
-                }
+        var drive: array<f32, OUT_PER>;
+        var walk_e = walk(before, E_BITS);
+        var walk_i = walk(before, I_BITS);
+        loop {
+            var pre_e = vec4<u32>(NONE);
+            var pre_i = vec4<u32>(NONE);
+            if HAS_EE || HAS_EI || tid < N_OUT {
+                pre_e = next_cells(&walk_e);
             }
-        }
-        if HAS_IE || HAS_II {
-            for (var w = 0u; w < WORDS_I; w++) {
-                var word = atomicLoad(&bits[before + WORDS_E + w]);
-                while word != 0u {
-                    let pre = w * 32u + firstTrailingBit(word);
-                    word &= word - 1u;
-                    if HAS_IE {
-                        for (var k = 0u; k < E_PER; k++) {
-                            let c = k * WG + tid;
-                            if c < N_E {
-                                kick_ie[k] += weights[IE_AT + pre * N_E + c];
-                            }
-                        }
-                    }
-                    if HAS_II {
-                        for (var k = 0u; k < I_PER; k++) {
-                            let c = k * WG + tid;
-                            if c < N_I {
-                                kick_ii[k] += weights[II_AT + pre * N_I + c];
-                            }
-                        }
-                    }
-                }
+            if HAS_IE || HAS_II {
+                pre_i = next_cells(&walk_i);
             }
-        }
-        for (var k = 0u; k < E_PER; k++) {
-            let ge = ge_e[k] + kick_ee[k];
-            ge_e[k] = ge - ge * LOSS_AMPA;
-            let gi = gi_e[k] + kick_ie[k];
-            gi_e[k] = gi - gi * LOSS_GABA;
-        }
-        while cursor < events_end {
-            let event = events[cursor];
-            if event.x != t {
+            if pre_e.x == NONE && pre_i.x == NONE {
                 break;
             }
-            cursor++;
             for (var k = 0u; k < E_PER; k++) {
                 let c = k * WG + tid;
-                if c < N_E {
-                    ge_e[k] += weights[IN_AT + event.y * N_E + c];
+                if HAS_IE && exists(c, k, N_E) {
+                    kick_ie[k] = add_rows(kick_ie[k], IE_AT, N_E, pre_i, c);
+                }
+                if HAS_EE && exists(c, k, N_E) {
+                    kick_ee[k] = add_rows(kick_ee[k], EE_AT, N_E, pre_e, c);
                 }
             }
-        }
-
-        // Membranes and spikes.
-        let trace_row = ((t - this_step.trace_first) * this_step.trials + trial) * TRACE_LEN;
-        for (var k = 0u; k < E_PER; k++) {
-            let c = k * WG + tid;
-            if c < N_E {
-                let v_before = select(v_e[k], REFRACTORY, ref_e[k] > 1.0);
-                let v = at_floor(advance(E_CELL, v_e[k], ge_e[k], gi_e[k]));
-                if flag(TRACE) {
-                    trace[trace_row + TRACE_V_E + c] = select(v_before, v, flag(PROBE));
-                    trace[trace_row + TRACE_GE_E + c] = ge_e[k];
-                    if HAS_IE {
-                        trace[trace_row + TRACE_GI_E + c] = gi_e[k];
-                    }
-                }
-                ref_e[k] = max(ref_e[k] - 1.0, 0.0);
-                let can = ref_e[k] == 0.0;
-                let fires = decide(trial, t, 0u, c, v >= V_TH_MV && can, v);
-                v_e[k] = select(v, V_RESET_MV, fires || !can);
-                if fires {
-                    ref_e[k] = E_CELL.ref_steps;
-                    count_e[k] += 1.0;
-                    atomicOr(&bits[now + c / 32u], 1u << (c % 32u));
-                }
-            }
-        }
-        if I_CELLS {
             for (var k = 0u; k < I_PER; k++) {
                 let c = k * WG + tid;
-                if c < N_I {
-                    let ge = ge_i[k] + kick_ei[k];
-                    ge_i[k] = ge - ge * LOSS_AMPA;
-                    let gi = gi_i[k] + kick_ii[k];
-                    gi_i[k] = gi - gi * LOSS_GABA;
-                    let v_before = select(v_i[k], REFRACTORY, ref_i[k] > 1.0);
-                    let v = at_floor(advance(I_CELL, v_i[k], ge_i[k], gi_i[k]));
-                    if flag(TRACE) {
-                        trace[trace_row + TRACE_V_I + c] = select(v_before, v, flag(PROBE));
-                        trace[trace_row + TRACE_GE_I + c] = ge_i[k];
-                        if HAS_II {
-                            trace[trace_row + TRACE_GI_I + c] = gi_i[k];
-                        }
-                    }
-                    ref_i[k] = max(ref_i[k] - 1.0, 0.0);
-                    let can = ref_i[k] == 0.0;
-                    let fires = decide(trial, t, 1u, c, v >= V_TH_MV && can, v);
-                    v_i[k] = select(v, V_RESET_MV, fires || !can);
-                    if fires {
-                        ref_i[k] = I_CELL.ref_steps;
-                        count_i[k] += 1.0;
-                        atomicOr(&bits[now + WORDS_E + c / 32u], 1u << (c % 32u));
-                    }
+                if HAS_EI && exists(c, k, N_I) {
+                    kick_ei[k] = add_rows(kick_ei[k], EI_AT, N_I, pre_e, c);
+                }
+                if HAS_II && exists(c, k, N_I) {
+                    kick_ii[k] = add_rows(kick_ii[k], II_AT, N_I, pre_i, c);
                 }
             }
-        }
-        workgroupBarrier();
-
-        // Spikes of this step go out at once, resets of the read-out one step later: they are
-        // decided only now.
-        if !flag(IMPOSE) {
-            for (var w = tid; w < ROW_WORDS; w += WG) {
-                if w < WORDS_E + WORDS_I {
-                    spikes[row_of(trial, t) + w] = atomicLoad(&bits[now + w]);
-                } else if n > 0u {
-                    spikes[row_of(trial, t - 1u) + w] = atomicLoad(&bits[before + w]);
+            for (var k = 0u; k < OUT_PER; k++) {
+                let c = k * WG + tid;
+                if exists(c, k, N_OUT) {
+                    drive[k] = add_rows(drive[k], OUT_AT, N_OUT, pre_e, c);
                 }
             }
         }
 
-        // Read-out.
+        // Read-out of the step before, unless an earlier dispatch has done it.
         for (var k = 0u; k < OUT_PER; k++) {
             let c = k * WG + tid;
-            if c < N_OUT {
-                var drive = 0.0;
-                for (var w = 0u; w < WORDS_E; w++) {
-                    var word = atomicLoad(&bits[now + w]);
-                    while word != 0u {
-                        let pre = w * 32u + firstTrailingBit(word);
-                        word &= word - 1u;
-                        drive += weights[OUT_AT + pre * N_OUT + c];
-                    }
-                }
-                let v = OUT_DECAY * v_out[k] + OUT_GAIN * drive;
+            if t > first && exists(c, k, N_OUT) {
+                let done = t - 1u;
+                let v = OUT_DECAY * v_out[k] + OUT_GAIN * drive[k];
                 v_out[k] = v;
                 if flag(TRACE) {
-                    trace[trace_row + TRACE_OUT + c] = v;
+                    trace[trace_row(done, trial) + TRACE_OUT + c] = v;
                 }
                 if !TAKES_MAX {
                     sum_out[k] += v;
-                } else if t == 0u || v > sum_out[k] {
+                } else if done == 0u || v > sum_out[k] {
                     sum_out[k] = v;
-                    peak_out[k] = f32(t);
+                    peak_out[k] = f32(done);
                 }
                 if RESETS {
                     let own = v >= OUT_THRESHOLD;
                     var resets = own;
                     let word_at = WORDS_E + WORDS_I + c / 32u;
                     if flag(IMPOSE_OUT) {
-                        let word = spikes[row_of(trial, t) + word_at];
+                        let word = spikes[row_of(trial, done) + word_at];
                         resets = ((word >> (c % 32u)) & 1u) == 1u;
                         if flag(REPORT) && own != resets {
-                            disagree(trial, t, 2u, c, own, v);
+                            disagree(trial, done, 2u, c, own, v);
                         }
                     }
                     if resets {
                         v_out[k] = v - OUT_THRESHOLD;
-                        atomicOr(&bits[now + word_at], 1u << (c % 32u));
+                        atomicOr(&bits[before + word_at], 1u << (c % 32u));
                     }
+                }
+            }
+        }
+        if t == end {
+            break;
+        }
+        for (var w = tid; w < SET_WORDS; w += WG) {
+            atomicStore(&bits[next + w], 0u);
+        }
+
+        // Kicks and decay, then the input, which acts undecayed; membranes and spikes.
+        for (var k = 0u; k < E_PER; k++) {
+            e[k].ge = decayed(e[k].ge, kick_ee[k], LOSS_AMPA);
+            if HAS_IE {
+                e[k].gi = decayed(e[k].gi, kick_ie[k], LOSS_GABA);
+            }
+        }
+        while due == t {
+            for (var k = 0u; k < E_PER; k++) {
+                let c = k * WG + tid;
+                e[k].ge += input[k];
+                if exists(c, k, N_E) {
+                    input[k] = weights[IN_AT + ahead.y * N_E + c];
+                }
+            }
+            due = ahead.x;
+            cursor++;
+            ahead = event_at(cursor + 1u, events_end);
+        }
+        let row_ahead = row_of(trial, min(t + 1u, end - 1u));
+        for (var k = 0u; k < E_PER; k++) {
+            let c = k * WG + tid;
+            if exists(c, k, N_E) {
+                e[k] = fire(E_KIND, trial, t, c, e[k], word_e[k]);
+                if impose {
+                    word_e[k] = spikes[row_ahead + c / 32u];
+                }
+            }
+        }
+        if I_CELLS {
+            for (var k = 0u; k < I_PER; k++) {
+                let c = k * WG + tid;
+                if exists(c, k, N_I) {
+                    i[k].ge = decayed(i[k].ge, kick_ei[k], LOSS_AMPA);
+                    if HAS_II {
+                        i[k].gi = decayed(i[k].gi, kick_ii[k], LOSS_GABA);
+                    }
+                    i[k] = fire(I_KIND, trial, t, c, i[k], word_i[k]);
+                    if impose {
+                        word_i[k] = spikes[row_ahead + WORDS_E + c / 32u];
+                    }
+                }
+            }
+        }
+        workgroupBarrier();
+
+        // Spikes of this step go out at once, resets of the read-out one step later. The thread that
+        // reads a word here is the one that clears it in the next step.
+        if !impose {
+            for (var w = tid; w < ROW_WORDS; w += WG) {
+                if w < WORDS_E + WORDS_I {
+                    spikes[row_of(trial, t) + w] = atomicLoad(&bits[now + w]);
+                } else if t > first {
+                    spikes[row_of(trial, t - 1u) + w] = atomicLoad(&bits[before + w]);
                 }
             }
         }
     }
 
     workgroupBarrier();
-    let last = this_step.first + this_step.count - 1u;
-    if !flag(IMPOSE) {
+    let last = end - 1u;
+    if !impose {
         for (var w = WORDS_E + WORDS_I + tid; w < ROW_WORDS; w += WG) {
-            spikes[row_of(trial, last) + w] = atomicLoad(&bits[(last % 3u) * ROW_WORDS + w]);
+            spikes[row_of(trial, last) + w] = atomicLoad(&bits[(last % 3u) * SET_WORDS + w]);
         }
     }
     let to_slot = (this_step.slot_out * this_step.trials + trial) * STATE_LEN;
     for (var k = 0u; k < E_PER; k++) {
         let c = k * WG + tid;
-        if c < N_E {
-            state[to_slot + c] = v_e[k];
-            state[to_slot + N_E + c] = ge_e[k];
-            state[to_slot + 2u * N_E + c] = gi_e[k];
-            state[to_slot + 3u * N_E + c] = ref_e[k];
-            state[to_slot + 4u * N_E + c] = count_e[k];
+        if exists(c, k, N_E) {
+            store_cell(to_slot + c, N_E, e[k]);
         }
     }
     for (var k = 0u; k < I_PER; k++) {
         let c = k * WG + tid;
-        if c < N_I {
-            let at = to_slot + 5u * N_E + c;
-            state[at] = v_i[k];
-            state[at + N_I] = ge_i[k];
-            state[at + 2u * N_I] = gi_i[k];
-            state[at + 3u * N_I] = ref_i[k];
-            state[at + 4u * N_I] = count_i[k];
+        if I_CELLS && exists(c, k, N_I) {
+            store_cell(to_slot + 5u * N_E + c, N_I, i[k]);
         }
     }
     for (var k = 0u; k < OUT_PER; k++) {
         let c = k * WG + tid;
-        if c < N_OUT {
+        if exists(c, k, N_OUT) {
             let at = to_slot + 5u * (N_E + N_I) + c;
             state[at] = v_out[k];
             state[at + N_OUT] = sum_out[k];

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use dalenet::conductance::open::processor_name;
 use dalenet::conductance::plan::{available_memory, show_bytes};
-use dalenet::gpu::{AdapterInfo, DeviceChoice, describe, list_adapters, select};
+use dalenet::gpu::{AdapterInfo, DeviceChoice, describe, list_adapters, reason_for};
 use serde_json::{Value, json};
 
 use super::SUCCESS;
@@ -27,7 +27,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<u8> {
     let adapters = list_adapters();
-    let auto = select(DeviceChoice::Auto)?;
+    let auto = reason_for(DeviceChoice::Auto, &adapters)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     if args.json {
         let adapters: Vec<Value> = adapters.iter().map(as_json).collect();
@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Result<u8> {
             "threads": threads,
             "available_bytes": available_memory(),
             "adapters": adapters,
-            "auto": auto.reason(),
+            "auto": auto,
         }));
         return Ok(SUCCESS);
     }
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<u8> {
             format!("{}, {threads} threads", processor_name()),
         ),
         ("free memory", memory),
-        ("--device auto", auto.reason().to_owned()),
+        ("--device auto", auto),
     ]);
     say("\nadapters (--device N):");
     for adapter in &adapters {

@@ -300,6 +300,8 @@ pub struct UniformArray<T> {
     buffer: Buffer,
     slot_bytes: u64,
     count: usize,
+    /// What the slots hold, kept as the source of the next upload.
+    bytes: Vec<u8>,
     values: std::marker::PhantomData<T>,
 }
 
@@ -322,18 +324,34 @@ impl<T: Pod> UniformArray<T> {
             });
         }
         let buffer = gpu.allocate(label, wanted_bytes.max(slot_bytes), Role::Uniform)?;
-        let mut bytes = vec![0; wanted_bytes as usize];
-        for (slot, value) in bytes.chunks_exact_mut(slot_bytes as usize).zip(values) {
-            slot[..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(value));
-        }
-        gpu.write_bytes(&buffer, 0, &bytes)?;
-        let count = values.len();
-        Ok(Self {
+        let mut array = Self {
             buffer,
             slot_bytes,
-            count,
+            count: values.len(),
+            bytes: vec![0; wanted_bytes as usize],
             values: std::marker::PhantomData,
-        })
+        };
+        array.write(gpu, values.iter().copied())?;
+        Ok(array)
+    }
+
+    /// Replaces the first values in one upload, before the next submission runs; those past the last
+    /// slot are left out.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn write(
+        &mut self,
+        gpu: &Gpu,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<(), GpuError> {
+        let mut used = 0;
+        let slots = self.bytes.chunks_exact_mut(self.slot_bytes as usize);
+        for (slot, value) in slots.zip(values) {
+            slot[..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&value));
+            used += slot.len();
+        }
+        gpu.write_bytes(&self.buffer, 0, &self.bytes[..used])
     }
 
     /// The buffer to bind to the `step` variable.

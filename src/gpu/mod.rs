@@ -29,6 +29,6 @@ pub use error::GpuError;
 pub use faults::{Failure, INJECTION_VARIABLE};
 pub use kernel::{Bound, CHECKS_VARIABLE, Kernel};
 pub use reflect::{StructLayout, struct_layout};
-pub use selection::{DeviceChoice, Selection, select};
+pub use selection::{DeviceChoice, Selection, reason_for, select};
 pub use source::{Constant, resolve_imports, with_constants};
 pub use timing::Span;

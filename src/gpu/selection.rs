@@ -99,6 +99,15 @@ pub fn select(choice: DeviceChoice) -> Result<Selection, GpuError> {
     })
 }
 
+/// What [`select`] would say of `choice` on a machine with these `adapters`, as
+/// [`super::list_adapters`] lists them: loading the drivers once is enough to show both.
+///
+/// # Errors
+/// Those of [`select`].
+pub fn reason_for(choice: DeviceChoice, adapters: &[AdapterInfo]) -> Result<String, GpuError> {
+    decide(choice, adapters).map(|(_, reason)| reason)
+}
+
 /// The decision of [`select`]: an adapter's index or none for the CPU engine, and the reason.
 /// `adapters` are sorted best first.
 fn decide(

@@ -12,7 +12,8 @@ use crate::gpu::{Bound, Buffer, Gpu, GpuError, Kernel, UniformArray};
 pub(super) const MAX_DISAGREEMENTS: usize = 1 << 16;
 
 /// Dispatches that are submitted together, so that no command list keeps the device from the
-/// desktop for long.
+/// desktop for long: those of about 16 segments, each a few milliseconds on a small card. A
+/// submission costs tens of microseconds, so longer lists would gain next to nothing.
 pub(super) const DISPATCHES_A_SUBMISSION: usize = 64;
 
 /// Everything on the device.
@@ -37,8 +38,8 @@ pub(super) struct Buffers {
     pub(super) logits: Buffer,
     pub(super) offsets: Buffer,
     pub(super) events: Buffer,
-    pub(super) group_events: Buffer,
-    pub(super) bounds: Buffer,
+    pub(super) rows: Buffer,
+    pub(super) row_events: Buffer,
     pub(super) steps: UniformArray<StepWords>,
 }
 
@@ -84,8 +85,8 @@ impl Buffers {
             logits: storage("logits", batch_trials * n_out)?,
             offsets: storage("event offsets", batch_trials + 1)?,
             events: storage("events", 2 * events)?,
-            group_events: storage("events by group", 3 * events)?,
-            bounds: storage("event bounds", groups * (segments + 1))?,
+            rows: storage("rows of input events", events)?,
+            row_events: storage("input events by row", events)?,
             steps: UniformArray::new(gpu, "steps", &stride)?,
         })
     }
@@ -130,8 +131,8 @@ pub(super) fn bind(gpu: &Gpu, kernels: &[Kernel], b: &Buffers) -> Result<Vec<Bou
             step,
         ],
         Which::GradientInputs => vec![
-            ("group_events", &b.group_events),
-            ("bounds", &b.bounds),
+            ("rows", &b.rows),
+            ("row_events", &b.row_events),
             ("trace", &b.trace),
             ("gradient", &b.groups),
             step,

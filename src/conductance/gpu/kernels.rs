@@ -1,5 +1,7 @@
 //! The kernels of the family: their sources, and the constants that are put in front of them.
 
+use rayon::prelude::*;
+
 use super::plan::{MemoryPlan, Rows, WORKGROUP};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{Population, Raster};
@@ -8,7 +10,7 @@ use crate::conductance::weights::{Layout, Wiring};
 use crate::config::MatrixName;
 use crate::gpu::{Constant, Gpu, GpuError, Kernel, resolve_imports, with_constants};
 
-/// Threads of the spike-gradient kernel: few, for the read-out has only a class a column.
+/// Columns of a workgroup of the spike-gradient kernel: few, for the read-out has a class a column.
 pub(super) const WORKGROUP_COLUMNS: u32 = 64;
 
 /// Workgroups of the norm kernel at the most.
@@ -25,6 +27,8 @@ macro_rules! shaders {
 shaders!(
     "common/expm1.wgsl",
     "conductance/cell.wgsl",
+    "conductance/spike_set.wgsl",
+    "conductance/step_cell.wgsl",
     "conductance/forward.wgsl",
     "conductance/backward.wgsl",
     "conductance/loss.wgsl",
@@ -140,7 +144,9 @@ pub(super) fn compile(
             "main",
         )
     };
-    Which::ALL.into_iter().map(compile).collect()
+    // Drivers compile in the calling thread, so each kernel gets one; the API's error scopes belong to
+    // threads, too.
+    Which::ALL.into_par_iter().map(compile).collect()
 }
 
 fn constants(
@@ -217,10 +223,6 @@ fn constants(
         ("EI_T_AT", transposed(MatrixName::WEi)),
         ("IE_T_AT", transposed(MatrixName::WIe)),
         ("II_T_AT", transposed(MatrixName::WIi)),
-        (
-            "IN_GRADIENT_AT",
-            u(layout.trained(MatrixName::WIn).map_or(0, |s| s.offset)),
-        ),
         ("E_G_L_US", f(e_cell[0])),
         ("E_LEAK_NA", f(e_cell[1])),
         ("E_DT_OVER_C", f(e_cell[2])),

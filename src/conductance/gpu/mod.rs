@@ -6,6 +6,7 @@
 //! entry has one owner. The host decides the clip factor from the norms that it reads back.
 
 mod buffers;
+mod input_rows;
 mod kernels;
 mod optimise;
 mod plan;
@@ -28,8 +29,9 @@ use crate::config::MatrixName;
 use crate::gpu::{Bound, Gpu, GpuError, Kernel, UniformArray};
 use crate::optim::Adam;
 use buffers::{Buffers, DISPATCHES_A_SUBMISSION, bind};
+use input_rows::InputRows;
 use program::{Author, Chunk, Dispatch};
-use steps::StepWords;
+use steps::STEP_WORDS;
 
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
 
@@ -45,6 +47,7 @@ pub struct GpuEngine {
     kernels: Vec<Kernel>,
     bounds: Vec<Bound>,
     buffers: Buffers,
+    input_rows: InputRows,
     optimiser_steps: u64,
 }
 
@@ -116,6 +119,7 @@ impl GpuEngine {
             kernels,
             bounds,
             buffers,
+            input_rows: InputRows::default(),
             optimiser_steps: 0,
         };
         engine
@@ -166,31 +170,26 @@ impl GpuEngine {
 
     /// Runs dispatches in order.
     fn run(&mut self, dispatches: &[Dispatch]) -> Result<(), GpuError> {
+        if dispatches.len() > self.buffers.steps.len() {
+            let slots = vec![[0; STEP_WORDS]; dispatches.len().next_power_of_two()];
+            self.buffers.steps = UniformArray::new(&self.gpu, "steps", &slots)?;
+            self.bounds = bind(&self.gpu, &self.kernels, &self.buffers)?;
+        }
+        let steps = dispatches.iter().map(|d| d.step);
+        self.buffers.steps.write(&self.gpu, steps)?;
+        let mut slot = 0;
         for part in dispatches.chunks(DISPATCHES_A_SUBMISSION) {
-            let steps: Vec<StepWords> = part.iter().map(|d| d.step).collect();
-            if steps.len() > self.buffers.steps.len() {
-                self.buffers.steps = UniformArray::new(&self.gpu, "steps", &steps)?;
-                self.bounds = bind(&self.gpu, &self.kernels, &self.buffers)?;
-            } else {
-                let stride = self
-                    .buffers
-                    .steps
-                    .offset(1.min(self.buffers.steps.len() - 1))?;
-                for (i, step) in steps.iter().enumerate() {
-                    let at = i * stride as usize / 4;
-                    self.gpu.write(self.buffers.steps.buffer(), at, step)?;
-                }
-            }
             let mut commands = self.gpu.commands();
             let mut stage = "";
-            for (i, d) in part.iter().enumerate() {
+            for d in part {
                 if stage != d.stage {
                     stage = d.stage;
                     commands.span(stage)?;
                 }
-                let offset = Some(self.buffers.steps.offset(i)?);
+                let offset = Some(self.buffers.steps.offset(slot)?);
                 let which = d.which as usize;
                 commands.dispatch(&self.kernels[which], &self.bounds[which], d.grid, offset)?;
+                slot += 1;
             }
             commands.submit()?;
         }
@@ -218,7 +217,7 @@ impl Engine for GpuEngine {
     fn forward(&mut self, batch: &Batch, request: Request<'_>) -> Result<Forward, EngineError> {
         self.checked(batch, request)?;
         self.upload(batch)?;
-        self.gpu.write(&self.buffers.disagreements, 0, &[0u32; 4])?;
+        self.forget_disagreements(request)?;
         let mut forward = self.empty_forward(batch, request);
         for chunk in self.chunks(batch, request.history.is_some()) {
             self.forward_chunk(chunk, request, request.traces, &mut forward)?;
@@ -244,7 +243,7 @@ impl Engine for GpuEngine {
         commands.clear(&self.buffers.gradient);
         commands.clear(&self.buffers.groups);
         commands.submit()?;
-        self.gpu.write(&self.buffers.disagreements, 0, &[0u32; 4])?;
+        self.forget_disagreements(request)?;
         let mut forward = self.empty_forward(batch, request);
         let mut totals = None;
         if strength > 0.0 && chunks.len() > 1 {
@@ -253,7 +252,7 @@ impl Engine for GpuEngine {
                 self.forward_chunk(chunk, request, false, &mut forward)?;
             }
             totals = Some(self.read_totals()?);
-            self.gpu.write(&self.buffers.disagreements, 0, &[0u32; 4])?;
+            self.forget_disagreements(request)?;
         }
         for &chunk in &chunks {
             self.forward_chunk(chunk, request, true, &mut forward)?;
@@ -263,8 +262,9 @@ impl Engine for GpuEngine {
             if request.traces && chunk.offset == 0 {
                 forward.traces = Some(self.read_traces(chunk)?);
             }
-            let most_events = self.upload_group_events(batch, chunk)?;
-            let dispatches = self.author(chunk).backward(most_events);
+            // The device is busy with the forward pass meanwhile.
+            self.upload_input_rows(batch, chunk)?;
+            let dispatches = self.author(chunk).backward(&self.input_rows);
             self.run(&dispatches)?;
         }
         let dispatches: Vec<Dispatch> = self.norms();

@@ -5,6 +5,7 @@
 //! saved states, long ones more recorded ones. A batch that still does not fit goes through in chunks of
 //! whole trial groups. Neither changes a bit of the result.
 
+use super::kernels::WORKGROUP_COLUMNS;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Raster;
 use crate::conductance::engine::EngineError;
@@ -18,6 +19,9 @@ pub const DEFAULT_BUDGET_BYTES: u64 = 1 << 30;
 
 /// Threads of a workgroup; also the stride of the cells that a thread owns.
 pub(super) const WORKGROUP: u32 = 256;
+
+/// Steps of one forward dispatch at the most: milliseconds on a card, tens of them on the weakest GPUs.
+const MAX_FORWARD_STEPS: usize = 1000;
 
 /// Float counts of the kernels' rows.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +62,7 @@ pub struct MemoryPlan {
     pub segment_steps: usize,
     /// Trials that share one workgroup of the backward pass.
     pub trials_per_workgroup: usize,
-    /// Steps of one forward dispatch.
+    /// Steps of one forward dispatch; fewer where a segment ends, if states are kept.
     pub forward_steps: usize,
     /// Steps of one backward dispatch.
     pub backward_steps: usize,
@@ -104,17 +108,19 @@ impl MemoryPlan {
                     }
                     continue;
                 }
-                let bound = |iterations: usize| match max_loop_iterations {
-                    Some(most) => (most as usize / iterations).clamp(1, segment_steps),
-                    None => segment_steps,
+                let steps_within = |most_steps: usize, iterations: usize| {
+                    let most = max_loop_iterations.map_or(usize::MAX, |most| most as usize);
+                    (most / iterations).clamp(1, most_steps)
                 };
+                let bound = |iterations| steps_within(segment_steps, iterations);
+                let forward_steps = params.steps.min(MAX_FORWARD_STEPS);
                 return Ok(Self {
                     chunk_trials,
                     segment_steps,
                     trials_per_workgroup,
-                    forward_steps: bound(forward_iterations(params, wiring)),
+                    forward_steps: steps_within(forward_steps, forward_iterations(params)),
                     backward_steps: bound(backward_iterations(params, trials_per_workgroup)),
-                    gradient_steps: bound(TRIAL_GROUP * 34),
+                    gradient_steps: bound(gradient_iterations()),
                     gradient_events: max_loop_iterations.unwrap_or(u32::MAX) as usize,
                     bytes: sizes.total(),
                 });
@@ -226,20 +232,23 @@ fn shared_floats(params: &Params, wiring: &Wiring) -> usize {
 }
 
 /// Most loop iterations of one invocation in one forward step: every cell and every input fires.
-fn forward_iterations(params: &Params, wiring: &Wiring) -> usize {
+fn forward_iterations(params: &Params) -> usize {
     let per = |cells: usize| cells.div_ceil(WORKGROUP as usize);
     let (e, i) = (params.n_e(), params.n_i());
     let (e_per, i_per, out_per) = (per(e), per(i), per(params.n_out));
-    let if_ = |there: bool, n: usize| if there { n } else { 0 };
-    let words = |cells: usize| cells.div_ceil(32);
-    words(e)
-        + words(i)
-        + e * (1 + if_(wiring.ei, i_per) + if_(wiring.ee, e_per))
-        + i * (1 + if_(wiring.ie, e_per) + if_(wiring.ii, i_per))
-        + params.n_in * (1 + e_per)
-        + out_per * (1 + words(e) + e)
-        + 4 * (e_per + i_per + out_per)
-        + 8
+    // A summary stands for 32 words of 32 cells; spikes are taken four at a time.
+    let summaries = e.div_ceil(1024) + i.div_ceil(1024);
+    let walk = summaries + (e.max(i).div_ceil(4) + 1) * (1 + e_per + i_per + out_per);
+    let words = e.div_ceil(32) + i.div_ceil(32) + params.n_out.div_ceil(32) + summaries;
+    walk + params.n_in * (1 + e_per) + 2 * (e_per + per(words)) + i_per + out_per + 8
+}
+
+/// The same for one step of the gradient out of spiking cells: every cell fires; entries are taken four
+/// at a time.
+fn gradient_iterations() -> usize {
+    let rows = 32 * WORKGROUP_COLUMNS as usize / WORKGROUP as usize;
+    let tile = WORKGROUP as usize / 32 + 2 + rows;
+    TRIAL_GROUP / 4 * (1 + rows) + tile
 }
 
 /// The same for one backward step.

@@ -1,5 +1,6 @@
 //! The dispatches of one chunk of trials, in order, with what each is told.
 
+use super::input_rows::InputRows;
 use super::kernels::{TraceRow, WORKGROUP_COLUMNS, Which};
 use super::plan::{MemoryPlan, WORKGROUP};
 use super::steps::{
@@ -113,13 +114,13 @@ impl Author<'_> {
         let mut out = Vec::new();
         let imposed = flags::IMPOSE | flags::IMPOSE_OUT | flags::REPORT;
         let flags = if self.chunk.imposed { imposed } else { 0 };
-        for segment in 0..self.segments() {
-            let slots = if keep_states {
-                [segment, segment + 1]
-            } else {
-                [0, 0]
-            };
-            self.steps(&mut out, "forward", self.segment(segment), slots, flags);
+        if keep_states {
+            for segment in 0..self.segments() {
+                let slots = [segment, segment + 1];
+                self.steps(&mut out, "forward", self.segment(segment), slots, flags);
+            }
+        } else {
+            self.steps(&mut out, "forward", 0..self.params.steps, [0, 0], flags);
         }
         let slot = if keep_states { self.segments() } else { 0 };
         self.loss(&mut out, slot);
@@ -162,15 +163,14 @@ impl Author<'_> {
         out
     }
 
-    /// The backward pass and the weight gradients. `most_events` is the largest number of input
-    /// events of a trial group in a segment.
-    pub(super) fn backward(&self, most_events: usize) -> Vec<Dispatch> {
+    /// The backward pass and the weight gradients, those of the input over the events `inputs`.
+    pub(super) fn backward(&self, inputs: &InputRows) -> Vec<Dispatch> {
         let mut out = Vec::new();
         for segment in (0..self.segments()).rev() {
             let steps = self.segment(segment);
             out.extend(self.replay(segment, false));
             self.adjoints(&mut out, steps.clone());
-            self.input_gradients(&mut out, segment, steps.start, most_events);
+            self.input_gradients(&mut out, segment, inputs);
             self.spike_gradients(&mut out, steps);
         }
         let entries = self.layout.trained_len.max(1);
@@ -200,31 +200,21 @@ impl Author<'_> {
         }
     }
 
-    fn input_gradients(
-        &self,
-        out: &mut Vec<Dispatch>,
-        segment: usize,
-        trace_first: usize,
-        most_events: usize,
-    ) {
-        if self.layout.trained(MatrixName::WIn).is_none() {
+    fn input_gradients(&self, out: &mut Vec<Dispatch>, segment: usize, inputs: &InputRows) {
+        let rows = inputs.of_segment(segment);
+        if self.layout.trained(MatrixName::WIn).is_none() || rows.is_empty() {
             return;
         }
-        // The event lists hold the segments in descending order.
-        let at = self.segments() - 1 - segment;
-        for skip in (0..most_events).step_by(self.plan.gradient_events) {
+        for skip in (0..inputs.most_events).step_by(self.plan.gradient_events) {
             let step = GradientInputsStep {
-                segment: at as u32,
-                segments: self.segments() as u32,
+                first_row: rows.start as u32,
+                rows: rows.len() as u32,
                 skip: skip as u32,
                 limit: self.plan.gradient_events as u32,
-                trace_first: trace_first as u32,
-                trials: self.chunk.trials as u32,
-                unused_a: 0,
-                unused_b: 0,
             };
             let columns = self.params.n_e().div_ceil(WORKGROUP as usize);
-            let grid = [columns, self.chunk.groups(), 1];
+            let planes = rows.len().div_ceil(65_535);
+            let grid = [columns, rows.len().div_ceil(planes), planes];
             out.push(self.dispatch("weight gradients", grid, step));
         }
     }
@@ -265,12 +255,12 @@ impl Author<'_> {
                     trials: self.chunk.trials as u32,
                     words_at: words.start as u32,
                     lambda_at: lambda_at as u32,
+                    pre: slot.pre as u32,
                     columns: slot.post as u32,
                     gradient_at: slot.offset as u32,
                     delay,
                     factor,
-                    unused_a: 0,
-                    unused_b: 0,
+                    unused: 0,
                 };
                 let columns = slot.post.div_ceil(WORKGROUP_COLUMNS as usize);
                 let grid = [columns, words.len(), self.chunk.groups()];

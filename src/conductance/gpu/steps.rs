@@ -114,14 +114,10 @@ step!(
 step!(
     /// A segment's input events.
     GradientInputsStep for GradientInputs {
-        segment: u32,
-        segments: u32,
+        first_row: u32,
+        rows: u32,
         skip: u32,
         limit: u32,
-        trace_first: u32,
-        trials: u32,
-        unused_a: u32,
-        unused_b: u32,
     }
 );
 
@@ -134,12 +130,12 @@ step!(
         trials: u32,
         words_at: u32,
         lambda_at: u32,
+        pre: u32,
         columns: u32,
         gradient_at: u32,
         delay: u32,
         factor: f32,
-        unused_a: u32,
-        unused_b: u32,
+        unused: u32,
     }
 );
 

@@ -2,13 +2,14 @@
 
 use super::GpuEngine;
 use super::buffers::{MAX_DISAGREEMENTS, bind};
+use super::input_rows::Shape;
 use super::kernels::TraceRow;
 use super::plan::Rows;
 use super::program::Chunk;
-use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{
     Batch, Disagreement, Forward, Population, Raster, Request, Traces,
 };
+use crate::config::MatrixName;
 use crate::data::Event;
 use crate::gpu::{Buffer, GpuError};
 
@@ -26,7 +27,9 @@ impl GpuEngine {
         };
         let b = &mut self.buffers;
         fit(&mut b.events, batch.events.len() * size_of::<Event>())?;
-        fit(&mut b.group_events, batch.events.len() * 12)?;
+        fit(&mut b.row_events, batch.events.len() * 4)?;
+        // Each event may have a row of its own; one more entry ends the last.
+        fit(&mut b.rows, (batch.events.len() + 1) * 8)?;
         fit(&mut b.offsets, batch.offsets.len() * 4)?;
         fit(&mut b.labels, batch.labels.len() * 4)?;
         fit(&mut b.by_logit, batch.trials() * self.params.n_out * 8)?;
@@ -39,22 +42,27 @@ impl GpuEngine {
         self.gpu.write(&self.buffers.labels, 0, &batch.labels)
     }
 
-    /// Sends the input events of a chunk ordered for the gradient; returns the largest number of
-    /// events of a trial group in a segment.
-    pub(super) fn upload_group_events(
-        &self,
+    /// Sends the input events of a chunk ordered for the gradient.
+    pub(super) fn upload_input_rows(
+        &mut self,
         batch: &Batch,
         chunk: Chunk,
-    ) -> Result<usize, GpuError> {
-        let (events, bounds) =
-            group_events(batch, chunk, self.params.steps, self.plan.segment_steps);
-        self.gpu.write(&self.buffers.group_events, 0, &events)?;
-        self.gpu.write(&self.buffers.bounds, 0, &bounds)?;
-        Ok(bounds
-            .windows(2)
-            .map(|w| w[1].saturating_sub(w[0]))
-            .max()
-            .unwrap_or(0) as usize)
+    ) -> Result<(), GpuError> {
+        let Some(slot) = self.layout.trained(MatrixName::WIn) else {
+            return Ok(());
+        };
+        let shape = Shape {
+            n_in: slot.pre,
+            columns: slot.post,
+            steps: self.params.steps,
+            segment_steps: self.plan.segment_steps,
+            trained_len: self.layout.trained_len,
+            gradient_at: slot.offset,
+        };
+        self.input_rows.renew(batch, chunk, shape);
+        let lists = &self.input_rows;
+        self.gpu.write(&self.buffers.rows, 0, &lists.rows)?;
+        self.gpu.write(&self.buffers.row_events, 0, &lists.events)
     }
 
     /// Words of spikes of `trials` trials.
@@ -119,6 +127,14 @@ impl GpuEngine {
         Ok(logits.into_iter().map(f64::from).collect())
     }
 
+    /// Empties the list of disagreements, which only runs under an imposed history write.
+    pub(super) fn forget_disagreements(&self, request: Request<'_>) -> Result<(), GpuError> {
+        if request.history.is_none() {
+            return Ok(());
+        }
+        self.gpu.write(&self.buffers.disagreements, 0, &[0u32; 4])
+    }
+
     pub(super) fn read_disagreements(&self) -> Result<Vec<Disagreement>, GpuError> {
         let count = self.gpu.read::<u32>(&self.buffers.disagreements, 0..1)?[0] as usize;
         let listed = count.min(MAX_DISAGREEMENTS);
@@ -180,34 +196,4 @@ impl GpuEngine {
     pub(super) fn read_totals(&self) -> Result<Vec<u32>, GpuError> {
         self.gpu.read(&self.buffers.totals, 0..self.params.n_e())
     }
-}
-
-/// The input events of a chunk as (step, trial of the chunk, input), group after group, each group
-/// by (step descending, trial, input), and where each segment begins in each group.
-fn group_events(
-    batch: &Batch,
-    chunk: Chunk,
-    steps: usize,
-    segment_steps: usize,
-) -> (Vec<[u32; 3]>, Vec<u32>) {
-    let segments = steps.div_ceil(segment_steps);
-    let mut all: Vec<[u32; 3]> = Vec::new();
-    let mut bounds = Vec::new();
-    for first in (0..chunk.trials).step_by(TRIAL_GROUP) {
-        let begin = all.len();
-        for trial in first..(first + TRIAL_GROUP).min(chunk.trials) {
-            let events = batch.events_of(chunk.offset + trial);
-            all.extend(events.iter().map(|e| [e.step, trial as u32, e.input]));
-        }
-        all[begin..]
-            .sort_unstable_by_key(|&[step, trial, input]| (std::cmp::Reverse(step), trial, input));
-        let group = &all[begin..];
-        bounds.push(begin as u32);
-        for segment in (0..segments).rev() {
-            let first_step = segment * segment_steps;
-            let end = group.partition_point(|e| e[0] as usize >= first_step);
-            bounds.push((begin + end) as u32);
-        }
-    }
-    (all, bounds)
 }
