@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use dalenet::conductance::batch::{Population, Raster, Request};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
-use dalenet::conductance::gpu::{GpuEngine, MemoryPlan};
+use dalenet::conductance::gpu::{Backward, GpuEngine, MemoryPlan};
 use dalenet::conductance::weights::Weights;
 use dalenet::config::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
 use dalenet::gpu::testing::test_gpu;
@@ -29,6 +29,33 @@ fn engine(gpu: &Arc<Gpu>, setup: &Setup) -> GpuEngine {
         batch,
     } = setup;
     GpuEngine::new(gpu.clone(), params.clone(), weights, None, batch.trials()).expect("is made")
+}
+
+/// The same with a dispatch for every backward step.
+fn per_step_engine(gpu: &Arc<Gpu>, setup: &Setup) -> GpuEngine {
+    let plan = MemoryPlan {
+        backward: Backward::PerStep,
+        ..*engine(gpu, setup).plan()
+    };
+    let Setup {
+        params,
+        weights,
+        batch,
+    } = setup;
+    GpuEngine::with_plan(gpu.clone(), params.clone(), weights, plan, batch.trials())
+        .expect("is made")
+}
+
+/// Both forms of the backward pass against the reference, and the bits of one against the other's.
+fn compare_both(gpu: &Arc<Gpu>, setup: &Setup, history: &Raster) -> Result<(), String> {
+    let (mut persistent, mut per_step) = (engine(gpu, setup), per_step_engine(gpu, setup));
+    compare(&mut persistent, setup, history)?;
+    compare(&mut per_step, setup, history).map_err(|e| format!("per step: {e}"))?;
+    let of = |engine: &mut GpuEngine| bits(&read(engine, Quantity::Gradient));
+    if of(&mut persistent) != of(&mut per_step) {
+        return Err("the forms of the backward pass differ in bits".into());
+    }
+    Ok(())
 }
 
 /// The spikes of a free run of the reference, which is then imposed on both engines.
@@ -192,8 +219,7 @@ fn imposed_spikes_agree_at_awkward_sizes() {
             c.training.dale = Dale::Signed;
         });
         let history = history(&setup);
-        compare(&mut engine(&gpu, &setup), &setup, &history)
-            .unwrap_or_else(|e| panic!("{sizes:?}: {e}"));
+        compare_both(&gpu, &setup, &history).unwrap_or_else(|e| panic!("{sizes:?}: {e}"));
     }
 }
 
@@ -231,9 +257,69 @@ fn every_mode_agrees() {
             edit(c);
         });
         let history = history(&setup);
-        compare(&mut engine(&gpu, &setup), &setup, &history)
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        compare_both(&gpu, &setup, &history).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
+}
+
+/// Gradients of both forms of the backward pass with the matrices `there` alone.
+fn compare_wiring(gpu: &Arc<Gpu>, sizes: Sizes, there: &[MatrixName]) {
+    let always = [MatrixName::WIn, MatrixName::WOut];
+    let mut setup = draw(sizes, 4, 0.1, |c| {
+        c.network.grad_dampen = 20.0;
+        c.training.dale = Dale::Signed;
+        c.training.trainable = [&always, there].concat();
+    });
+    for (name, matrix) in &mut setup.weights {
+        if !always.contains(name) && !there.contains(name) {
+            matrix.data.fill(0.0);
+        }
+    }
+    let history = history(&setup);
+    let request = Request {
+        history: Some(&history),
+        ..Request::default()
+    };
+    let gradient = |engine: &mut dyn Engine| {
+        engine.gradient(&setup.batch, request).expect("runs");
+        read(engine, Quantity::Gradient)
+    };
+    let expected = gradient(cpu::<f32>(&setup, 1, 9).as_mut());
+    let persistent = gradient(&mut engine(gpu, &setup));
+    assert!(persistent.keys().eq(expected.keys()), "{there:?}");
+    for (name, expected) in &expected {
+        let ours = &persistent[name];
+        let zero = ours.iter().chain(expected).all(|x| *x == 0.0);
+        let error = relative_error(ours, expected);
+        assert!(zero || error <= 1e-3, "{there:?}, {name:?}: {error:.2e}");
+    }
+    let per_step = gradient(&mut per_step_engine(gpu, &setup));
+    assert!(bits(&per_step) == bits(&persistent), "{there:?}");
+}
+
+#[test]
+fn every_wiring_agrees() {
+    let Some(gpu) = gpu() else { return };
+    use MatrixName::{WEe, WEi, WIe, WIi};
+    for there in [
+        &[][..],
+        &[WEi],
+        &[WEe],
+        &[WEi, WIe],
+        &[WEi, WIi],
+        &[WEe, WIe],
+    ] {
+        compare_wiring(&gpu, SMALL, there);
+    }
+    // More than one tile of cells a thread, more than one workgroup, and a last one that is not full.
+    let large = Sizes {
+        n_in: 5,
+        n_e: 1030,
+        n_i: 260,
+        n_out: 11,
+        trials: 6,
+        steps: 6,
+    };
+    compare_wiring(&gpu, large, &[WEi, WIe]);
 }
 
 #[test]
@@ -388,6 +474,26 @@ fn memory_plans_and_repetition_change_no_bit() {
         },
         MemoryPlan {
             trials_per_workgroup: 1,
+            ..plan
+        },
+        MemoryPlan {
+            trials_per_workgroup: 2,
+            ..plan
+        },
+        MemoryPlan {
+            trials_per_workgroup: 8,
+            backward_steps: 5,
+            ..plan
+        },
+        MemoryPlan {
+            backward: Backward::PerStep,
+            ..plan
+        },
+        MemoryPlan {
+            backward: Backward::PerStep,
+            chunk_trials: 32,
+            segment_steps: 7,
+            backward_steps: 3,
             ..plan
         },
     ];

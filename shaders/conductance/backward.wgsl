@@ -1,13 +1,20 @@
 // The adjoint of steps `first .. first + count`, in descending order.
 //
-// One workgroup owns TRIALS trials, so that each loop weight it loads serves all of them; thread
-// `tid` owns the cells tid, tid + WG, … of both populations of every trial, in registers. What the
-// products need of other threads, the adjoints Λ of the conductances of the step after, stands in
-// workgroup memory. Two barriers a step: read-out adjoints written → everything read → new Λ written.
-//
 //   λ_s = β W Λ(t + 1) + gain · W_out λ_out + penalty      of a spike
 //   Λ(t) = λ_g(t) + β Λ(t + 1)                             of a conductance
 //   λ_out(t) = seed + decay · λ_out(t + 1) · (1 − θ σ')    of the read-out
+//
+// One workgroup owns TRIALS trials and streams the loop weights once a step for all of them. What the
+// products need of other threads, β Λ(t + 1) and gain · λ_out, stands in `rows` of workgroup memory, a
+// row a postsynaptic cell, four trials a vector. A thread adds up tiles of 4 cells × TRIALS trials:
+//
+//   sums of E cells       cells tid, tid + WG, …: all postsynaptic cells, ascending
+//   sums of I cells       few cells, long sums: the postsynaptic cells are cut into SLICES, a thread has one
+//                         slice of four cells, and the cell's owner adds the slices in ascending order
+//
+// Sums then pass through WORK_ROW, the rows of Λ_inh, which are free once every thread is done with them.
+// Weights, and the recorded state of the first cell, are loaded before the arithmetic that hides their latency.
+// Without a loop there is neither product nor exchange: the owner adds up the read-out itself.
 //
 // grid        ceil(trials / TRIALS)
 // transposed  effective loop and read-out matrices, [post, pre] each, at *_T_AT
@@ -17,8 +24,8 @@
 // by_logit    [trial of the batch, 2 N_OUT]: gradient by the logits, step of the largest voltage
 // totals      spikes of each E cell over the batch, for the firing-rate penalty
 // twin        src/conductance/cpu/backward.rs
-// the same bits run after run: fixed order of every sum, no atomics
-#import "conductance/cell.wgsl"
+// the same bits run after run and for every TRIALS: fixed order of every sum, no atomics
+#import "conductance/backward_cell.wgsl"
 
 struct Step {
     first: u32,
@@ -39,265 +46,354 @@ struct Step {
 @group(0) @binding(5) var<storage, read> totals: array<u32>;
 @group(0) @binding(6) var<uniform> this_step: Step;
 
-var<workgroup> shared_ge_e: array<f32, SHARED_GE_E>;
-var<workgroup> shared_gi_e: array<f32, SHARED_GI_E>;
-var<workgroup> shared_ge_i: array<f32, SHARED_GE_I>;
-var<workgroup> shared_gi_i: array<f32, SHARED_GI_I>;
-var<workgroup> shared_out: array<f32, TRIALS * N_OUT>;
+const ALONE: bool = TRIALS == 1u;
+const QUADS: u32 = (TRIALS + 3u) / 4u;
+// Tiles of a thread, and weights that it loads ahead for each cell of a tile.
+const E_TILES: u32 = (E_PER + 3u) / 4u;
+const I_TILES: u32 = (SLICES * I_LANES + WG - 1u) / WG;
+const AHEAD: u32 = 8u;
+const E_OWN: u32 = E_PER * QUADS;
+const I_OWN: u32 = I_PER * QUADS;
+const OUT_OWN: u32 = (N_OUT * TRIALS + WG - 1u) / WG;
 
-fn fired(trial: u32, t: u32, first_word: u32, c: u32) -> bool {
-    let row = (trial * STEPS + t) * ROW_WORDS;
-    return ((spikes[row + first_word + c / 32u] >> (c % 32u)) & 1u) == 1u;
+// Workgroup memory, [quad, row]; a single trial has scalars instead of vectors.
+var<workgroup> quad_rows: array<vec4<f32>, QUAD_ROWS>;
+var<workgroup> single_rows: array<f32, SINGLE_ROWS>;
+
+fn row(at: u32, q: u32) -> vec4<f32> {
+    if ALONE {
+        return vec4(single_rows[at], 0.0, 0.0, 0.0);
+    }
+    return quad_rows[q * ROWS + at];
+}
+
+fn put_row(at: u32, q: u32, value: vec4<f32>) {
+    if ALONE {
+        single_rows[at] = value.x;
+    } else {
+        quad_rows[q * ROWS + at] = value;
+    }
+}
+
+// Sums of four cells, [cell, quad].
+alias Tile = array<vec4<f32>, 4u * QUADS>;
+alias Block = array<vec4<f32>, AHEAD>;
+
+// Weights of the next AHEAD postsynaptic cells, of which `left` are there, to four cells.
+fn weights(at: vec4<u32>, n_pre: u32, left: u32) -> Block {
+    var block: Block;
+    if left >= AHEAD {
+        for (var u = 0u; u < AHEAD; u++) {
+            block[u] = weights_of(at + u * n_pre);
+        }
+    } else {
+        for (var u = 0u; u < AHEAD; u++) {
+            block[u] = weights_of(at + min(u, left - 1u) * n_pre);
+        }
+    }
+    return block;
+}
+
+fn weights_of(at: vec4<u32>) -> vec4<f32> {
+    return vec4(transposed[at.x], transposed[at.y], transposed[at.z], transposed[at.w]);
+}
+
+fn add_block(sum: ptr<function, Tile>, some: Block, first_row: u32, left: u32) {
+    var block = some;
+    for (var u = 0u; u < AHEAD; u++) {
+        if u < left {
+            let w = block[u];
+            for (var q = 0u; q < QUADS; q++) {
+                let lambda = row(first_row + u, q);
+                (*sum)[q] = fma(vec4(w.x), lambda, (*sum)[q]);
+                (*sum)[QUADS + q] = fma(vec4(w.y), lambda, (*sum)[QUADS + q]);
+                (*sum)[2u * QUADS + q] = fma(vec4(w.z), lambda, (*sum)[2u * QUADS + q]);
+                (*sum)[3u * QUADS + q] = fma(vec4(w.w), lambda, (*sum)[3u * QUADS + q]);
+            }
+        }
+    }
+}
+
+// sum += Σ over `posts` (first, end) of w[post, cell] · row[post], ascending.
+fn add_product(
+    sum: ptr<function, Tile>,
+    matrix_at: u32,
+    n_pre: u32,
+    cells: vec4<u32>,
+    first_row: u32,
+    posts: vec2<u32>,
+) {
+    var at = min(cells, vec4(n_pre - 1u)) + (matrix_at + posts.x * n_pre);
+    var left = posts.y - posts.x;
+    if left == 0u {
+        return;
+    }
+    var from_row = first_row + posts.x;
+    var now = weights(at, n_pre, left);
+    while left > AHEAD {
+        at += AHEAD * n_pre;
+        let next = weights(at, n_pre, left - AHEAD);
+        add_block(sum, now, from_row, AHEAD);
+        now = next;
+        left -= AHEAD;
+        from_row += AHEAD;
+    }
+    add_block(sum, now, from_row, left);
+}
+
+// First and end of slice s of n.
+fn slice(s: u32, n: u32) -> vec2<u32> {
+    let len = (n + SLICES - 1u) / SLICES;
+    return min(vec2(s * len, (s + 1u) * len), vec2(n));
+}
+
+fn put_rows_e(cell: u32, q: u32, a: Carried) {
+    if HAS_IE {
+        put_row(WORK_ROW + cell, q, BETA_GABA * a.gi);
+    }
+    if HAS_EE {
+        put_row(GE_E_ROW + cell, q, BETA_AMPA * a.ge);
+    }
+}
+
+fn put_rows_i(cell: u32, q: u32, a: Carried) {
+    if HAS_EI {
+        put_row(GE_I_ROW + cell, q, BETA_AMPA * a.ge);
+    }
+    if HAS_II {
+        put_row(GI_I_ROW + cell, q, BETA_GABA * a.gi);
+    }
 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
     let first_trial = group.x * TRIALS;
-    var lv_e: array<f32, TRIALS * E_PER>;
-    var lge_e: array<f32, TRIALS * E_PER>;
-    var lgi_e: array<f32, TRIALS * E_PER>;
-    var lv_i: array<f32, TRIALS * I_PER>;
-    var lge_i: array<f32, TRIALS * I_PER>;
-    var lgi_i: array<f32, TRIALS * I_PER>;
+    let end_trial = min(first_trial + TRIALS, this_step.trials);
+    let last = this_step.first + this_step.count - 1u;
+
+    // The adjoints of this thread's cells, [cell, quad], and of its read-outs.
+    var e: array<Carried, E_OWN>;
+    var i: array<Carried, I_OWN>;
+    var out: array<f32, OUT_OWN>;
+    var out_seed: array<vec2<f32>, OUT_OWN>;
+    var v_out: array<f32, OUT_OWN>;
     var penalty: array<f32, E_PER>;
-    for (var k = 0u; k < E_PER; k++) {
-        let c = k * WG + tid;
-        if c < N_E {
-            let excess = max(f32(totals[c]) * this_step.spikes_to_hz - RATE_THETA_HZ, 0.0);
-            penalty[k] = 2.0 * RATE_STRENGTH * excess * this_step.spikes_to_hz;
-        }
-    }
-    for (var r = 0u; r < TRIALS; r++) {
-        let trial = first_trial + r;
-        let at = trial * ADJOINT_LEN;
-        let carried = this_step.fresh == 0u && trial < this_step.trials;
+    for (var q = 0u; q < QUADS; q++) {
+        let lanes = lanes_of(first_trial + 4u * q, end_trial, last);
+        let trial = min(first_trial + 4u * q + vec4(0u, 1u, 2u, 3u), vec4(this_step.trials - 1u));
         for (var k = 0u; k < E_PER; k++) {
             let c = k * WG + tid;
             if c < N_E {
-                if carried {
-                    lv_e[r * E_PER + k] = adjoints[at + c];
-                    lge_e[r * E_PER + k] = adjoints[at + N_E + c];
-                    lgi_e[r * E_PER + k] = adjoints[at + 2u * N_E + c];
+                if this_step.fresh == 0u {
+                    e[k * QUADS + q] = adjoints_of(trial * ADJOINT_LEN + c, N_E);
                 }
-                if HAS_EE {
-                    shared_ge_e[r * N_E + c] = lge_e[r * E_PER + k];
-                }
-                if HAS_IE {
-                    shared_gi_e[r * N_E + c] = lgi_e[r * E_PER + k];
-                }
+                put_rows_e(c, q, e[k * QUADS + q]);
             }
         }
         for (var k = 0u; k < I_PER; k++) {
             let c = k * WG + tid;
             if I_CELLS && c < N_I {
-                if carried {
-                    lv_i[r * I_PER + k] = adjoints[at + 3u * N_E + c];
-                    lge_i[r * I_PER + k] = adjoints[at + 3u * N_E + N_I + c];
-                    lgi_i[r * I_PER + k] = adjoints[at + 3u * N_E + 2u * N_I + c];
+                if this_step.fresh == 0u {
+                    i[k * QUADS + q] = adjoints_of(trial * ADJOINT_LEN + 3u * N_E + c, N_I);
                 }
-                if HAS_EI {
-                    shared_ge_i[r * N_I + c] = lge_i[r * I_PER + k];
-                }
-                if HAS_II {
-                    shared_gi_i[r * N_I + c] = lgi_i[r * I_PER + k];
-                }
+                put_rows_i(c, q, i[k * QUADS + q]);
             }
         }
-        for (var c = tid; c < N_OUT; c += WG) {
-            shared_out[r * N_OUT + c] = 0.0;
-            if carried {
-                shared_out[r * N_OUT + c] = adjoints[at + 3u * (N_E + N_I) + c];
+    }
+    for (var k = 0u; k < E_PER; k++) {
+        penalty[k] = penalty_of(k * WG + tid);
+    }
+    for (var k = 0u; k < OUT_OWN; k++) {
+        let own = k * WG + tid;
+        let trial = first_trial + own / N_OUT;
+        if own < N_OUT * TRIALS && trial < end_trial {
+            let logit = (trial + this_step.trial_offset) * 2u * N_OUT + own % N_OUT;
+            out_seed[k] = vec2(by_logit[logit], by_logit[logit + N_OUT]);
+            if this_step.fresh == 0u {
+                out[k] = adjoints[trial * ADJOINT_LEN + 3u * (N_E + N_I) + own % N_OUT];
             }
+            let row = (last - this_step.trace_first) * this_step.trials + trial;
+            v_out[k] = trace[row * TRACE_LEN + TRACE_OUT + own % N_OUT];
         }
     }
 
     for (var n = 0u; n < this_step.count; n++) {
-        let t = this_step.first + this_step.count - 1u - n;
-        let trace_step = (t - this_step.trace_first) * this_step.trials;
-
-        // Each read-out belongs to one thread, here and when the adjoints were loaded.
-        for (var r = 0u; r < TRIALS; r++) {
-            let trial = first_trial + r;
-            for (var c = tid; c < N_OUT; c += WG) {
-                if trial < this_step.trials {
-                    let at = (trace_step + trial) * TRACE_LEN + TRACE_OUT + c;
-                    let logit_at = (trial + this_step.trial_offset) * 2u * N_OUT + c;
-                    var seed = by_logit[logit_at] * OUT_SCALE;
-                    if TAKES_MAX {
-                        seed = select(0.0, by_logit[logit_at], by_logit[logit_at + N_OUT] == f32(t));
-                    }
-                    var passed = 1.0;
-                    if RESETS {
-                        passed = 1.0 - OUT_THRESHOLD * surrogate(trace[at] - OUT_THRESHOLD);
-                    }
-                    let lambda = seed + OUT_DECAY * shared_out[r * N_OUT + c] * passed;
-                    shared_out[r * N_OUT + c] = lambda;
-                    trace[at] = lambda;
+        let t = last - n;
+        for (var k = 0u; k < OUT_OWN; k++) {
+            let own = k * WG + tid;
+            let r = own / N_OUT;
+            let column = own % N_OUT;
+            if own < N_OUT * TRIALS && first_trial + r < end_trial {
+                out[k] = readout_adjoint(out_seed[k].x, out_seed[k].y, t, v_out[k], out[k]);
+                if ALONE {
+                    single_rows[OUT_ROW + column] = OUT_GAIN * out[k];
+                } else {
+                    quad_rows[(r / 4u) * ROWS + OUT_ROW + column][r % 4u] = OUT_GAIN * out[k];
                 }
+                let row = (t - this_step.trace_first) * this_step.trials + first_trial + r;
+                let at = row * TRACE_LEN + TRACE_OUT + column;
+                if n + 1u < this_step.count {
+                    v_out[k] = trace[at - this_step.trials * TRACE_LEN];
+                }
+                trace[at] = out[k];
             }
+        }
+        let first_lanes = lanes_of(first_trial, end_trial, t);
+        var next_i: Recorded;
+        if I_CELLS {
+            next_i = recorded_i(first_lanes, tid);
+        }
+        var next_e: Recorded;
+        if !I_CELLS {
+            next_e = recorded_e(first_lanes, tid);
         }
         workgroupBarrier();
 
-        for (var k = 0u; k < E_PER; k++) {
-            let c = k * WG + tid;
-            if c < N_E {
-                var through_ampa: array<f32, TRIALS>;
+        var e_sums: array<Tile, E_TILES>;
+        if LOOPED {
+            for (var tile = 0u; tile < E_TILES; tile++) {
+                let cells = 4u * tile * WG + tid + WG * vec4(0u, 1u, 2u, 3u);
+                var sum: Tile;
                 if HAS_EI {
-                    for (var post = 0u; post < N_I; post++) {
-                        let w = transposed[EI_T_AT + post * N_E + c];
-                        for (var r = 0u; r < TRIALS; r++) {
-                            through_ampa[r] += w * shared_ge_i[r * N_I + post];
-                        }
-                    }
+                    add_product(&sum, EI_T_AT, N_E, cells, GE_I_ROW, vec2(0u, N_I));
                 }
                 if HAS_EE {
-                    for (var post = 0u; post < N_E; post++) {
-                        let w = transposed[EE_T_AT + post * N_E + c];
-                        for (var r = 0u; r < TRIALS; r++) {
-                            through_ampa[r] += w * shared_ge_e[r * N_E + post];
-                        }
-                    }
+                    add_product(&sum, EE_T_AT, N_E, cells, GE_E_ROW, vec2(0u, N_E));
                 }
-                var through_out: array<f32, TRIALS>;
-                for (var out = 0u; out < N_OUT; out++) {
-                    let w = transposed[OUT_T_AT + out * N_E + c];
-                    for (var r = 0u; r < TRIALS; r++) {
-                        through_out[r] += w * shared_out[r * N_OUT + out];
-                    }
-                }
-                for (var r = 0u; r < TRIALS; r++) {
-                    let trial = first_trial + r;
-                    if trial < this_step.trials {
-                        let at = (trace_step + trial) * TRACE_LEN;
-                        let own = r * E_PER + k;
-                        let lambda_s =
-                            BETA_AMPA * through_ampa[r] + OUT_GAIN * through_out[r] + penalty[k];
-                        let lambda_v = select(lv_e[own], 0.0, fired(trial, t, 0u, c));
-                        var gi = 0.0;
-                        if HAS_IE {
-                            gi = trace[at + TRACE_GI_E + c];
-                        }
-                        let a = adjoint(
-                            E_CELL,
-                            trace[at + TRACE_V_E + c],
-                            trace[at + TRACE_GE_E + c],
-                            gi,
-                            lambda_s,
-                            lambda_v,
-                        );
-                        lv_e[own] = a.v;
-                        lge_e[own] = a.ge + BETA_AMPA * lge_e[own];
-                        lgi_e[own] = a.gi + BETA_GABA * lgi_e[own];
-                        trace[at + TRACE_GE_E + c] = lge_e[own];
-                        if HAS_IE {
-                            trace[at + TRACE_GI_E + c] = lgi_e[own];
-                        }
-                    }
-                }
+                add_product(&sum, OUT_T_AT, N_E, cells, OUT_ROW, vec2(0u, N_OUT));
+                e_sums[tile] = sum;
             }
         }
-        if I_CELLS {
-            for (var k = 0u; k < I_PER; k++) {
-                let c = k * WG + tid;
-                if c < N_I {
-                    var through_gaba: array<f32, TRIALS>;
+        if INTO_I {
+            var i_sums: array<Tile, I_TILES>;
+            for (var tile = 0u; tile < I_TILES; tile++) {
+                let own = tile * WG + tid;
+                let s = own / I_LANES;
+                if s < SLICES {
+                    let cells = own % I_LANES + I_LANES * vec4(0u, 1u, 2u, 3u);
+                    var sum: Tile;
                     if HAS_IE {
-                        for (var post = 0u; post < N_E; post++) {
-                            let w = transposed[IE_T_AT + post * N_I + c];
-                            for (var r = 0u; r < TRIALS; r++) {
-                                through_gaba[r] += w * shared_gi_e[r * N_E + post];
-                            }
-                        }
+                        add_product(&sum, IE_T_AT, N_I, cells, WORK_ROW, slice(s, N_E));
                     }
                     if HAS_II {
-                        for (var post = 0u; post < N_I; post++) {
-                            let w = transposed[II_T_AT + post * N_I + c];
-                            for (var r = 0u; r < TRIALS; r++) {
-                                through_gaba[r] += w * shared_gi_i[r * N_I + post];
-                            }
-                        }
+                        add_product(&sum, II_T_AT, N_I, cells, GI_I_ROW, slice(s, N_I));
                     }
-                    for (var r = 0u; r < TRIALS; r++) {
-                        let trial = first_trial + r;
-                        if trial < this_step.trials {
-                            let at = (trace_step + trial) * TRACE_LEN;
-                            let own = r * I_PER + k;
-                            let lambda_v = select(lv_i[own], 0.0, fired(trial, t, WORDS_E, c));
-                            var gi = 0.0;
-                            if HAS_II {
-                                gi = trace[at + TRACE_GI_I + c];
-                            }
-                            let a = adjoint(
-                                I_CELL,
-                                trace[at + TRACE_V_I + c],
-                                trace[at + TRACE_GE_I + c],
-                                gi,
-                                BETA_GABA * through_gaba[r],
-                                lambda_v,
-                            );
-                            lv_i[own] = a.v;
-                            lge_i[own] = a.ge + BETA_AMPA * lge_i[own];
-                            lgi_i[own] = a.gi + BETA_GABA * lgi_i[own];
-                            trace[at + TRACE_GE_I + c] = lge_i[own];
-                            if HAS_II {
-                                trace[at + TRACE_GI_I + c] = lgi_i[own];
-                            }
+                    i_sums[tile] = sum;
+                }
+            }
+            workgroupBarrier();
+            for (var tile = 0u; tile < I_TILES; tile++) {
+                let own = tile * WG + tid;
+                let s = own / I_LANES;
+                for (var part = 0u; part < 4u; part++) {
+                    let c = own % I_LANES + I_LANES * part;
+                    if s < SLICES && c < N_I {
+                        for (var q = 0u; q < QUADS; q++) {
+                            put_row(WORK_ROW + s * N_I + c, q, i_sums[tile][part * QUADS + q]);
                         }
                     }
                 }
             }
         }
-        workgroupBarrier();
-
-        for (var r = 0u; r < TRIALS; r++) {
+        if LOOPED {
+            workgroupBarrier();
+        }
+        if I_CELLS {
+            next_e = recorded_e(first_lanes, tid);
+            for (var own = 0u; own < I_OWN; own++) {
+                let q = own % QUADS;
+                let c = own / QUADS * WG + tid;
+                let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
+                let was = next_i;
+                if own + 1u < I_OWN {
+                    let lanes = lanes_of(first_trial + 4u * ((own + 1u) % QUADS), end_trial, t);
+                    next_i = recorded_i(lanes, (own + 1u) / QUADS * WG + tid);
+                }
+                if c < N_I {
+                    var lambda_s: vec4<f32>;
+                    if INTO_I {
+                        for (var s = 0u; s < SLICES; s++) {
+                            lambda_s += row(WORK_ROW + s * N_I + c, q);
+                        }
+                    }
+                    let a = step_back(I_CELL, c, was, lambda_s, i[own]);
+                    i[own] = a;
+                    put_rows_i(c, q, a);
+                    put_trace(lanes, TRACE_GE_I + c, a.ge);
+                    if HAS_II {
+                        put_trace(lanes, TRACE_GI_I + c, a.gi);
+                    }
+                }
+            }
+        }
+        if INTO_I {
+            workgroupBarrier();
+        }
+        // From here to the next step a thread touches rows of its own cells alone.
+        if LOOPED {
             for (var k = 0u; k < E_PER; k++) {
                 let c = k * WG + tid;
                 if c < N_E {
-                    if HAS_EE {
-                        shared_ge_e[r * N_E + c] = lge_e[r * E_PER + k];
-                    }
-                    if HAS_IE {
-                        shared_gi_e[r * N_E + c] = lgi_e[r * E_PER + k];
+                    for (var q = 0u; q < QUADS; q++) {
+                        put_row(WORK_ROW + c, q, e_sums[k / 4u][k % 4u * QUADS + q]);
                     }
                 }
             }
-            for (var k = 0u; k < I_PER; k++) {
-                let c = k * WG + tid;
-                if I_CELLS && c < N_I {
-                    if HAS_EI {
-                        shared_ge_i[r * N_I + c] = lge_i[r * I_PER + k];
-                    }
-                    if HAS_II {
-                        shared_gi_i[r * N_I + c] = lgi_i[r * I_PER + k];
+        }
+        for (var own = 0u; own < E_OWN; own++) {
+            let q = own % QUADS;
+            let c = own / QUADS * WG + tid;
+            let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
+            let was = next_e;
+            if own + 1u < E_OWN {
+                let lanes = lanes_of(first_trial + 4u * ((own + 1u) % QUADS), end_trial, t);
+                next_e = recorded_e(lanes, (own + 1u) / QUADS * WG + tid);
+            }
+            if c < N_E {
+                var through: vec4<f32>;
+                if LOOPED {
+                    through = row(WORK_ROW + c, q);
+                } else {
+                    for (var column = 0u; column < N_OUT; column++) {
+                        let w = vec4(transposed[OUT_T_AT + column * N_E + c]);
+                        through = fma(w, row(OUT_ROW + column, q), through);
                     }
                 }
+                let a = step_back(E_CELL, c, was, through + penalty[own / QUADS], e[own]);
+                e[own] = a;
+                put_rows_e(c, q, a);
+                put_trace(lanes, TRACE_GE_E + c, a.ge);
+                if HAS_IE {
+                    put_trace(lanes, TRACE_GI_E + c, a.gi);
+                }
             }
+        }
+        if !LOOPED {
+            workgroupBarrier();
         }
     }
 
-    for (var r = 0u; r < TRIALS; r++) {
-        let trial = first_trial + r;
-        let at = trial * ADJOINT_LEN;
-        if trial < this_step.trials {
-            for (var k = 0u; k < E_PER; k++) {
-                let c = k * WG + tid;
-                if c < N_E {
-                    adjoints[at + c] = lv_e[r * E_PER + k];
-                    adjoints[at + N_E + c] = lge_e[r * E_PER + k];
-                    adjoints[at + 2u * N_E + c] = lgi_e[r * E_PER + k];
-                }
+    for (var q = 0u; q < QUADS; q++) {
+        let trial = first_trial + 4u * q + vec4(0u, 1u, 2u, 3u);
+        let live = trial < vec4(end_trial);
+        for (var k = 0u; k < E_PER; k++) {
+            let c = k * WG + tid;
+            if c < N_E {
+                put_adjoints(live, trial * ADJOINT_LEN + c, N_E, e[k * QUADS + q]);
             }
-            for (var k = 0u; k < I_PER; k++) {
-                let c = k * WG + tid;
-                if I_CELLS && c < N_I {
-                    adjoints[at + 3u * N_E + c] = lv_i[r * I_PER + k];
-                    adjoints[at + 3u * N_E + N_I + c] = lge_i[r * I_PER + k];
-                    adjoints[at + 3u * N_E + 2u * N_I + c] = lgi_i[r * I_PER + k];
-                }
+        }
+        for (var k = 0u; k < I_PER; k++) {
+            let c = k * WG + tid;
+            if I_CELLS && c < N_I {
+                put_adjoints(live, trial * ADJOINT_LEN + 3u * N_E + c, N_I, i[k * QUADS + q]);
             }
-            for (var c = tid; c < N_OUT; c += WG) {
-                adjoints[at + 3u * (N_E + N_I) + c] = shared_out[r * N_OUT + c];
-            }
+        }
+    }
+    for (var k = 0u; k < OUT_OWN; k++) {
+        let own = k * WG + tid;
+        let trial = first_trial + own / N_OUT;
+        if own < N_OUT * TRIALS && trial < end_trial {
+            adjoints[trial * ADJOINT_LEN + 3u * (N_E + N_I) + own % N_OUT] = out[k];
         }
     }
 }

@@ -1,4 +1,4 @@
-// The membrane equation and its adjoint, for one cell. Units ms, mV, nF, µS, nA.
+// The membrane equation and its adjoint, for one cell, and the adjoint of a read-out. Units ms, mV, nF, µS, nA.
 // Twin: src/conductance/cpu/cells.rs.
 #import "common/expm1.wgsl"
 
@@ -79,4 +79,17 @@ fn adjoint(k: Cell, v_before: f32, ge: f32, gi: f32, lambda_s: f32, lambda_v: f3
         damped * k.dt_over_c * (E_EXC_MV - v_before),
         damped * k.dt_over_c * (E_INH_MV - v_before),
     );
+}
+
+// λ_out(t) = seed + decay · λ_out(t + 1) · (1 − θ σ'), of the read-out before its reset.
+fn readout_adjoint(by_logit: f32, peak_step: f32, t: u32, v_out: f32, after: f32) -> f32 {
+    var seed = by_logit * OUT_SCALE;
+    if TAKES_MAX {
+        seed = select(0.0, by_logit, peak_step == f32(t));
+    }
+    var passed = 1.0;
+    if RESETS {
+        passed = 1.0 - OUT_THRESHOLD * surrogate(v_out - OUT_THRESHOLD);
+    }
+    return fma(OUT_DECAY * after, passed, seed);
 }

@@ -1,5 +1,6 @@
 //! Everything on the device, and how the kernels' variables are bound to it.
 
+use super::backward::{Backward, LambdaRows};
 use super::kernels::{MAX_PARTIALS, Which};
 use super::plan::{MemoryPlan, Rows};
 use super::steps::{STEP_WORDS, StepWords};
@@ -30,6 +31,7 @@ pub(super) struct Buffers {
     pub(super) spikes: Buffer,
     pub(super) trace: Buffer,
     pub(super) adjoints: Buffer,
+    pub(super) lambda: Buffer,
     pub(super) disagreements: Buffer,
     pub(super) counts: Buffer,
     pub(super) totals: Buffer,
@@ -59,6 +61,12 @@ impl Buffers {
         let groups = chunk.div_ceil(TRIAL_GROUP);
         let (n_e, n_i, n_out) = (params.n_e(), params.n_i(), params.n_out);
         let storage = |label: &str, words: usize| gpu.storage(label, 4 * words as u64);
+        let lambda = match plan.backward {
+            Backward::Persistent => 4,
+            Backward::PerStep => {
+                LambdaRows::new(params, wiring, chunk).len(params, plan.segment_steps)
+            }
+        };
         let events = batch_trials * params.steps / 4;
         let stride = vec![[0; STEP_WORDS]; DISPATCHES_A_SUBMISSION];
         Ok(Self {
@@ -77,6 +85,7 @@ impl Buffers {
             spikes: storage("spikes", chunk * params.steps * rows.spikes)?,
             trace: storage("recorded states", chunk * plan.segment_steps * rows.trace)?,
             adjoints: storage("adjoints", chunk * rows.adjoint)?,
+            lambda: storage("adjoints of two steps", lambda)?,
             disagreements: storage("disagreements", 4 + 4 * MAX_DISAGREEMENTS)?,
             counts: storage("spike counts", chunk * (n_e + n_i))?,
             totals: storage("spike totals", n_e)?,
@@ -127,6 +136,22 @@ pub(super) fn bind(gpu: &Gpu, kernels: &[Kernel], b: &Buffers) -> Result<Vec<Bou
             ("trace", &b.trace),
             ("adjoints", &b.adjoints),
             ("by_logit", &b.by_logit),
+            ("totals", &b.totals),
+            step,
+        ],
+        Which::BackwardReadout => vec![
+            ("trace", &b.trace),
+            ("adjoints", &b.adjoints),
+            ("by_logit", &b.by_logit),
+            ("lambda", &b.lambda),
+            step,
+        ],
+        Which::BackwardStep => vec![
+            ("transposed", &b.transposed),
+            ("spikes", &b.spikes),
+            ("trace", &b.trace),
+            ("adjoints", &b.adjoints),
+            ("lambda", &b.lambda),
             ("totals", &b.totals),
             step,
         ],

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::backward::{LambdaRows, SLICES, SharedRows, looped};
 use super::plan::{MemoryPlan, Rows, WORKGROUP};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{Population, Raster};
@@ -12,6 +13,9 @@ use crate::gpu::{Constant, Gpu, GpuError, Kernel, resolve_imports, with_constant
 
 /// Columns of a workgroup of the spike-gradient kernel: few, for the read-out has a class a column.
 pub(super) const WORKGROUP_COLUMNS: u32 = 64;
+
+/// Threads of the per-step backward kernel: a tile of 64 × 32 or 32 × 16 sums, the latter in 4 slices.
+const WORKGROUP_TILE: u32 = 128;
 
 /// Workgroups of the norm kernel at the most.
 pub(super) const MAX_PARTIALS: u32 = 256;
@@ -29,8 +33,11 @@ shaders!(
     "conductance/cell.wgsl",
     "conductance/spike_set.wgsl",
     "conductance/step_cell.wgsl",
+    "conductance/backward_cell.wgsl",
     "conductance/forward.wgsl",
     "conductance/backward.wgsl",
+    "conductance/backward_readout.wgsl",
+    "conductance/backward_step.wgsl",
     "conductance/loss.wgsl",
     "conductance/spike_totals.wgsl",
     "conductance/gradient_inputs.wgsl",
@@ -48,6 +55,8 @@ pub(super) enum Which {
     Loss,
     SpikeTotals,
     Backward,
+    BackwardReadout,
+    BackwardStep,
     GradientInputs,
     GradientSpikes,
     SumGroups,
@@ -57,11 +66,13 @@ pub(super) enum Which {
 }
 
 impl Which {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Forward,
         Self::Loss,
         Self::SpikeTotals,
         Self::Backward,
+        Self::BackwardReadout,
+        Self::BackwardStep,
         Self::GradientInputs,
         Self::GradientSpikes,
         Self::SumGroups,
@@ -77,6 +88,8 @@ impl Which {
             Self::Loss => "conductance/loss.wgsl",
             Self::SpikeTotals => "conductance/spike_totals.wgsl",
             Self::Backward => "conductance/backward.wgsl",
+            Self::BackwardReadout => "conductance/backward_readout.wgsl",
+            Self::BackwardStep => "conductance/backward_step.wgsl",
             Self::GradientInputs => "conductance/gradient_inputs.wgsl",
             Self::GradientSpikes => "conductance/gradient_spikes.wgsl",
             Self::SumGroups => "optim/sum_groups.wgsl",
@@ -167,12 +180,13 @@ fn constants(
     let per = |cells: usize| u(cells.div_ceil(WORKGROUP as usize));
     let at = |name| u(layout.active(name).map_or(0, |s| s.offset));
     let transposed = |name| u(transposed_at(layout, name));
-    let shared = |there: bool, cells: usize| {
-        u(if there {
-            plan.trials_per_workgroup * cells
-        } else {
-            1
-        })
+    let shared = SharedRows::new(params, wiring);
+    let lambda = LambdaRows::new(params, wiring, plan.chunk_trials);
+    let alone = plan.trials_per_workgroup == 1;
+    let [quad_rows, single_rows] = if alone {
+        [1, shared.rows]
+    } else {
+        [shared.rows * plan.trials_per_workgroup.div_ceil(4), 1]
     };
     let cell = |k: &CellConstants<f32>| [k.g_l_us, k.leak_na, k.dt_over_c, k.ref_steps];
     let [e_cell, i_cell] = [cell(&c.e), cell(&c.i)];
@@ -203,10 +217,26 @@ fn constants(
         ("TRACE_GE_I", u(trace.ge_i)),
         ("TRACE_GI_I", u(trace.gi_i)),
         ("TRACE_OUT", u(trace.out)),
-        ("SHARED_GE_E", shared(wiring.ee, e)),
-        ("SHARED_GI_E", shared(wiring.ie, e)),
-        ("SHARED_GE_I", shared(wiring.ei, i)),
-        ("SHARED_GI_I", shared(wiring.ii, i)),
+        ("SLICES", u(SLICES)),
+        ("I_LANES", u(i.div_ceil(4))),
+        ("ROWS", u(shared.rows)),
+        ("QUAD_ROWS", u(quad_rows)),
+        ("SINGLE_ROWS", u(single_rows)),
+        ("WORK_ROW", u(shared.work)),
+        ("GE_I_ROW", u(shared.ge_i)),
+        ("GE_E_ROW", u(shared.ge_e)),
+        ("GI_I_ROW", u(shared.gi_i)),
+        ("OUT_ROW", u(shared.out)),
+        ("WG_T", Constant::U32(WORKGROUP_TILE)),
+        ("LAMBDA_QUADS", u(lambda.trials / 4)),
+        ("LAMBDA_ROWS", u(lambda.rows)),
+        ("LAMBDA_GE_I", u(lambda.ge_i)),
+        ("LAMBDA_GI_E", u(lambda.gi_e)),
+        ("LAMBDA_GE_E", u(lambda.ge_e)),
+        ("LAMBDA_GI_I", u(lambda.gi_i)),
+        ("LAMBDA_OUT_ROW", u(2 * lambda.rows)),
+        ("LOOPED", b(looped(wiring))),
+        ("INTO_I", b(wiring.ie || wiring.ii)),
         ("I_CELLS", b(wiring.i_cells)),
         ("HAS_EE", b(wiring.ee)),
         ("HAS_EI", b(wiring.ei)),

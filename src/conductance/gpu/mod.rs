@@ -4,7 +4,16 @@
 //! that a loop weight read once serves all of them. Spikes are bits, states are replayed from saved
 //! ones ([`MemoryPlan`]), and weight gradients are sparse sums over events in which every
 //! entry has one owner. The host decides the clip factor from the norms that it reads back.
+//!
+//! The loop's backward products are the arithmetic of a batch: with E and I cells, both matrices and
+//! B trials 2 · E · I · B multiply-adds a step, 134 million at 1024 E and 256 I cells and 256 trials.
+//! Two forms take the steps one after the other ([`Backward`]). A third, which iterates on whole
+//! blocks of steps until the adjoints at the loop stand still, would turn them into large matrix
+//! products, but repeats each four to six times (blocks of 20 to 100 steps, to 3e-7). On 132
+//! multiprocessors of 128 multiply-adds a clock at 1.7 GHz, 2000 steps take 9 ms once and 37 to
+//! 56 ms so repeated: that pays where matrix units do all iterations but the last, not in plain float32.
 
+mod backward;
 mod buffers;
 mod input_rows;
 mod kernels;
@@ -33,6 +42,7 @@ use input_rows::InputRows;
 use program::{Author, Chunk, Dispatch};
 use steps::STEP_WORDS;
 
+pub use backward::{Backward, UnknownBackward};
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
 
 /// Trains and runs one network on a GPU.

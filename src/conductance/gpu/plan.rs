@@ -5,6 +5,7 @@
 //! saved states, long ones more recorded ones. A batch that still does not fit goes through in chunks of
 //! whole trial groups. Neither changes a bit of the result.
 
+use super::backward::{Backward, LambdaRows, backward_iterations, trials_per_workgroup};
 use super::kernels::WORKGROUP_COLUMNS;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Raster;
@@ -60,7 +61,9 @@ pub struct MemoryPlan {
     pub chunk_trials: usize,
     /// Distance of the saved states, steps.
     pub segment_steps: usize,
-    /// Trials that share one workgroup of the backward pass.
+    /// Form of the backward pass.
+    pub backward: Backward,
+    /// Trials that share one workgroup of the persistent backward pass.
     pub trials_per_workgroup: usize,
     /// Steps of one forward dispatch; fewer where a segment ends, if states are kept.
     pub forward_steps: usize,
@@ -89,7 +92,7 @@ impl MemoryPlan {
         max_loop_iterations: Option<u32>,
     ) -> Result<Self, EngineError> {
         let rows = Rows::new(params, layout, wiring);
-        let trials_per_workgroup = trials_per_workgroup(params, wiring, limits)?;
+        let trials_per_workgroup = trials_per_workgroup(params, wiring, trials, limits)?;
         let groups = trials.div_ceil(TRIAL_GROUP);
         let mut smallest: Option<Sizes> = None;
         for chunks in 1..=groups {
@@ -101,7 +104,15 @@ impl MemoryPlan {
             // The largest segment is the square-root one; a shorter one may fit one binding.
             for segment_steps in [segment_steps, segment_steps / 2, segment_steps / 4] {
                 let segment_steps = segment_steps.max(1);
-                let sizes = Sizes::new(params, layout, &rows, trials, chunk_trials, segment_steps);
+                let sizes = Sizes::new(
+                    params,
+                    layout,
+                    wiring,
+                    &rows,
+                    trials,
+                    chunk_trials,
+                    segment_steps,
+                );
                 if sizes.total() > budget || sizes.largest() > limits.storage_binding_bytes {
                     if smallest.as_ref().is_none_or(|s| sizes.total() < s.total()) {
                         smallest = Some(sizes);
@@ -117,16 +128,21 @@ impl MemoryPlan {
                 return Ok(Self {
                     chunk_trials,
                     segment_steps,
+                    backward: Backward::default(),
                     trials_per_workgroup,
                     forward_steps: steps_within(forward_steps, forward_iterations(params)),
-                    backward_steps: bound(backward_iterations(params, trials_per_workgroup)),
+                    backward_steps: bound(backward_iterations(
+                        params,
+                        wiring,
+                        trials_per_workgroup,
+                    )),
                     gradient_steps: bound(gradient_iterations()),
                     gradient_events: max_loop_iterations.unwrap_or(u32::MAX) as usize,
                     bytes: sizes.total(),
                 });
             }
         }
-        Err(refusal(&smallest.unwrap_or(Sizes([0; 12])), budget, limits))
+        Err(refusal(&smallest.unwrap_or(Sizes([0; 13])), budget, limits))
     }
 }
 
@@ -152,12 +168,13 @@ fn refusal(smallest: &Sizes, budget: u64, limits: &AdapterLimits) -> EngineError
 }
 
 /// Bytes of every buffer that depends on the plan.
-struct Sizes([u64; 12]);
+struct Sizes([u64; 13]);
 
 impl Sizes {
     fn new(
         params: &Params,
         layout: &Layout,
+        wiring: &Wiring,
         rows: &Rows,
         trials: usize,
         chunk: usize,
@@ -175,6 +192,8 @@ impl Sizes {
             chunk * rows.state * (segments + 2),
             chunk * segment * rows.trace,
             chunk * rows.adjoint,
+            // Used by the per-step backward pass alone: hardly more than one per cent of the traces.
+            LambdaRows::new(params, wiring, chunk).len(params, segment),
             chunk * (params.n_e() + params.n_i()),
             trials * params.n_out * 3,
             // Events: a generous share of the inputs; the buffer grows if there are more.
@@ -201,36 +220,6 @@ fn segment_steps(steps: usize, rows: &Rows) -> usize {
     (best.round() as usize).clamp(1, steps)
 }
 
-/// As many as fit into workgroup memory, at most 4; one where there is no loop to share weights of.
-fn trials_per_workgroup(
-    params: &Params,
-    wiring: &Wiring,
-    limits: &AdapterLimits,
-) -> Result<usize, EngineError> {
-    let bytes = 4 * shared_floats(params, wiring);
-    let most = limits.workgroup_memory_bytes as usize;
-    if bytes > most {
-        return Err(EngineError::Memory(format!(
-            "{} E and {} I cells need {bytes} bytes of workgroup memory, this GPU has {most}: lower \
-             network.n_e or network.n_i, or use --device cpu",
-            params.n_e(),
-            params.n_i(),
-        )));
-    }
-    let looped = wiring.ei || wiring.ie || wiring.ee || wiring.ii;
-    Ok([4, 2]
-        .into_iter()
-        .find(|n| looped && n * bytes <= most)
-        .unwrap_or(1))
-}
-
-/// Adjoints that one trial of the backward pass shares among its threads.
-fn shared_floats(params: &Params, wiring: &Wiring) -> usize {
-    let of = |there: bool, n: usize| if there { n } else { 1 };
-    let (e, i) = (params.n_e(), params.n_i());
-    of(wiring.ee, e) + of(wiring.ie, e) + of(wiring.ei, i) + of(wiring.ii, i) + params.n_out
-}
-
 /// Most loop iterations of one invocation in one forward step: every cell and every input fires.
 fn forward_iterations(params: &Params) -> usize {
     let per = |cells: usize| cells.div_ceil(WORKGROUP as usize);
@@ -249,14 +238,6 @@ fn gradient_iterations() -> usize {
     let rows = 32 * WORKGROUP_COLUMNS as usize / WORKGROUP as usize;
     let tile = WORKGROUP as usize / 32 + 2 + rows;
     TRIAL_GROUP / 4 * (1 + rows) + tile
-}
-
-/// The same for one backward step.
-fn backward_iterations(params: &Params, trials: usize) -> usize {
-    let per = |cells: usize| cells.div_ceil(WORKGROUP as usize);
-    let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
-    let cells = per(e) + per(i);
-    cells * ((e + i + out) * (1 + trials) + 4 * trials) + 4 * trials * (cells + per(out) + 1) + 8
 }
 
 #[cfg(test)]
@@ -291,9 +272,22 @@ mod tests {
     fn the_full_network_fits_a_gibibyte_whole_and_a_quarter_of_it_in_chunks() {
         let whole = plan(DEFAULT_BUDGET_BYTES, &limits()).expect("fits");
         assert_eq!(whole.chunk_trials, 256);
+        assert_eq!(whole.trials_per_workgroup, 8);
         let tight = plan(256 << 20, &limits()).expect("fits");
         assert!(tight.chunk_trials < 256 && tight.chunk_trials.is_multiple_of(TRIAL_GROUP));
         assert!(tight.bytes <= 256 << 20);
+    }
+
+    #[test]
+    fn fewer_trials_share_a_small_workgroup_memory() {
+        for (kib, trials) in [(48, 8), (32, 4), (16, 1)] {
+            let limits = AdapterLimits {
+                workgroup_memory_bytes: kib << 10,
+                ..limits()
+            };
+            let plan = plan(DEFAULT_BUDGET_BYTES, &limits).expect("fits");
+            assert_eq!(plan.trials_per_workgroup, trials, "{kib} KiB");
+        }
     }
 
     #[test]

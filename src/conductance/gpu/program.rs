@@ -1,11 +1,12 @@
 //! The dispatches of one chunk of trials, in order, with what each is told.
 
+use super::backward::{Backward, looped};
 use super::input_rows::InputRows;
 use super::kernels::{TraceRow, WORKGROUP_COLUMNS, Which};
 use super::plan::{MemoryPlan, WORKGROUP};
 use super::steps::{
-    BackwardStep, ForwardStep, GradientInputsStep, GradientSpikesStep, LossStep, SpikeTotalsStep,
-    Step, StepWords, SumGroupsStep, flags,
+    BackwardOneStep, BackwardReadoutStep, BackwardStep, ForwardStep, GradientInputsStep,
+    GradientSpikesStep, LossStep, SpikeTotalsStep, Step, StepWords, SumGroupsStep, flags,
 };
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{Population, Raster};
@@ -184,20 +185,46 @@ impl Author<'_> {
 
     fn adjoints(&self, out: &mut Vec<Dispatch>, steps: std::ops::Range<usize>) {
         let hz = 1.0 / (self.chunk.batch as f64 * self.params.duration_s());
-        for (first, count) in descending(&steps, self.plan.backward_steps) {
-            let step = BackwardStep {
-                first: first as u32,
-                count: count as u32,
-                trace_first: steps.start as u32,
-                trials: self.chunk.trials as u32,
-                trial_offset: self.chunk.offset as u32,
-                fresh: u32::from(first + count == self.params.steps),
-                spikes_to_hz: hz as f32,
-                unused: 0,
-            };
-            let groups = self.chunk.trials.div_ceil(self.plan.trials_per_workgroup);
-            out.push(self.dispatch("backward", [groups, 1, 1], step));
+        let of = |first: usize, count: usize| BackwardStep {
+            first: first as u32,
+            count: count as u32,
+            trace_first: steps.start as u32,
+            trials: self.chunk.trials as u32,
+            trial_offset: self.chunk.offset as u32,
+            fresh: u32::from(first + count == self.params.steps),
+            spikes_to_hz: hz as f32,
+            unused: 0,
+        };
+        if self.plan.backward == Backward::PerStep && looped(self.wiring) {
+            let read_outs = linear_grid(self.chunk.trials * self.params.n_out);
+            for (first, count) in descending(&steps, self.plan.backward_steps) {
+                let step: BackwardReadoutStep = bytemuck::cast(of(first, count));
+                out.push(self.dispatch("backward", read_outs, step));
+            }
+            let grid = [self.tiles(), 1, 1];
+            for first in steps.clone().rev() {
+                let step: BackwardOneStep = bytemuck::cast(of(first, 1));
+                out.push(self.dispatch("backward", grid, step));
+            }
+            return;
         }
+        let groups = self.chunk.trials.div_ceil(self.plan.trials_per_workgroup);
+        for (first, count) in descending(&steps, self.plan.backward_steps) {
+            out.push(self.dispatch("backward", [groups, 1, 1], of(first, count)));
+        }
+    }
+
+    /// Tiles of a step of the per-step backward pass: 64 E cells of 32 trials, 32 I cells of 16.
+    fn tiles(&self) -> usize {
+        let of = |cells: usize, tile: [usize; 2]| {
+            cells.div_ceil(tile[0]) * self.chunk.trials.div_ceil(tile[1])
+        };
+        let i_cells = if self.wiring.i_cells {
+            self.params.n_i()
+        } else {
+            0
+        };
+        of(self.params.n_e(), [64, 32]) + of(i_cells, [32, 16])
     }
 
     fn input_gradients(&self, out: &mut Vec<Dispatch>, segment: usize, inputs: &InputRows) {

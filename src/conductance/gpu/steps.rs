@@ -92,6 +92,34 @@ step!(
 );
 
 step!(
+    /// Steps of the read-out's backward pass.
+    BackwardReadoutStep for BackwardReadout {
+        first: u32,
+        count: u32,
+        trace_first: u32,
+        trials: u32,
+        trial_offset: u32,
+        fresh: u32,
+        spikes_to_hz: f32,
+        unused: u32,
+    }
+);
+
+step!(
+    /// One step of the backward pass.
+    BackwardOneStep for BackwardStep {
+        first: u32,
+        count: u32,
+        trace_first: u32,
+        trials: u32,
+        trial_offset: u32,
+        fresh: u32,
+        spikes_to_hz: f32,
+        unused: u32,
+    }
+);
+
+step!(
     /// Trials of the loss.
     LossStep for Loss {
         slot: u32,
@@ -223,6 +251,8 @@ mod tests {
     fn host_structs_lie_as_the_shaders_read_them() {
         agrees::<ForwardStep>(&ForwardStep::fields()).expect("forward");
         agrees::<BackwardStep>(&BackwardStep::fields()).expect("backward");
+        agrees::<BackwardReadoutStep>(&BackwardReadoutStep::fields()).expect("read-out");
+        agrees::<BackwardOneStep>(&BackwardOneStep::fields()).expect("one step");
         agrees::<LossStep>(&LossStep::fields()).expect("loss");
         agrees::<SpikeTotalsStep>(&SpikeTotalsStep::fields()).expect("totals");
         agrees::<GradientInputsStep>(&GradientInputsStep::fields()).expect("inputs");

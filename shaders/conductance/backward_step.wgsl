@@ -1,0 +1,262 @@
+// The adjoint of one step, `first`, of all trials: the form of the backward pass that takes a dispatch
+// a step. Its results have the bits of backward.wgsl, whose equations it shares.
+//
+// A workgroup has a tile of cells × trials, a thread adds up 4 cells × 4 trials of it:
+//
+//   E cells    64 cells × 32 trials, all postsynaptic cells by every thread
+//   I cells    32 cells × 16 trials, a quarter of the postsynaptic cells by each quarter of the threads
+//
+// At 4 E cells to an I cell both cost the same. Weights and adjoints pass through workgroup memory in
+// chunks; the next chunk is loaded while this one is multiplied, and what the cells' own step
+// needs before the products begin. The sums then change hands once, so that a thread steps cells
+// whose neighbours its neighbours step.
+//
+// grid        E tiles, then I tiles, the cells of one group of trials after each other
+// transposed  effective loop and read-out matrices, [post, pre] each, at *_T_AT
+// trace       [step − trace_first, trial, TRACE_LEN]: recorded state in; Λ_exc in the place of g_exc, Λ_inh
+//             in that of g_inh
+// adjoints    [trial, ADJOINT_LEN]: of the cells, renewed
+// lambda      [row, four trials]: β Λ(t + 1) of odd or even steps in, β Λ(t) among those of the others
+//             out; gain · λ_out of every step of the segment
+// totals      spikes of each E cell over the batch, for the firing-rate penalty
+// twin        src/conductance/cpu/backward.rs
+// the same bits run after run: fixed order of every sum, no atomics
+#import "conductance/backward_cell.wgsl"
+
+struct Step {
+    first: u32,
+    count: u32,
+    trace_first: u32,
+    trials: u32,
+    trial_offset: u32,
+    fresh: u32,
+    spikes_to_hz: f32,
+    unused: u32,
+}
+
+@group(0) @binding(0) var<storage, read> transposed: array<f32>;
+@group(0) @binding(1) var<storage, read> spikes: array<u32>;
+@group(0) @binding(2) var<storage, read_write> trace: array<f32>;
+@group(0) @binding(3) var<storage, read_write> adjoints: array<f32>;
+@group(0) @binding(4) var<storage, read_write> lambda: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> totals: array<u32>;
+@group(0) @binding(6) var<uniform> this_step: Step;
+
+const ALONE: bool = false;
+
+// How WG_T threads cover a tile: `lanes` threads of four cells each, `quads` of four trials each,
+// `slices` of the postsynaptic cells, of which each gives `chunk` at a time to workgroup memory.
+struct Shape {
+    lanes: u32,
+    quads: u32,
+    slices: u32,
+    chunk: u32,
+}
+
+const E_SHAPE = Shape(16u, 8u, 1u, 32u);
+const I_SHAPE = Shape(8u, 4u, SLICES, 64u / SLICES);
+// Vectors that a thread loads for a chunk: 512 of weights and 256 of adjoints, in both shapes.
+const WEIGHTS_PER: u32 = 512u / WG_T;
+const ADJOINTS_PER: u32 = 256u / WG_T;
+
+// Weights [post, lane] of the lane's four cells; later the sums, [slice, quad, cell].
+var<workgroup> some_weights: array<vec4<f32>, 512>;
+// Adjoints [post, quad].
+var<workgroup> some_adjoints: array<vec4<f32>, 256>;
+
+alias Tile = array<vec4<f32>, 4>;
+
+// A matrix with the rows of `lambda` that it is multiplied by.
+struct Factor {
+    matrix_at: u32,
+    n_pre: u32,
+    n_post: u32,
+    first_row: u32,
+}
+
+struct Chunk {
+    weights: array<vec4<f32>, WEIGHTS_PER>,
+    adjoints: array<vec4<f32>, ADJOINTS_PER>,
+}
+
+// The postsynaptic cell at place p of a chunk, n_post where there is none.
+fn post_at(shape: Shape, factor: Factor, from_post: u32, p: u32) -> u32 {
+    let len = (factor.n_post + shape.slices - 1u) / shape.slices;
+    let within = from_post + p % shape.chunk;
+    let post = p / shape.chunk * len + within;
+    return select(factor.n_post, min(post, factor.n_post), within < len);
+}
+
+fn load(shape: Shape, factor: Factor, from_post: u32, first_cell: u32, first_quad: u32, tid: u32) -> Chunk {
+    var chunk: Chunk;
+    for (var j = 0u; j < WEIGHTS_PER; j++) {
+        let item = j * WG_T + tid;
+        let post = post_at(shape, factor, from_post, item / shape.lanes);
+        if post < factor.n_post {
+            let cells = first_cell + item % shape.lanes + shape.lanes * vec4(0u, 1u, 2u, 3u);
+            let at = factor.matrix_at + post * factor.n_pre + min(cells, vec4(factor.n_pre - 1u));
+            chunk.weights[j] = vec4(transposed[at.x], transposed[at.y], transposed[at.z], transposed[at.w]);
+        }
+    }
+    for (var j = 0u; j < ADJOINTS_PER; j++) {
+        let item = j * WG_T + tid;
+        let post = post_at(shape, factor, from_post, item / shape.quads);
+        if post < factor.n_post {
+            let row = factor.first_row + post;
+            chunk.adjoints[j] = lambda[row * LAMBDA_QUADS + first_quad + item % shape.quads];
+        }
+    }
+    return chunk;
+}
+
+// sum += Σ over the thread's slice of w[post, cell] · row[post], ascending.
+fn add_product(sum: ptr<function, Tile>, shape: Shape, factor: Factor, first_cell: u32, first_quad: u32, tid: u32) {
+    let len = (factor.n_post + shape.slices - 1u) / shape.slices;
+    let lane = tid % shape.lanes;
+    let quad = tid / shape.lanes % shape.quads;
+    let first = tid / (shape.lanes * shape.quads) * shape.chunk;
+    var next = load(shape, factor, 0u, first_cell, first_quad, tid);
+    for (var from_post = 0u; from_post < len; from_post += shape.chunk) {
+        for (var j = 0u; j < WEIGHTS_PER; j++) {
+            some_weights[j * WG_T + tid] = next.weights[j];
+        }
+        for (var j = 0u; j < ADJOINTS_PER; j++) {
+            some_adjoints[j * WG_T + tid] = next.adjoints[j];
+        }
+        workgroupBarrier();
+        if from_post + shape.chunk < len {
+            next = load(shape, factor, from_post + shape.chunk, first_cell, first_quad, tid);
+        }
+        for (var u = 0u; u < shape.chunk; u++) {
+            let w = some_weights[(first + u) * shape.lanes + lane];
+            let row = some_adjoints[(first + u) * shape.quads + quad];
+            (*sum)[0] = fma(vec4(w.x), row, (*sum)[0]);
+            (*sum)[1] = fma(vec4(w.y), row, (*sum)[1]);
+            (*sum)[2] = fma(vec4(w.z), row, (*sum)[2]);
+            (*sum)[3] = fma(vec4(w.w), row, (*sum)[3]);
+        }
+        workgroupBarrier();
+    }
+}
+
+// Leaves the sums in some_weights, [slice, quad, cell of the tile].
+fn hand_over(sum: Tile, shape: Shape, tid: u32) {
+    for (var part = 0u; part < 4u; part++) {
+        var sums = sum;
+        let cell = part * shape.lanes + tid % shape.lanes;
+        some_weights[tid / shape.lanes * 4u * shape.lanes + cell] = sums[part];
+    }
+    workgroupBarrier();
+}
+
+// Row r of β Λ of the steps whose parity step t has.
+fn row_of(t: u32, r: u32) -> u32 {
+    return (t % 2u) * LAMBDA_ROWS + r;
+}
+
+fn carried(lanes: vec4<u32>, stride: u32) -> Carried {
+    if this_step.fresh == 1u {
+        return Carried();
+    }
+    return adjoints_of(lanes, stride);
+}
+
+fn e_tile(tile: u32, tid: u32) {
+    const TILES: u32 = (N_E + 63u) / 64u;
+    const PER: u32 = 512u / WG_T;
+    let t = this_step.first;
+    let first_cell = tile % TILES * 64u;
+    let first_quad = tile / TILES * 8u;
+    var was: array<Recorded, PER>;
+    var after: array<Carried, PER>;
+    for (var j = 0u; j < PER; j++) {
+        let item = j * WG_T + tid;
+        let c = first_cell + item % 64u;
+        let trials = (first_quad + item / 64u) * 4u + vec4(0u, 1u, 2u, 3u);
+        let at = min(trials, vec4(this_step.trials - 1u)) * ADJOINT_LEN + min(c, N_E - 1u);
+        was[j] = recorded_e(lanes_of(trials.x, this_step.trials, t), c);
+        after[j] = carried(at, N_E);
+    }
+    var sum: Tile;
+    if HAS_EI && this_step.fresh == 0u {
+        let factor = Factor(EI_T_AT, N_E, N_I, row_of(t + 1u, LAMBDA_GE_I));
+        add_product(&sum, E_SHAPE, factor, first_cell, first_quad, tid);
+    }
+    if HAS_EE && this_step.fresh == 0u {
+        let factor = Factor(EE_T_AT, N_E, N_E, row_of(t + 1u, LAMBDA_GE_E));
+        add_product(&sum, E_SHAPE, factor, first_cell, first_quad, tid);
+    }
+    let out_row = LAMBDA_OUT_ROW + (t - this_step.trace_first) * N_OUT;
+    add_product(&sum, E_SHAPE, Factor(OUT_T_AT, N_E, N_OUT, out_row), first_cell, first_quad, tid);
+    hand_over(sum, E_SHAPE, tid);
+    for (var j = 0u; j < PER; j++) {
+        let item = j * WG_T + tid;
+        let c = first_cell + item % 64u;
+        if c < N_E {
+            let quad = first_quad + item / 64u;
+            let a = step_back(E_CELL, c, was[j], some_weights[item] + penalty_of(c), after[j]);
+            let lanes = lanes_of(4u * quad, this_step.trials, t);
+            put_adjoints(lanes.live, (4u * quad + vec4(0u, 1u, 2u, 3u)) * ADJOINT_LEN + c, N_E, a);
+            put_trace(lanes, TRACE_GE_E + c, a.ge);
+            if HAS_EE {
+                lambda[row_of(t, LAMBDA_GE_E + c) * LAMBDA_QUADS + quad] = BETA_AMPA * a.ge;
+            }
+            if HAS_IE {
+                put_trace(lanes, TRACE_GI_E + c, a.gi);
+                lambda[row_of(t, LAMBDA_GI_E + c) * LAMBDA_QUADS + quad] = BETA_GABA * a.gi;
+            }
+        }
+    }
+}
+
+fn i_tile(tile: u32, tid: u32) {
+    const TILES: u32 = (N_I + 31u) / 32u;
+    let t = this_step.first;
+    let first_cell = tile % TILES * 32u;
+    let first_quad = tile / TILES * 4u;
+    let c = first_cell + tid % 32u;
+    let quad = first_quad + tid / 32u;
+    let trials = 4u * quad + vec4(0u, 1u, 2u, 3u);
+    let lanes = lanes_of(4u * quad, this_step.trials, t);
+    let was = recorded_i(lanes, c);
+    let carried_at = 3u * N_E + min(c, N_I - 1u);
+    let after = carried(min(trials, vec4(this_step.trials - 1u)) * ADJOINT_LEN + carried_at, N_I);
+    var lambda_s: vec4<f32>;
+    if INTO_I && this_step.fresh == 0u {
+        var sum: Tile;
+        if HAS_IE {
+            let factor = Factor(IE_T_AT, N_I, N_E, row_of(t + 1u, LAMBDA_GI_E));
+            add_product(&sum, I_SHAPE, factor, first_cell, first_quad, tid);
+        }
+        if HAS_II {
+            let factor = Factor(II_T_AT, N_I, N_I, row_of(t + 1u, LAMBDA_GI_I));
+            add_product(&sum, I_SHAPE, factor, first_cell, first_quad, tid);
+        }
+        hand_over(sum, I_SHAPE, tid);
+        for (var s = 0u; s < SLICES; s++) {
+            lambda_s += some_weights[s * WG_T + tid];
+        }
+    }
+    if c < N_I {
+        let a = step_back(I_CELL, c, was, lambda_s, after);
+        put_adjoints(lanes.live, trials * ADJOINT_LEN + carried_at, N_I, a);
+        put_trace(lanes, TRACE_GE_I + c, a.ge);
+        if HAS_EI {
+            lambda[row_of(t, LAMBDA_GE_I + c) * LAMBDA_QUADS + quad] = BETA_AMPA * a.ge;
+        }
+        if HAS_II {
+            put_trace(lanes, TRACE_GI_I + c, a.gi);
+            lambda[row_of(t, LAMBDA_GI_I + c) * LAMBDA_QUADS + quad] = BETA_GABA * a.gi;
+        }
+    }
+}
+
+@compute @workgroup_size(WG_T)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
+    let e_tiles = (N_E + 63u) / 64u * ((this_step.trials + 31u) / 32u);
+    if group.x < e_tiles {
+        e_tile(group.x, tid);
+    } else if I_CELLS {
+        i_tile(group.x - e_tiles, tid);
+    }
+}

@@ -1,0 +1,192 @@
+//! The two forms of the backward pass: which there are, and what they need of the device.
+
+use super::plan::WORKGROUP;
+use crate::conductance::engine::EngineError;
+use crate::conductance::params::Params;
+use crate::conductance::weights::Wiring;
+use crate::gpu::AdapterLimits;
+
+/// Form of the backward pass. Both give the same bits; which is faster depends on the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backward {
+    /// Many steps a dispatch: a workgroup keeps a few trials and reads the loop weights every step.
+    #[default]
+    Persistent,
+    /// A dispatch a step, which reads the loop weights once for 16 or 32 trials. Networks without a
+    /// loop have nothing to share and run as [`Backward::Persistent`].
+    PerStep,
+}
+
+/// A form of the backward pass that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no backward pass `{0}`: use persistent or per-step")]
+pub struct UnknownBackward(String);
+
+impl std::str::FromStr for Backward {
+    type Err = UnknownBackward;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBackward> {
+        match name {
+            "persistent" => Ok(Self::Persistent),
+            "per-step" => Ok(Self::PerStep),
+            _ => Err(UnknownBackward(name.to_owned())),
+        }
+    }
+}
+
+/// Trials of the widest tile of the per-step backward pass.
+const TILE_TRIALS: usize = 32;
+
+/// Slices into which the backward pass cuts the sums over the cells that I cells inhibit.
+pub(super) const SLICES: usize = 4;
+
+/// Rows of workgroup memory of the backward pass: a row holds one number for each trial.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SharedRows {
+    /// Λ_inh of E cells; also where sums change hands.
+    pub(super) work: usize,
+    /// Λ_exc of I cells.
+    pub(super) ge_i: usize,
+    /// Λ_exc of E cells.
+    pub(super) ge_e: usize,
+    /// Λ_inh of I cells.
+    pub(super) gi_i: usize,
+    /// λ_out.
+    pub(super) out: usize,
+    /// All rows.
+    pub(super) rows: usize,
+}
+
+impl SharedRows {
+    pub(super) fn new(params: &Params, wiring: &Wiring) -> Self {
+        let (e, i) = (params.n_e(), params.n_i());
+        let if_ = |there: bool, n: usize| if there { n } else { 0 };
+        let partial = if_(wiring.ie || wiring.ii, SLICES * i);
+        let ge_i = if_(looped(wiring), e.max(partial));
+        let ge_e = ge_i + if_(wiring.ei, i);
+        let gi_i = ge_e + if_(wiring.ee, e);
+        let out = gi_i + if_(wiring.ii, i);
+        Self {
+            work: 0,
+            ge_i,
+            ge_e,
+            gi_i,
+            out,
+            rows: out + params.n_out,
+        }
+    }
+}
+
+/// There are products to take.
+pub(super) fn looped(wiring: &Wiring) -> bool {
+    wiring.ei || wiring.ie || wiring.ee || wiring.ii
+}
+
+/// Rows of the buffer of adjoints that the per-step form of the backward pass keeps between
+/// dispatches: two sets, of odd and of even steps, then the read-out's of every step of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LambdaRows {
+    /// Λ_exc of I cells.
+    pub(super) ge_i: usize,
+    /// Λ_inh of E cells.
+    pub(super) gi_e: usize,
+    /// Λ_exc of E cells.
+    pub(super) ge_e: usize,
+    /// Λ_inh of I cells.
+    pub(super) gi_i: usize,
+    /// Rows of one set.
+    pub(super) rows: usize,
+    /// Trials of a row: whole tiles.
+    pub(super) trials: usize,
+}
+
+impl LambdaRows {
+    pub(super) fn new(params: &Params, wiring: &Wiring, chunk_trials: usize) -> Self {
+        let if_ = |there: bool, n: usize| if there { n } else { 0 };
+        let gi_e = if_(wiring.ei, params.n_i());
+        let ge_e = gi_e + if_(wiring.ie, params.n_e());
+        let gi_i = ge_e + if_(wiring.ee, params.n_e());
+        Self {
+            ge_i: 0,
+            gi_e,
+            ge_e,
+            gi_i,
+            rows: gi_i + if_(wiring.ii, params.n_i()),
+            trials: chunk_trials.next_multiple_of(TILE_TRIALS),
+        }
+    }
+
+    /// Floats of the whole buffer.
+    pub(super) fn len(&self, params: &Params, segment_steps: usize) -> usize {
+        (2 * self.rows + segment_steps * params.n_out) * self.trials
+    }
+}
+
+/// Trials that share a workgroup's loop weights: 8, 4 or 1.
+///
+/// A workgroup that streams the full-size network's 2.1 MB of loop weights at the 64 bytes a clock
+/// of one multiprocessor takes 32,768 clocks a step, whatever the number of trials; at 128
+/// multiply-adds a clock, 8 trials' arithmetic takes as long and 4 trials' half of it. So 8 trials
+/// halve the traffic of the second-level cache at hardly any cost where they leave enough
+/// workgroups, 4 are better below that, and fewer gain nothing: they serve a small workgroup memory. A thread's
+/// sums stay within 32 registers. Without a loop there is nothing to share.
+pub(super) fn trials_per_workgroup(
+    params: &Params,
+    wiring: &Wiring,
+    trials: usize,
+    limits: &AdapterLimits,
+) -> Result<usize, EngineError> {
+    let bytes = 4 * SharedRows::new(params, wiring).rows;
+    let most = limits.workgroup_memory_bytes as usize;
+    if bytes > most {
+        return Err(EngineError::Memory(format!(
+            "{} E and {} I cells need {bytes} bytes of workgroup memory, this GPU has {most}: lower \
+             network.n_e or network.n_i, or use --device cpu",
+            params.n_e(),
+            params.n_i(),
+        )));
+    }
+    let sums = params.n_e().div_ceil(WORKGROUP as usize).max(4);
+    let eight = trials >= 16 * 8 && 8 * sums <= 32;
+    Ok(match looped(wiring) {
+        true if eight && 8 * bytes <= most => 8,
+        true if 4 * bytes <= most => 4,
+        _ => 1,
+    })
+}
+
+/// Most loop iterations of one invocation in one step of the persistent form and in what precedes and follows the steps, with every loop counted
+/// that a driver could unroll.
+pub(super) fn backward_iterations(params: &Params, wiring: &Wiring, trials: usize) -> usize {
+    let per = |n: usize| n.div_ceil(WORKGROUP as usize);
+    let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
+    let if_ = |there: bool, n: usize| if there { n } else { 0 };
+    let quads = trials.div_ceil(4);
+    // Blocks of 8 posts: one loop to load them, one to add them, a loop over quads inside.
+    let product = |posts: usize| (posts.div_ceil(8) + 1) * (1 + 8 + 8 * (1 + quads));
+    let into_e = if_(wiring.ei, product(i)) + if_(wiring.ee, product(e)) + product(out);
+    let slice = |n: usize| product(n.div_ceil(SLICES));
+    let into_i = if_(wiring.ie, slice(e)) + if_(wiring.ii, slice(i));
+    let tiles_e = per(e).div_ceil(4);
+    let tiles_i = if_(wiring.ie || wiring.ii, per(SLICES * i.div_ceil(4)));
+    let products = tiles_e * (1 + into_e) + tiles_i * (1 + into_i + 1 + 4 * (1 + quads));
+    let cells = quads * (per(e) * 3 + per(i) * (2 + SLICES)) + per(e);
+    let alone = per(e) * (1 + out);
+    let carried = quads * (1 + 6 * (per(e) + per(i))) + per(e);
+    let read_outs = per(out * trials);
+    let step = if looped(wiring) { products } else { alone } + cells + read_outs + 1;
+    step + 2 * (carried + read_outs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_have_names() {
+        assert_eq!("persistent".parse(), Ok(Backward::Persistent));
+        assert_eq!("per-step".parse(), Ok(Backward::PerStep));
+        let error = "per_step".parse::<Backward>().expect_err("is unknown");
+        assert!(error.to_string().contains("`per_step`"), "{error}");
+    }
+}
