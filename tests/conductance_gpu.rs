@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use dalenet::conductance::batch::{Population, Raster, Request};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
-use dalenet::conductance::gpu::{Backward, GpuEngine, MemoryPlan};
+use dalenet::conductance::gpu::{Backward, GpuEngine, GpuOptions, MemoryPlan};
 use dalenet::conductance::weights::Weights;
 use dalenet::config::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
 use dalenet::gpu::testing::test_gpu;
@@ -28,7 +28,14 @@ fn engine(gpu: &Arc<Gpu>, setup: &Setup) -> GpuEngine {
         weights,
         batch,
     } = setup;
-    GpuEngine::new(gpu.clone(), params.clone(), weights, None, batch.trials()).expect("is made")
+    GpuEngine::new(
+        gpu.clone(),
+        params.clone(),
+        weights,
+        GpuOptions::default(),
+        batch.trials(),
+    )
+    .expect("is made")
 }
 
 /// The same with a dispatch for every backward step.

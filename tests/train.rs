@@ -50,6 +50,7 @@ fn cpu(threads: usize, segment_steps: Option<usize>) -> DeviceOptions {
         threads,
         memory: None,
         segment_steps,
+        ..DeviceOptions::default()
     }
 }
 

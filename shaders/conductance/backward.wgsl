@@ -64,14 +64,14 @@ fn row(at: u32, q: u32) -> vec4<f32> {
     if ALONE {
         return vec4(single_rows[at], 0.0, 0.0, 0.0);
     }
-    return quad_rows[q * ROWS + at];
+    return quad_rows[q * SHARED_ROWS + at];
 }
 
 fn put_row(at: u32, q: u32, value: vec4<f32>) {
     if ALONE {
         single_rows[at] = value.x;
     } else {
-        quad_rows[q * ROWS + at] = value;
+        quad_rows[q * SHARED_ROWS + at] = value;
     }
 }
 
@@ -228,7 +228,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 if ALONE {
                     single_rows[OUT_ROW + column] = OUT_GAIN * out[k];
                 } else {
-                    quad_rows[(r / 4u) * ROWS + OUT_ROW + column][r % 4u] = OUT_GAIN * out[k];
+                    quad_rows[(r / 4u) * SHARED_ROWS + OUT_ROW + column][r % 4u] = OUT_GAIN * out[k];
                 }
                 let row = (t - this_step.trace_first) * this_step.trials + first_trial + r;
                 let at = row * TRACE_LEN + TRACE_OUT + column;

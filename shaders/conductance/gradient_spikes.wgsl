@@ -1,7 +1,7 @@
 // The gradient of one matrix out of spiking cells, over steps `first .. first + count`: for every
 // spike one row of the adjoint it acted on, times a factor (β of the receptor, or the read-out's gain).
 //
-// A workgroup owns WG_X columns of 32 rows (one word of spike bits) of one trial group, a thread ROWS
+// A workgroup owns WG_X columns of 32 rows (one word of spike bits) of one trial group, a thread THREAD_ROWS
 // of the rows in one column, in registers: no atomics. Entries, (step, trial) pairs, are taken in the
 // order (step descending, trial ascending), WG at a time: the threads load a word each, flag those with
 // spikes, and then all walk the flagged ones, four at a time, so that the loads of adjoints overlap.
@@ -34,7 +34,7 @@ struct Step {
 @group(0) @binding(2) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(3) var<uniform> this_step: Step;
 
-const ROWS: u32 = 32u * WG_X / WG;
+const THREAD_ROWS: u32 = 32u * WG_X / WG;
 const FLAG_WORDS: u32 = WG / 32u;
 const NONE: u32 = 0xffffffffu;
 
@@ -96,7 +96,7 @@ fn share_of(entry: u32, tile: u32, group: u32, part: u32, column: u32) -> Share 
     let trace_row = (step_of(tile + entry) - this_step.trace_first) * this_step.trials
         + trial_of(tile + entry, group);
     let value = trace[trace_row * TRACE_LEN + this_step.lambda_at + column];
-    return Share(words[entry] >> (part * ROWS), this_step.factor * value);
+    return Share(words[entry] >> (part * THREAD_ROWS), this_step.factor * value);
 }
 
 // `sum` with the share, if its bit j is set; + 0 changes no bit of a sum that began with + 0.
@@ -109,10 +109,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let column = group.x * WG_X + tid % WG_X;
     let part = tid / WG_X;
     let live = column < this_step.columns;
-    let first_row = group.y * 32u + part * ROWS;
+    let first_row = group.y * 32u + part * THREAD_ROWS;
     let to = group.z * TRAINED_LEN + this_step.gradient_at + first_row * this_step.columns + column;
-    var sums: array<f32, ROWS>;
-    for (var j = 0u; j < ROWS; j++) {
+    var sums: array<f32, THREAD_ROWS>;
+    for (var j = 0u; j < THREAD_ROWS; j++) {
         if live && first_row + j < this_step.pre {
             sums[j] = gradient[to + j * this_step.columns];
         }
@@ -146,14 +146,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let share_b = share_of(b, tile, group.z, part, column);
             let share_c = share_of(c, tile, group.z, part, column);
             let share_d = share_of(d, tile, group.z, part, column);
-            for (var j = 0u; j < ROWS; j++) {
+            for (var j = 0u; j < THREAD_ROWS; j++) {
                 sums[j] = add(add(add(add(sums[j], share_a, j), share_b, j), share_c, j), share_d, j);
             }
         }
         turn = FLAG_WORDS - turn;
         workgroupBarrier();
     }
-    for (var j = 0u; j < ROWS; j++) {
+    for (var j = 0u; j < THREAD_ROWS; j++) {
         if live && first_row + j < this_step.pre {
             gradient[to + j * this_step.columns] = sums[j];
         }

@@ -22,14 +22,16 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use report::{
-    About, Ceilings, Limits, Memory, ProductLimit, Report, Scaling, ScalingPoint, Stage, StartUp,
-    State, Task, Workload,
+    About, BackwardForm, Ceilings, Limits, Memory, ProductLimit, Report, Scaling, ScalingPoint,
+    Stage, StartUp, State, Task, Workload,
 };
 pub use spread::Spread;
 
 use crate::conductance::engine::EngineError;
+use crate::conductance::gpu::Backward;
 use crate::conductance::open::{DeviceOptions, OpenedEngine};
 use crate::conductance::plan::PlanError;
+use crate::conductance::work;
 use crate::conductance::{TRIAL_GROUP, block_trials};
 use crate::config::{self, Config, ConfigError, Override};
 use crate::data::DataError;
@@ -168,6 +170,10 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
             workloads.push(measured);
         }
     }
+    let backward_forms = match on_gpu {
+        true => backward_forms(&candidates, &place, options.repetitions(), progress)?,
+        false => Vec::new(),
+    };
     let growing = if options.quick { 1 } else { candidates.len() };
     let mut scaling = Vec::new();
     for Candidate { name, config, .. } in candidates.iter().take(growing) {
@@ -184,8 +190,41 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         start_up: start_up.unwrap_or_default(),
         ceilings: ceilings.unwrap_or_default(),
         workloads,
+        backward_forms,
         scaling,
     })
+}
+
+/// Trains the first network with a loop by each form of the backward pass.
+fn backward_forms(
+    candidates: &[Candidate],
+    place: &Place,
+    repetitions: usize,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<BackwardForm>, BenchError> {
+    let mut measured = Vec::new();
+    for Candidate { name, config } in candidates {
+        for form in Backward::ALL {
+            let mut place = place.clone();
+            place.options.backward = form;
+            let mut subject = Subject::open(config.clone(), &place)?;
+            if work::loop_matrices(&subject.params, subject.wiring()).is_empty() {
+                break;
+            }
+            progress(&format!("{name}, training: {} backward pass", form.name()));
+            let (_, seconds) = measure::repeat(&mut subject, Task::Training, repetitions)?;
+            measured.push(BackwardForm {
+                network: name.clone(),
+                form: form.name(),
+                samples_per_second: seconds.rate(subject.batch_trials() as f64),
+                ms_per_batch: seconds.times(1e3),
+            });
+        }
+        if !measured.is_empty() {
+            break;
+        }
+    }
+    Ok(measured)
 }
 
 /// The configuration `name` with the changes that the bench makes, then the user's.

@@ -16,8 +16,24 @@ pub struct Report {
     pub ceilings: Ceilings,
     /// Training and inference of each network.
     pub workloads: Vec<Workload>,
+    /// The forms of the GPU engine's backward pass against each other, on the first network with a
+    /// loop; empty on the CPU.
+    pub backward_forms: Vec<BackwardForm>,
     /// Time as batch, steps and cells double.
     pub scaling: Vec<Scaling>,
+}
+
+/// Training with one form of the GPU engine's backward pass.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackwardForm {
+    /// Name of the network's configuration.
+    pub network: String,
+    /// The form, as `--backward` names it.
+    pub form: &'static str,
+    /// Samples a second.
+    pub samples_per_second: Spread,
+    /// Time of a batch, ms.
+    pub ms_per_batch: Spread,
 }
 
 /// Where, when and with what a report was made.

@@ -25,6 +25,7 @@ const INPUT_SEED: u64 = 1;
 const EVENTS_PER_TRIAL: f64 = 520.0;
 
 /// A device and how much of it may be used.
+#[derive(Clone)]
 pub(super) struct Place {
     pub(super) selection: Selection,
     pub(super) options: DeviceOptions,

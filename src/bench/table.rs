@@ -1,6 +1,6 @@
 //! A report for people: facts and tables.
 
-use super::report::{Ceilings, Report, Scaling, Stage, Workload};
+use super::report::{BackwardForm, Ceilings, Report, Scaling, Stage, Workload};
 use crate::conductance::plan::show_bytes;
 
 /// One table. The last column is text, the others but the first are numbers.
@@ -72,6 +72,7 @@ fn ceilings(c: &Ceilings) -> String {
 pub fn sections(report: &Report) -> Vec<Section> {
     let mut sections = vec![throughput(report), work(report), memory(report)];
     sections.extend(report.workloads.iter().map(stages));
+    sections.push(backward_forms(report));
     sections.push(scaling(&report.scaling));
     sections.retain(|section| !section.rows.is_empty());
     sections
@@ -114,6 +115,22 @@ fn throughput(report: &Report) -> Section {
             "of the limit",
         ],
         rows: report.workloads.iter().map(row).collect(),
+    }
+}
+
+fn backward_forms(report: &Report) -> Section {
+    let row = |form: &BackwardForm| {
+        vec![
+            format!("{}, {}", form.network, form.form),
+            number(form.ms_per_batch.median),
+            number(form.samples_per_second.median),
+            String::new(),
+        ]
+    };
+    Section {
+        title: "forms of the backward pass (--backward)".to_owned(),
+        head: vec!["", "ms/batch", "samples/s", ""],
+        rows: report.backward_forms.iter().map(row).collect(),
     }
 }
 
@@ -323,6 +340,7 @@ mod tests {
             start_up: StartUp::default(),
             ceilings: Ceilings::default(),
             workloads: vec![workload],
+            backward_forms: Vec::new(),
             scaling: vec![Scaling {
                 network: "ping".to_owned(),
                 base: [64, 2000, 1024, 256],

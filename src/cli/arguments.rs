@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dalenet::conductance::gpu::Backward;
 use dalenet::conductance::open::DeviceOptions;
 use dalenet::config::{self, Config, ConfigError, Override};
 use dalenet::gpu::DeviceChoice;
@@ -19,6 +20,10 @@ pub struct Device {
     /// Most memory to use, as 512M or 2G; changes no result
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
+    /// Backward pass of the GPU engine: persistent, or per-step (a dispatch a step; `dalenet bench`
+    /// tells which is faster); changes no result
+    #[arg(long, value_name = "FORM", default_value = "persistent")]
+    pub backward: Backward,
 }
 
 impl Device {
@@ -29,6 +34,7 @@ impl Device {
             threads: self.threads,
             memory: self.memory,
             segment_steps: None,
+            backward: self.backward,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::conductance::cpu::CpuEngine;
 use crate::conductance::engine::{Engine, EngineError};
-use crate::conductance::gpu::GpuEngine;
+use crate::conductance::gpu::{Backward, GpuEngine, GpuOptions};
 use crate::conductance::params::Params;
 use crate::conductance::plan::default_segment_steps;
 use crate::conductance::weights::Weights;
@@ -19,9 +19,11 @@ pub struct DeviceOptions {
     pub threads: usize,
     /// Most memory the engine may take, bytes.
     pub memory: Option<u64>,
-    /// Distance of the states kept by the CPU engine; `None`: about √steps. Changes time and
+    /// Distance of the states kept by the CPU engine; `None`: the usual one. Changes time and
     /// memory, never results.
     pub segment_steps: Option<usize>,
+    /// Form of the GPU engine's backward pass; changes time, never results.
+    pub backward: Backward,
 }
 
 impl DeviceOptions {
@@ -91,7 +93,7 @@ pub fn open_selected(
         Selection::Adapter { adapter, reason } => {
             let info = adapter.info().clone();
             Ok(OpenedEngine {
-                engine: gpu_engine(&adapter, params, weights, options.memory, batch)?,
+                engine: gpu_engine(&adapter, params, weights, options, batch)?,
                 device: info.name,
                 driver: Some(info.driver),
                 backend: info.backend,
@@ -106,15 +108,19 @@ fn gpu_engine(
     adapter: &Adapter,
     params: &Params,
     weights: &Weights,
-    memory: Option<u64>,
+    options: &DeviceOptions,
     batch: usize,
 ) -> Result<Box<dyn Engine>, EngineError> {
     let gpu = Arc::new(Gpu::open(adapter)?);
+    let options = GpuOptions {
+        memory: options.memory,
+        backward: options.backward,
+    };
     Ok(Box::new(GpuEngine::new(
         gpu,
         params.clone(),
         weights,
-        memory,
+        options,
         batch,
     )?))
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use dalenet::conductance::batch::Batch;
 use dalenet::conductance::cpu::CpuEngine;
 use dalenet::conductance::engine::Engine;
-use dalenet::conductance::gpu::GpuEngine;
+use dalenet::conductance::gpu::{GpuEngine, GpuOptions};
 use dalenet::conductance::params::Params;
 use dalenet::conductance::weights::{Matrix, Weights};
 use dalenet::config::{Config, MatrixName};
@@ -86,7 +86,13 @@ const GPU: Device = Device {
             batch,
         } = setup;
         let adapter = gpu().expect("is only listed where there is an adapter");
-        let engine = GpuEngine::new(adapter, params.clone(), weights, None, batch.trials());
+        let engine = GpuEngine::new(
+            adapter,
+            params.clone(),
+            weights,
+            GpuOptions::default(),
+            batch.trials(),
+        );
         Box::new(engine.expect("the network is sound"))
     },
 };

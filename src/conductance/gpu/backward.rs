@@ -17,6 +17,19 @@ pub enum Backward {
     PerStep,
 }
 
+impl Backward {
+    /// Both forms.
+    pub const ALL: [Self; 2] = [Self::Persistent, Self::PerStep];
+
+    /// Its name in options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Persistent => "persistent",
+            Self::PerStep => "per-step",
+        }
+    }
+}
+
 /// A form of the backward pass that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no backward pass `{0}`: use persistent or per-step")]
@@ -26,11 +39,10 @@ impl std::str::FromStr for Backward {
     type Err = UnknownBackward;
 
     fn from_str(name: &str) -> Result<Self, UnknownBackward> {
-        match name {
-            "persistent" => Ok(Self::Persistent),
-            "per-step" => Ok(Self::PerStep),
-            _ => Err(UnknownBackward(name.to_owned())),
-        }
+        Self::ALL
+            .into_iter()
+            .find(|form| form.name() == name)
+            .ok_or_else(|| UnknownBackward(name.to_owned()))
     }
 }
 

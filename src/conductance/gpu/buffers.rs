@@ -62,7 +62,7 @@ impl Buffers {
         let (n_e, n_i, n_out) = (params.n_e(), params.n_i(), params.n_out);
         let storage = |label: &str, words: usize| gpu.storage(label, 4 * words as u64);
         let lambda = match plan.backward {
-            Backward::Persistent => 4,
+            Backward::Persistent => 1,
             Backward::PerStep => {
                 LambdaRows::new(params, wiring, chunk).len(params, plan.segment_steps)
             }
@@ -102,7 +102,11 @@ impl Buffers {
 }
 
 /// Binds every kernel's variables by name.
-pub(super) fn bind(gpu: &Gpu, kernels: &[Kernel], b: &Buffers) -> Result<Vec<Bound>, GpuError> {
+pub(super) fn bind(
+    gpu: &Gpu,
+    kernels: &[Option<Kernel>],
+    b: &Buffers,
+) -> Result<Vec<Option<Bound>>, GpuError> {
     let step = ("this_step", b.steps.buffer());
     let named = |which: Which| match which {
         Which::Forward => vec![
@@ -195,6 +199,10 @@ pub(super) fn bind(gpu: &Gpu, kernels: &[Kernel], b: &Buffers) -> Result<Vec<Bou
     };
     Which::ALL
         .iter()
-        .map(|&which| kernels[which as usize].bind(gpu, &named(which)))
+        .zip(kernels)
+        .map(|(&which, kernel)| match kernel {
+            Some(kernel) => kernel.bind(gpu, &named(which)).map(Some),
+            None => Ok(None),
+        })
         .collect()
 }

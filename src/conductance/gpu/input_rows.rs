@@ -160,7 +160,7 @@ mod tests {
             trained_len: 100,
             gradient_at: 9,
         };
-        // Trials 2 .. 72 of 75: two whole groups and a part of one.
+        // Trials 2 .. 72 of 75: some whole groups and a part of one.
         let chunk = Chunk {
             offset: 2,
             trials: 70,
@@ -178,7 +178,7 @@ mod tests {
         let mut expected = Vec::new();
         for trial in 0..70_u32 {
             for e in batch.events_of(2 + trial as usize) {
-                let (segment, group) = (e.step / 7, trial / 32);
+                let (segment, group) = (e.step / 7, trial / TRIAL_GROUP as u32);
                 let at = group * 100 + 9 + e.input * 3;
                 let row = (e.step - segment * 7) * 70 + trial;
                 let key = (Reverse(segment), group, e.input, Reverse(e.step), trial);

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::backward::{LambdaRows, SLICES, SharedRows, looped};
+use super::backward::{Backward, LambdaRows, SLICES, SharedRows, looped};
 use super::plan::{MemoryPlan, Rows, WORKGROUP};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{Population, Raster};
@@ -139,16 +139,25 @@ pub(super) fn transposed_at(layout: &Layout, name: MatrixName) -> usize {
         .sum()
 }
 
-/// Compiles every kernel for one network.
+/// Compiles the kernels that one network needs under its plan, each in its place of [`Which::ALL`].
 pub(super) fn compile(
     gpu: &Gpu,
     params: &Params,
     layout: &Layout,
     wiring: &Wiring,
     plan: &MemoryPlan,
-) -> Result<Vec<Kernel>, GpuError> {
+) -> Result<Vec<Option<Kernel>>, GpuError> {
+    let per_step = plan.backward == Backward::PerStep && looped(wiring);
     let constants = constants(params, layout, wiring, plan);
     let compile = |which: Which| {
+        let needed = match which {
+            Which::Backward => !per_step,
+            Which::BackwardReadout | Which::BackwardStep => per_step,
+            _ => true,
+        };
+        if !needed {
+            return Ok(None);
+        }
         let source = resolve_imports(which.file(), SHADERS)?;
         Kernel::new(
             gpu,
@@ -156,6 +165,7 @@ pub(super) fn compile(
             &with_constants(&source, &constants)?,
             "main",
         )
+        .map(Some)
     };
     // Drivers compile in the calling thread, so each kernel gets one; the API's error scopes belong to
     // threads, too.
@@ -219,7 +229,7 @@ fn constants(
         ("TRACE_OUT", u(trace.out)),
         ("SLICES", u(SLICES)),
         ("I_LANES", u(i.div_ceil(4))),
-        ("ROWS", u(shared.rows)),
+        ("SHARED_ROWS", u(shared.rows)),
         ("QUAD_ROWS", u(quad_rows)),
         ("SINGLE_ROWS", u(single_rows)),
         ("WORK_ROW", u(shared.work)),

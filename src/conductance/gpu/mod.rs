@@ -45,6 +45,15 @@ use steps::STEP_WORDS;
 pub use backward::{Backward, UnknownBackward};
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
 
+/// What may be chosen of the engine; none of it changes a bit of the results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// Most device memory, bytes; none: [`DEFAULT_BUDGET_BYTES`].
+    pub memory: Option<u64>,
+    /// Form of the backward pass.
+    pub backward: Backward,
+}
+
 /// Trains and runs one network on a GPU.
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
@@ -54,16 +63,15 @@ pub struct GpuEngine {
     plan: MemoryPlan,
     batch_trials: usize,
     adam: Adam,
-    kernels: Vec<Kernel>,
-    bounds: Vec<Bound>,
+    kernels: Vec<Option<Kernel>>,
+    bounds: Vec<Option<Bound>>,
     buffers: Buffers,
     input_rows: InputRows,
     optimiser_steps: u64,
 }
 
 impl GpuEngine {
-    /// An engine for batches of up to `batch_trials` trials, within `memory_budget` bytes of device
-    /// memory (default [`DEFAULT_BUDGET_BYTES`]), with fresh optimiser state. Where the device is
+    /// An engine for batches of up to `batch_trials` trials with fresh optimiser state. Where the device is
     /// out of memory, plans of half the size are tried before giving up.
     ///
     /// # Errors
@@ -73,7 +81,7 @@ impl GpuEngine {
         gpu: Arc<Gpu>,
         params: Params,
         weights: &Weights,
-        memory_budget: Option<u64>,
+        options: GpuOptions,
         batch_trials: usize,
     ) -> Result<Self, EngineError> {
         let layout = Layout::new(&params, weights)?;
@@ -83,13 +91,14 @@ impl GpuEngine {
                 &params,
                 &layout,
                 &wiring,
+                options.backward,
                 batch_trials.max(1),
                 budget,
                 gpu.limits(),
                 gpu.max_loop_iterations(),
             )
         };
-        let mut plan = plan_within(memory_budget.unwrap_or(DEFAULT_BUDGET_BYTES))?;
+        let mut plan = plan_within(options.memory.unwrap_or(DEFAULT_BUDGET_BYTES))?;
         loop {
             match Self::with_plan(gpu.clone(), params.clone(), weights, plan, batch_trials) {
                 Err(error @ EngineError::Gpu(GpuError::OutOfMemory { .. })) => {
@@ -198,7 +207,14 @@ impl GpuEngine {
                 }
                 let offset = Some(self.buffers.steps.offset(slot)?);
                 let which = d.which as usize;
-                commands.dispatch(&self.kernels[which], &self.bounds[which], d.grid, offset)?;
+                let (Some(kernel), Some(bound)) = (&self.kernels[which], &self.bounds[which])
+                else {
+                    return Err(GpuError::BadCommand {
+                        what: d.which.file().to_owned(),
+                        message: "this plan has no such kernel".to_owned(),
+                    });
+                };
+                commands.dispatch(kernel, bound, d.grid, offset)?;
                 slot += 1;
             }
             commands.submit()?;
@@ -343,10 +359,11 @@ impl Engine for GpuEngine {
     fn describe(&self) -> String {
         let plan = &self.plan;
         format!(
-            "GPU engine, {} trials at a time, segments of {} steps, {} MiB",
+            "GPU engine, {} trials at a time, segments of {} steps, {} MiB, {} backward pass",
             plan.chunk_trials,
             plan.segment_steps,
-            plan.bytes.div_ceil(1 << 20)
+            plan.bytes.div_ceil(1 << 20),
+            plan.backward.name()
         )
     }
 

@@ -86,6 +86,7 @@ impl MemoryPlan {
         params: &Params,
         layout: &Layout,
         wiring: &Wiring,
+        backward: Backward,
         trials: usize,
         budget: u64,
         limits: &AdapterLimits,
@@ -109,6 +110,7 @@ impl MemoryPlan {
                     layout,
                     wiring,
                     &rows,
+                    backward,
                     trials,
                     chunk_trials,
                     segment_steps,
@@ -128,7 +130,7 @@ impl MemoryPlan {
                 return Ok(Self {
                     chunk_trials,
                     segment_steps,
-                    backward: Backward::default(),
+                    backward,
                     trials_per_workgroup,
                     forward_steps: steps_within(forward_steps, forward_iterations(params)),
                     backward_steps: bound(backward_iterations(
@@ -176,6 +178,7 @@ impl Sizes {
         layout: &Layout,
         wiring: &Wiring,
         rows: &Rows,
+        backward: Backward,
         trials: usize,
         chunk: usize,
         segment: usize,
@@ -192,8 +195,10 @@ impl Sizes {
             chunk * rows.state * (segments + 2),
             chunk * segment * rows.trace,
             chunk * rows.adjoint,
-            // Used by the per-step backward pass alone: hardly more than one per cent of the traces.
-            LambdaRows::new(params, wiring, chunk).len(params, segment),
+            match backward {
+                Backward::Persistent => 1,
+                Backward::PerStep => LambdaRows::new(params, wiring, chunk).len(params, segment),
+            },
             chunk * (params.n_e() + params.n_i()),
             trials * params.n_out * 3,
             // Events: a generous share of the inputs; the buffer grows if there are more.
@@ -265,7 +270,16 @@ mod tests {
         let weights = draw_initial(&params, &config.weights, 1);
         let layout = Layout::new(&params, &weights)?;
         let wiring = Wiring::new(&params, &layout);
-        MemoryPlan::new(&params, &layout, &wiring, 256, budget, limits, None)
+        MemoryPlan::new(
+            &params,
+            &layout,
+            &wiring,
+            Backward::Persistent,
+            256,
+            budget,
+            limits,
+            None,
+        )
     }
 
     #[test]
