@@ -228,18 +228,19 @@ impl Method {
 /// Whether no cell's exponential has an argument above [`Real::MILD`].
 #[inline(always)]
 fn are_mild<R: Real>(k: CellConstants<R>, ge: &[R], gi: &[R]) -> bool {
-    let mut larger = 0u32;
-    let is_larger = |g: R| u32::from(!((k.dt_over_c * g).abs() <= R::MILD));
+    // Counted by what is small, so that a NaN is not.
+    let mut mild = 1u32;
+    let is_mild = |g: R| u32::from((k.dt_over_c * g).abs() <= R::MILD);
     if gi.is_empty() {
         for &ge in ge {
-            larger |= is_larger(k.g_l_us + ge);
+            mild &= is_mild(k.g_l_us + ge);
         }
     } else {
         for (&ge, &gi) in ge.iter().zip(gi) {
-            larger |= is_larger(k.g_l_us + ge + gi);
+            mild &= is_mild(k.g_l_us + ge + gi);
         }
     }
-    larger == 0
+    mild == 1
 }
 
 #[inline(always)]
