@@ -1,8 +1,8 @@
 //! The backward pass of a block of trials, step by step from the end.
 
-use super::Network;
 use super::cells::{self, add_scaled};
 use super::clock::{Clock, Stage};
+use super::network::Network;
 use super::product::Into;
 use super::state::{Flight, Lines, Trace, TrialRecord, zeros};
 use crate::conductance::TRIAL_GROUP;

@@ -13,102 +13,34 @@
 mod backward;
 mod cells;
 mod clock;
+mod network;
 mod product;
+mod seat;
 mod state;
 mod trial;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::conductance::batch::{Batch, Disagreement, Forward, Raster, Request, Traces};
+use crate::conductance::batch::{Batch, Forward, Raster, Request};
 use crate::conductance::engine::{
     Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage,
 };
 use crate::conductance::loss::{cross_entropy, rate_penalty};
-use crate::conductance::params::{Constants, Params};
+use crate::conductance::params::Params;
 use crate::conductance::plan::resident_memory;
-use crate::conductance::weights::{Layout, Weights, Wiring};
+use crate::conductance::weights::{Layout, Weights};
 use crate::conductance::{TRIAL_GROUP, block_trials, check_batch};
 use crate::config::MatrixName;
 use crate::optim::{Adam, sum_of_squares};
 use crate::real::Real;
-use backward::{Backward, Block};
 use clock::{Clock, Stage};
-use product::Strips;
-use state::{Flight, Keep, Lines, TrialRecord, zeros};
-
-/// The equations with their constants and effective weights: all that a pass reads.
-struct Network<R> {
-    params: Params,
-    constants: Constants<R>,
-    layout: Layout,
-    wiring: Wiring,
-    /// Effective weights times the factor with which a spike arrives through them: β of the receptor,
-    /// the gain of the read-out, 1 for inputs. Flat.
-    delivered: Lines<R>,
-    /// The same, of all matrices but W_in, as the products of the backward pass read them.
-    strips: [Strips<R>; 6],
-    /// Offset and row length of each matrix in `delivered`.
-    rows: [(usize, usize); 6],
-    arch: pulp::Arch,
-}
-
-impl<R: Real> Network<R> {
-    /// One row of a matrix, as delivered.
-    #[inline(always)]
-    fn row(&self, name: MatrixName, pre: usize) -> &[R] {
-        let (offset, post) = self.rows[name as usize];
-        &self.delivered[offset + pre * post..][..post]
-    }
-
-    /// I cells that are simulated: none where they have no effect.
-    fn simulated_i(&self) -> usize {
-        if self.wiring.i_cells {
-            self.params.n_i()
-        } else {
-            0
-        }
-    }
-
-    /// Takes over stored weights: all of them, or those of the trained matrices.
-    fn refresh(&mut self, stored: &[R], all: bool) {
-        let c = &self.constants;
-        for slot in self.layout.slots.iter().filter(|s| all || s.trained) {
-            let factor = match slot.name {
-                MatrixName::WIn => R::ONE,
-                MatrixName::WOut => c.readout.gain,
-                MatrixName::WEe | MatrixName::WEi => c.beta_ampa,
-                MatrixName::WIe | MatrixName::WIi => c.beta_gaba,
-            };
-            let delivered = &mut self.delivered[slot.range()];
-            for (to, &w) in delivered.iter_mut().zip(&stored[slot.range()]) {
-                *to = factor * if slot.clamped { w.at_least(R::ZERO) } else { w };
-            }
-            if slot.active && slot.name != MatrixName::WIn {
-                let sizes = [slot.pre, slot.post];
-                self.strips[slot.name as usize].fill(self.arch, delivered, sizes);
-            }
-        }
-    }
-}
-
-/// What one thread works in, kept from batch to batch.
-struct Bench<R> {
-    flight: Flight<R>,
-    /// Records of the trials of a block.
-    records: Vec<TrialRecord<R>>,
-    backward: Option<Backward<R>>,
-    clock: Clock,
-}
-
-/// What a block of trials leaves for the batch.
-struct BlockResult<R> {
-    logits: Vec<R>,
-    traces: Option<Traces>,
-    disagreements: Vec<Disagreement>,
-}
+use network::Network;
+use seat::{BlockResult, Pass, Seat};
+use state::{Lines, zeros};
 
 /// Trains and runs one network on the CPU.
 pub struct CpuEngine<R> {
@@ -122,7 +54,7 @@ pub struct CpuEngine<R> {
     groups: Lines<R>,
     optimiser_steps: u64,
     segment_steps: usize,
-    benches: Vec<Mutex<Bench<R>>>,
+    seats: Vec<Mutex<Seat<R>>>,
     clock: Clock,
     is_timing: bool,
     pool: rayon::ThreadPool,
@@ -146,33 +78,11 @@ impl<R: Real> CpuEngine<R> {
             .into_iter()
             .map(|w| R::from_f64(f64::from(w)))
             .collect();
-        let mut rows = [(0, 0); 6];
-        for slot in &layout.slots {
-            rows[slot.name as usize] = (slot.offset, slot.post);
-        }
-        let mut network = Network {
-            constants: params.constants(),
-            wiring: Wiring::new(&params, &layout),
-            delivered: zeros(stored.len()),
-            strips: Default::default(),
-            rows,
-            arch: pulp::Arch::new(),
-            layout,
-            params,
-        };
-        network.refresh(&stored, true);
+        let network = Network::new(params, layout, &stored);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
             .map_err(|e| EngineError::Threads(e.to_string()))?;
-        let bench = || {
-            Mutex::new(Bench {
-                flight: network.flight(),
-                records: vec![TrialRecord::new(network.params.n_out)],
-                backward: None,
-                clock: Clock::new(),
-            })
-        };
         let trained = network.layout.trained_len;
         Ok(Self {
             adam: Adam::new(&network.params.training),
@@ -183,7 +93,9 @@ impl<R: Real> CpuEngine<R> {
             groups: zeros(0),
             optimiser_steps: 0,
             segment_steps: segment_steps.clamp(1, network.params.steps),
-            benches: (0..pool.current_num_threads()).map(|_| bench()).collect(),
+            seats: (0..pool.current_num_threads())
+                .map(|_| Mutex::new(Seat::new(&network)))
+                .collect(),
             clock: Clock::new(),
             is_timing: false,
             network,
@@ -191,10 +103,10 @@ impl<R: Real> CpuEngine<R> {
         })
     }
 
-    /// The bench of the thread that asks. Nobody else ever waits for it.
-    fn bench(&self) -> MutexGuard<'_, Bench<R>> {
+    /// The seat of the thread that asks. Nobody else ever waits for it.
+    fn seat(&self) -> MutexGuard<'_, Seat<R>> {
         let own = rayon::current_thread_index().unwrap_or(0);
-        self.benches[own]
+        self.seats[own]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,81 +120,13 @@ impl<R: Real> CpuEngine<R> {
             .then(|| Raster::silent(batch.trials(), p.steps, cells))
     }
 
-    fn block_trials(&self, batch: &Batch) -> usize {
-        block_trials(batch.trials(), self.pool.current_num_threads())
-    }
-
-    /// Runs a block of trials forward and backward. `gradients` receives one flat vector a group.
-    fn run_block(
-        &self,
-        batch: &Batch,
-        first: usize,
-        trials: usize,
-        request: Request<'_>,
-        by_spike: &[R],
-        mut rows: Vec<&mut [u32]>,
-        gradients: &mut [R],
-    ) -> BlockResult<R> {
-        let (net, p) = (&self.network, &self.network.params);
-        let bench = &mut *self.bench();
-        bench.clock.start();
-        let room = TrialRecord::new(p.n_out);
-        if bench.records.len() < trials {
-            bench.records.resize(trials, room);
-        }
-        let records = &mut bench.records[..trials];
-        rows.reverse();
-        for (trial, record) in (first..).zip(records.iter_mut()) {
-            let keep = Keep {
-                segment_steps: Some(self.segment_steps),
-                history: request.history,
-                traces: request.traces && trial == 0,
-            };
-            let events = batch.events_of(trial);
-            net.run_trial(trial, events, keep, rows.pop(), &mut bench.flight, record);
-        }
-        bench.clock.lap(Stage::Forward);
-        let logits: Vec<R> = records.iter().flat_map(|r| &r.logits).copied().collect();
-        let as_f64: Vec<f64> = logits.iter().map(|x| x.to_f64()).collect();
-        let labels = &batch.labels[first..first + trials];
-        let (_, by_logit) = cross_entropy(&as_f64, labels, p.n_out);
-        let n = batch.trials() as f64;
-        let by_logit: Vec<R> = by_logit.iter().map(|g| R::from_f64(g / n)).collect();
-        let block = Block {
-            batch,
-            first,
-            records,
-            by_logit: &by_logit,
-            by_spike,
-            segment_steps: self.segment_steps,
-            imposed: request.history.is_some(),
-        };
-        let most = self.block_trials(batch);
-        let room = bench
-            .backward
-            .take()
-            .filter(|room| room.trials() >= trials)
-            .unwrap_or_else(|| net.backward_room(most, self.segment_steps));
-        let room = bench.backward.insert(room);
-        gradients.fill(R::ZERO);
-        net.backward(&block, room, &mut bench.flight, gradients, &mut bench.clock);
-        BlockResult {
-            logits,
-            traces: records.iter_mut().find_map(|r| r.traces.take()),
-            disagreements: records
-                .iter_mut()
-                .flat_map(|r| std::mem::take(&mut r.disagreements))
-                .collect(),
-        }
-    }
-
     /// Seconds of each stage since the last call: a mean over the threads where they share a stage.
     fn stage_seconds(&mut self) -> [f64; Stage::ALL.len()] {
         let mut sums = self.clock.take();
-        let threads = self.benches.len() as f64;
-        for bench in &mut self.benches {
-            let bench = bench.get_mut().unwrap_or_else(PoisonError::into_inner);
-            for (sum, seconds) in sums.iter_mut().zip(bench.clock.take()) {
+        let threads = self.seats.len() as f64;
+        for seat in &mut self.seats {
+            let seat = seat.get_mut().unwrap_or_else(PoisonError::into_inner);
+            for (sum, seconds) in sums.iter_mut().zip(seat.clock.take()) {
                 *sum += seconds / threads;
             }
         }
@@ -308,8 +152,8 @@ impl<R: Real> Engine for CpuEngine<R> {
     }
 
     fn forward(&mut self, batch: &Batch, request: Request<'_>) -> Result<Forward, EngineError> {
-        let (net, p) = (&self.network, &self.network.params);
-        check_batch(p, batch, request)?;
+        let net = &self.network;
+        check_batch(&net.params, batch, request)?;
         let mut raster = self.raster_of(batch, request);
         let mut forward = Forward::default();
         let mut trials: Vec<(usize, Option<&mut [u32]>)> =
@@ -320,25 +164,7 @@ impl<R: Real> Engine for CpuEngine<R> {
             }
         }
         let run = |(trial, rows): (usize, Option<&mut [u32]>)| {
-            let bench = &mut *self.bench();
-            bench.clock.start();
-            let keep = Keep {
-                segment_steps: None,
-                history: request.history,
-                traces: request.traces && trial == 0,
-            };
-            let record = &mut bench.records[0];
-            let events = batch.events_of(trial);
-            net.run_trial(trial, events, keep, rows, &mut bench.flight, record);
-            bench.clock.lap(Stage::Forward);
-            Forward {
-                logits: record.logits.iter().map(|x| x.to_f64()).collect(),
-                counts_e: record.spikes_e.counts(p.n_e()),
-                counts_i: record.spikes_i.counts(p.n_i()),
-                raster: None,
-                traces: record.traces.take(),
-                disagreements: std::mem::take(&mut record.disagreements),
-            }
+            self.seat().forward(net, batch, trial, request, rows)
         };
         let results: Vec<Forward> = self
             .pool
@@ -361,16 +187,11 @@ impl<R: Real> Engine for CpuEngine<R> {
         let (mut penalty, mut by_spike) = (0.0, Vec::new());
         if strength > 0.0 {
             // The penalty needs the rates of the whole batch before the first backward pass.
-            let history = request.history;
-            let counts = self
-                .forward(
-                    batch,
-                    Request {
-                        history,
-                        ..Request::default()
-                    },
-                )?
-                .counts_e;
+            let spikes = Request {
+                history: request.history,
+                ..Request::default()
+            };
+            let counts = self.forward(batch, spikes)?.counts_e;
             let p = &self.network.params;
             let (value, gradient) = rate_penalty(&counts, p.n_e(), p.duration_s(), theta, strength);
             penalty = value;
@@ -379,7 +200,14 @@ impl<R: Real> Engine for CpuEngine<R> {
         let trained = self.network.layout.trained_len;
         let mut groups = std::mem::replace(&mut self.groups, zeros(0));
         groups.resize(batch.trials().div_ceil(TRIAL_GROUP) * trained, R::ZERO);
-        let size = self.block_trials(batch);
+        let size = block_trials(batch.trials(), self.pool.current_num_threads());
+        let pass = Pass {
+            batch,
+            request,
+            by_spike: &by_spike,
+            segment_steps: self.segment_steps,
+            block_trials: size,
+        };
         let mut raster = self.raster_of(batch, request);
         let mut rows: Vec<&mut [u32]> = raster.iter_mut().flat_map(Raster::trials_mut).collect();
         let blocks: Vec<(usize, Vec<&mut [u32]>)> = (0..batch.trials())
@@ -389,8 +217,8 @@ impl<R: Real> Engine for CpuEngine<R> {
         let results: Vec<BlockResult<R>> = self.pool.install(|| {
             let gradients = groups.par_chunks_mut((size / TRIAL_GROUP * trained).max(1));
             let run = |((first, rows), gradients): ((usize, Vec<&mut [u32]>), &mut [R])| {
-                let trials = size.min(batch.trials() - first);
-                self.run_block(batch, first, trials, request, &by_spike, rows, gradients)
+                let mut seat = self.seat();
+                seat.train(&self.network, pass, first, rows, gradients)
             };
             blocks.into_par_iter().zip(gradients).map(run).collect()
         });
@@ -495,7 +323,12 @@ impl<R: Real> Engine for CpuEngine<R> {
     }
 
     fn describe(&self) -> String {
-        format!("CPU engine, {} threads", self.pool.current_num_threads())
+        format!(
+            "CPU engine, {} threads, {}, segments of {} steps",
+            self.pool.current_num_threads(),
+            instructions(self.network.arch),
+            self.segment_steps
+        )
     }
 
     fn time_stages(&mut self, on: bool) {
@@ -524,5 +357,18 @@ impl<R: Real> Engine for CpuEngine<R> {
             allocated_bytes: resident.map(|r| r.now_bytes),
             ..Usage::default()
         }
+    }
+}
+
+/// The vector instructions that loops are compiled for.
+fn instructions(arch: pulp::Arch) -> &'static str {
+    match arch {
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V4(_) => "AVX-512",
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V3(_) => "AVX2",
+        #[cfg(target_arch = "aarch64")]
+        pulp::Arch::Neon(_) => "NEON",
+        _ => "the baseline's instructions",
     }
 }

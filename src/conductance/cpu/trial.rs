@@ -1,9 +1,10 @@
 //! The forward pass of one trial: free, under an imposed history, or replayed for its traces.
 
-use super::Network;
-use super::cells::{add, decay, integrate, record_voltage, settle, step};
+use super::cells::{add, step};
+use super::network::Network;
 use super::state::{Flight, Keep, PopulationState, State, Trace, TraceRow, TrialRecord, zeros};
-use crate::conductance::batch::{Disagreement, Population, Raster, Traces, set_bits};
+use super::watched::mark;
+use crate::conductance::batch::{Disagreement, Population, Raster, Traces};
 use crate::config::MatrixName;
 use crate::data::Event;
 use crate::real::Real;
@@ -188,95 +189,6 @@ impl<R: Real> Network<R> {
         }
     }
 
-    /// A step whose voltages are traced or whose spikes are imposed by a history.
-    fn watched_step(
-        &self,
-        flight: &mut Flight<R>,
-        record: &mut TrialRecord<R>,
-        history: Option<&Raster>,
-        at: (usize, usize),
-        row: &mut Option<&mut [u32]>,
-    ) {
-        self.integrate_all(flight);
-        if let Some(traces) = &mut record.traces {
-            self.trace(&flight.state, traces);
-        }
-        let p = &self.params;
-        let layout = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]);
-        let Flight {
-            state,
-            fires_e,
-            fires_i,
-            ..
-        } = flight;
-        let populations = [
-            (Population::E, &state.e.v, fires_e),
-            (Population::I, &state.i.v, fires_i),
-        ];
-        for (population, v, fires) in populations {
-            if let Some(row) = row {
-                mark(fires, &mut row[layout.words_of(population)]);
-            }
-            if let Some(history) = history {
-                impose(history, at, population, v, fires, &mut record.disagreements);
-            }
-        }
-        self.settle_all(flight);
-    }
-
-    /// A replayed step under recorded spikes.
-    fn imposed_step(
-        &self,
-        flight: &mut Flight<R>,
-        record: &TrialRecord<R>,
-        step: usize,
-        [trace_e, trace_i]: [TraceRow<'_, R>; 2],
-    ) {
-        for (p, trace) in [(&flight.state.e, trace_e), (&flight.state.i, trace_i)] {
-            record_voltage(self.arch, trace.v, &p.v, &p.refractory);
-            trace.ge.copy_from_slice(&p.ge);
-            trace.gi.copy_from_slice(&p.gi);
-        }
-        self.integrate_all(flight);
-        for (flags, spikes) in [
-            (&mut flight.fires_e, record.spikes_e.at(step)),
-            (&mut flight.fires_i, record.spikes_i.at(step)),
-        ] {
-            flags.fill(0);
-            for &c in spikes {
-                flags[c as usize] = 1;
-            }
-        }
-        self.settle_all(flight);
-    }
-
-    fn integrate_all(&self, flight: &mut Flight<R>) {
-        let c = &self.constants;
-        let State { e, i } = &mut flight.state;
-        for (k, p, fires) in [(c.e, e, &mut flight.fires_e), (c.i, i, &mut flight.fires_i)] {
-            integrate(
-                self.arch,
-                k,
-                &mut p.v,
-                &p.ge,
-                &p.gi,
-                &mut p.refractory,
-                fires,
-            );
-        }
-    }
-
-    /// Resets, and the decay of the conductances for the next step.
-    fn settle_all(&self, flight: &mut Flight<R>) {
-        let c = &self.constants;
-        let State { e, i } = &mut flight.state;
-        for (k, p, fires) in [(c.e, e, &flight.fires_e), (c.i, i, &flight.fires_i)] {
-            settle(self.arch, k, &mut p.v, &mut p.refractory, fires);
-            decay(self.arch, &mut p.ge, c.loss_ampa);
-            decay(self.arch, &mut p.gi, c.loss_gaba);
-        }
-    }
-
     /// The read-out of a step, from the E spikes of the same step.
     fn read_out(
         &self,
@@ -343,21 +255,6 @@ impl<R: Real> Network<R> {
             }
         }
     }
-
-    /// Appends the state of all cells; cells that are not simulated rest.
-    fn trace(&self, state: &State<R>, traces: &mut Traces) {
-        let put = |to: &mut Vec<f64>, from: &[R], cells: usize, rest: f64| {
-            to.extend(from.iter().map(|x| x.to_f64()));
-            to.extend(std::iter::repeat_n(rest, cells - from.len()));
-        };
-        let (n_e, n_i) = (self.params.n_e(), self.params.n_i());
-        put(&mut traces.v_e, &state.e.v, n_e, 0.0);
-        put(&mut traces.g_exc_e, &state.e.ge, n_e, 0.0);
-        put(&mut traces.g_inh_e, &state.e.gi, n_e, 0.0);
-        put(&mut traces.v_i, &state.i.v, n_i, self.params.network.e_l_mv);
-        put(&mut traces.g_exc_i, &state.i.ge, n_i, 0.0);
-        put(&mut traces.g_inh_i, &state.i.gi, n_i, 0.0);
-    }
 }
 
 /// The events of `step`, moving the cursor past them.
@@ -367,53 +264,4 @@ fn take_step<'a>(events: &'a [Event], cursor: &mut usize, step: usize) -> &'a [E
         *cursor += 1;
     }
     &events[begin..*cursor]
-}
-
-/// Sets the bits of the flagged cells.
-fn mark(flags: &[u8], words: &mut [u32]) {
-    for (cell, &flag) in flags.iter().enumerate() {
-        words[cell / 32] |= u32::from(flag) << (cell % 32);
-    }
-}
-
-/// Replaces the engine's decisions by those of the history and lists the differing ones.
-fn impose<R: Real>(
-    history: &Raster,
-    (trial, step): (usize, usize),
-    population: Population,
-    v: &[R],
-    flags: &mut [u8],
-    disagreements: &mut Vec<Disagreement>,
-) {
-    let mut expected = vec![0u8; flags.len()];
-    for cell in set_bits(&history.row(trial, step)[history.words_of(population)]) {
-        if cell < expected.len() {
-            expected[cell] = 1;
-        } else {
-            // A cell that is not simulated rests at E_L and can never fire.
-            disagreements.push(Disagreement {
-                trial,
-                step,
-                population,
-                cell,
-                value: f64::NEG_INFINITY,
-                fires: false,
-            });
-        }
-    }
-    for (cell, (own, &expected)) in flags.iter_mut().zip(&expected).enumerate() {
-        if *own != expected {
-            let value = v[cell].to_f64();
-            let fires = *own != 0;
-            disagreements.push(Disagreement {
-                trial,
-                step,
-                population,
-                cell,
-                value,
-                fires,
-            });
-            *own = expected;
-        }
-    }
 }
