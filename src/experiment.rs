@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::conductance::engine::EngineError;
+use crate::conductance::gpu::{GpuOptions, MemoryPlan};
 use crate::conductance::model::{Network, Trials, initial_state, matrices_of, weights_of};
 use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
 use crate::conductance::params::Params;
@@ -159,6 +160,22 @@ impl Experiment {
             &options,
             batch,
         )
+    }
+
+    /// How batches of this network will go through its GPU, before it is opened; none on the CPU.
+    ///
+    /// # Errors
+    /// A network that does not fit the device.
+    pub fn gpu_plan(&self, weights: &Weights) -> Result<Option<MemoryPlan>, EngineError> {
+        let Selection::Adapter { adapter, .. } = &self.selection else {
+            return Ok(None);
+        };
+        let options = GpuOptions {
+            memory: self.device.memory,
+            backward: self.device.backward,
+        };
+        let batch = self.plan.batch_trials;
+        MemoryPlan::of(&self.params, weights, options, batch, adapter.info()).map(Some)
     }
 
     /// The network on its engine, to be measured.

@@ -55,7 +55,12 @@ pub fn run(args: Args) -> Result<u8> {
     if args.dry_run {
         match log {
             Log::Json => say(json!({ "plan": experiment.plan, "config": experiment.config })),
-            Log::Human => say_facts(&facts(&experiment)),
+            Log::Human => {
+                let mut facts = facts(&experiment);
+                let gpu_plan = experiment.gpu_plan(&experiment.draw_weights())?;
+                facts.extend(gpu_plan.map(|plan| ("gpu", plan.to_string())));
+                say_facts(&facts);
+            }
         }
         return Ok(SUCCESS);
     }

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// llvmpipe ends loops silently once one invocation has made 65,535 iterations in a dispatch,
+/// those of all its loops added up.
+const LLVMPIPE_LOOP_ITERATIONS: u32 = 60_000;
+
 /// What an adapter is made of, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
@@ -91,6 +95,13 @@ pub struct AdapterInfo {
 }
 
 impl AdapterInfo {
+    /// Most loop iterations that one invocation may make in one dispatch, inner loops included;
+    /// none where only the system's watchdog bounds a dispatch.
+    pub fn max_loop_iterations(&self) -> Option<u32> {
+        let llvmpipe = self.name.contains("llvmpipe") || self.driver.contains("llvmpipe");
+        llvmpipe.then_some(LLVMPIPE_LOOP_ITERATIONS)
+    }
+
     fn from_wgpu(adapter: &wgpu::Adapter) -> Self {
         let info = adapter.get_info();
         let limits = adapter.limits();

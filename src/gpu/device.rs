@@ -15,10 +15,6 @@ use super::timing::PendingSpans;
 /// Past this wait the device counts as hung; far above any command list that a watchdog allows.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// llvmpipe ends loops silently once one invocation has made 65,535 iterations in a dispatch,
-/// those of all its loops added up.
-const LLVMPIPE_LOOP_ITERATIONS: u32 = 60_000;
-
 /// An open device. It can be shared by threads.
 #[derive(Debug)]
 pub struct Gpu {
@@ -95,8 +91,7 @@ impl Gpu {
     /// Most loop iterations that one invocation may make in one dispatch, inner loops included;
     /// none where only the system's watchdog bounds a dispatch.
     pub fn max_loop_iterations(&self) -> Option<u32> {
-        let llvmpipe = self.info.name.contains("llvmpipe") || self.info.driver.contains("llvmpipe");
-        llvmpipe.then_some(LLVMPIPE_LOOP_ITERATIONS)
+        self.info.max_loop_iterations()
     }
 
     /// Bytes of the buffers alive now.

@@ -84,25 +84,15 @@ impl GpuEngine {
         options: GpuOptions,
         batch_trials: usize,
     ) -> Result<Self, EngineError> {
-        let layout = Layout::new(&params, weights)?;
-        let wiring = Wiring::new(&params, &layout);
-        let plan_within = |budget| {
-            MemoryPlan::new(
-                &params,
-                &layout,
-                &wiring,
-                options.backward,
-                batch_trials.max(1),
-                budget,
-                gpu.limits(),
-                gpu.max_loop_iterations(),
-            )
+        let plan_within = |memory| {
+            let options = GpuOptions { memory, ..options };
+            MemoryPlan::of(&params, weights, options, batch_trials, gpu.info())
         };
-        let mut plan = plan_within(options.memory.unwrap_or(DEFAULT_BUDGET_BYTES))?;
+        let mut plan = plan_within(options.memory)?;
         loop {
             match Self::with_plan(gpu.clone(), params.clone(), weights, plan, batch_trials) {
                 Err(error @ EngineError::Gpu(GpuError::OutOfMemory { .. })) => {
-                    plan = plan_within(plan.bytes / 2).map_err(|_| error)?;
+                    plan = plan_within(Some(plan.bytes / 2)).map_err(|_| error)?;
                 }
                 made => return made,
             }
@@ -357,14 +347,7 @@ impl Engine for GpuEngine {
     }
 
     fn describe(&self) -> String {
-        let plan = &self.plan;
-        format!(
-            "GPU engine, {} trials at a time, segments of {} steps, {} MiB, {} backward pass",
-            plan.chunk_trials,
-            plan.segment_steps,
-            plan.bytes.div_ceil(1 << 20),
-            plan.backward.name()
-        )
+        format!("GPU engine, {}", self.plan)
     }
 
     fn time_stages(&mut self, on: bool) {

@@ -5,15 +5,18 @@
 //! saved states, long ones more recorded ones. A batch that still does not fit goes through in chunks of
 //! whole trial groups. Neither changes a bit of the result.
 
+use std::fmt;
+
+use super::GpuOptions;
 use super::backward::{Backward, LambdaRows, backward_iterations, trials_per_workgroup};
 use super::kernels::WORKGROUP_COLUMNS;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Raster;
 use crate::conductance::engine::EngineError;
 use crate::conductance::params::Params;
-use crate::conductance::weights::{Layout, Wiring};
+use crate::conductance::weights::{Layout, Weights, Wiring};
 use crate::config::MatrixName;
-use crate::gpu::AdapterLimits;
+use crate::gpu::{AdapterInfo, AdapterLimits};
 
 /// Device memory a run takes unless told otherwise, bytes.
 pub const DEFAULT_BUDGET_BYTES: u64 = 1 << 30;
@@ -77,7 +80,48 @@ pub struct MemoryPlan {
     pub bytes: u64,
 }
 
+impl fmt::Display for MemoryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} trials at a time, segments of {} steps, {} MiB; {} backward pass, {} trials a \
+             workgroup",
+            self.chunk_trials,
+            self.segment_steps,
+            self.bytes.div_ceil(1 << 20),
+            self.backward.name(),
+            self.trials_per_workgroup
+        )
+    }
+}
+
 impl MemoryPlan {
+    /// The plan of a network with these weights for batches of up to `batch_trials` trials on an
+    /// adapter, which need not be open.
+    ///
+    /// # Errors
+    /// Weights that do not fit the network, or a network that does not fit the device.
+    pub fn of(
+        params: &Params,
+        weights: &Weights,
+        options: GpuOptions,
+        batch_trials: usize,
+        adapter: &AdapterInfo,
+    ) -> Result<Self, EngineError> {
+        let layout = Layout::new(params, weights)?;
+        let wiring = Wiring::new(params, &layout);
+        Self::new(
+            params,
+            &layout,
+            &wiring,
+            options.backward,
+            batch_trials.max(1),
+            options.memory.unwrap_or(DEFAULT_BUDGET_BYTES),
+            &adapter.limits,
+            adapter.max_loop_iterations(),
+        )
+    }
+
     /// The fastest plan for batches of `trials` within `budget` bytes and the device's limits.
     ///
     /// # Errors
