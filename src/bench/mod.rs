@@ -22,11 +22,12 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use report::{
-    About, BackwardForm, Ceilings, Limits, Memory, ProductLimit, Report, Scaling, ScalingPoint,
-    Stage, StartUp, State, Task, Workload,
+    About, BackwardForm, Ceilings, CellLoop, Limits, Memory, ProductLimit, Report, Scaling,
+    ScalingPoint, Stage, StartUp, State, Task, Workload,
 };
 pub use spread::Spread;
 
+use crate::conductance::cpu::cell_loop_rates;
 use crate::conductance::engine::EngineError;
 use crate::conductance::gpu::Backward;
 use crate::conductance::open::{DeviceOptions, OpenedEngine};
@@ -185,8 +186,17 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         let repetitions = options.repetitions();
         scaling.push(scaling::scaling(&config, name, &place, repetitions)?);
     }
+    let cell_loops = match on_gpu {
+        true => Vec::new(),
+        false => cell_loop_rates(),
+    };
+    let cell_loops = cell_loops.into_iter().map(|rate| CellLoop {
+        form: rate.form,
+        giga_cell_steps_per_s: 1e-9 * rate.cell_steps_per_s,
+    });
     Ok(Report {
         about,
+        cell_loops: cell_loops.collect(),
         start_up: start_up.unwrap_or_default(),
         ceilings: ceilings.unwrap_or_default(),
         workloads,

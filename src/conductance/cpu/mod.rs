@@ -15,6 +15,7 @@ mod cells;
 mod clock;
 mod network;
 mod product;
+mod rates;
 mod seat;
 mod state;
 mod trial;
@@ -41,6 +42,8 @@ use clock::{Clock, Stage};
 use network::Network;
 use seat::{BlockResult, Pass, Seat};
 use state::{Lines, zeros};
+
+pub use rates::{CellLoopRate, cell_loop_rates};
 
 /// Trains and runs one network on the CPU.
 pub struct CpuEngine<R> {
