@@ -5,13 +5,40 @@
 //! ones ([`MemoryPlan`]), and weight gradients are sparse sums over events in which every
 //! entry has one owner. The host decides the clip factor from the norms that it reads back.
 //!
-//! The loop's backward products are the arithmetic of a batch: with E and I cells, both matrices and
-//! B trials 2 · E · I · B multiply-adds a step, 134 million at 1024 E and 256 I cells and 256 trials.
-//! Two forms take the steps one after the other ([`Backward`]). A third, which iterates on whole
-//! blocks of steps until the adjoints at the loop stand still, would turn them into large matrix
-//! products, but repeats each four to six times (blocks of 20 to 100 steps, to 3e-7). On 132
-//! multiprocessors of 128 multiply-adds a clock at 1.7 GHz, 2000 steps take 9 ms once and 37 to
-//! 56 ms so repeated: that pays where matrix units do all iterations but the last, not in plain float32.
+//! # Where the time goes
+//!
+//! The table is reckoned, not measured: from the work of a full-size PING batch (256 trials, 2000
+//! steps, 1024 E and 256 I cells) and what the makers say of an H200 (132 multiprocessors at
+//! 1.7 GHz, 128 multiply-adds and 64 bytes from the second-level cache a clock each, 4.3 TB/s of
+//! memory) and of an RTX 3060 (28 at 1.8 GHz, 0.36 TB/s). `dalenet bench` puts measured times in its
+//! place.
+//!
+//! | stage | bound by | H200 | RTX 3060 |
+//! |---|---|---|---|
+//! | forward | latency of a step (0.9 µs), cell arithmetic on the small card | 2 ms | 7 ms |
+//! | replay | the same, and 7.4 GB of recorded states written | 4 ms | 26 ms |
+//! | backward, persistent | 2.1 MB of weights a step through the cache port of each multiprocessor | 50–70 ms | 110–160 ms |
+//! | backward, per step | latency of 2000 dependent dispatches (5–10 µs each) | 34–50 ms | 100–140 ms |
+//! | weight gradients | latency of sparse rows | 1 ms | 6 ms |
+//! | optimiser, transfers, waiting | the host | 1 ms | 1 ms |
+//!
+//! * **The loop's products are the arithmetic**: 2 · E · I · B multiply-adds a step, 134 million here,
+//!   9 ms a batch on an H200 if nothing else limited them. They cannot reach it: each step needs the
+//!   adjoints of the step after, of all cells of a trial, and a shader has no barrier across
+//!   workgroups. So a workgroup must see whole trials ([`Backward::Persistent`]: few workgroups, each
+//!   streaming all weights) or a step must be a dispatch ([`Backward::PerStep`]: all of the device,
+//!   and a wait 2000 times). Both give the same bits; `dalenet bench` times both.
+//! * **Iterating on blocks of steps** until the adjoints at the loop stand still would turn the
+//!   products into large ones, but repeats each four to six times (blocks of 20 to 100 steps, to
+//!   3e-7): 37 to 56 ms on an H200. It pays where matrix units do all iterations but the last.
+//! * **Forward, a step is latency**: one barrier; a summary of which words of spike bits are not zero,
+//!   so that a quiet step looks at 2 words and not 40; rows of four spikes loaded together; the next
+//!   input event fetched a step ahead.
+//! * **Nothing is paid that a network does not have**: without a loop there are no I cells, no
+//!   products, one trial a workgroup; frozen matrices have no gradient dispatch.
+//! * **Weight gradients have owners**, so they need no atomics and repeat to the bit: input events are
+//!   sorted by row on the host while the device runs the forward pass; spikes are walked by the
+//!   workgroup that owns their rows.
 
 mod backward;
 mod buffers;
