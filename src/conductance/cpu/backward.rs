@@ -3,7 +3,7 @@
 use super::cells::{self, add_scaled};
 use super::clock::{Clock, Stage};
 use super::network::Network;
-use super::product::Into;
+use super::product::sum_products;
 use super::state::{Flight, Lines, Trace, TrialRecord, zeros};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Batch;
@@ -123,9 +123,10 @@ impl<R: Real> Network<R> {
             }
             clock.lap(Stage::Replay);
             for step in steps.rev() {
-                self.spike_adjoints(trials, &mut room.e, &mut room.i);
+                self.read_out_adjoint(step, block, &mut room.out);
+                clock.lap(Stage::Backward);
+                self.spike_adjoints(trials, room);
                 clock.lap(Stage::LoopProducts);
-                self.read_out_adjoint(step, block, &mut room.out, &mut room.e.s);
                 self.cell_adjoints(step, step - start, block, room);
                 clock.lap(Stage::Backward);
                 self.add_gradients(step, block, room, gradients);
@@ -134,46 +135,30 @@ impl<R: Real> Network<R> {
         }
     }
 
-    /// Adjoints of this step's spikes through the conductances of the next:
-    /// λ_s = β W Λ(t + 1) over the matrices that leave a population.
-    fn spike_adjoints(&self, trials: usize, e: &mut Lambda<R>, i: &mut Lambda<R>) {
-        let w = &self.wiring;
+    /// Adjoints of this step's spikes, through the conductances of the next step and the read-out of
+    /// this one: λ_s = Σ (factor · W) λ over the matrices that leave a population.
+    fn spike_adjoints(&self, trials: usize, room: &mut Backward<R>) {
+        let Backward { e, i, out, .. } = room;
         let (e_len, i_len) = (trials * self.params.n_e(), trials * self.simulated_i());
+        let w = &self.wiring;
+        let of = |there: bool, name: MatrixName| there.then(|| &self.strips[name as usize]);
+        let reads = self.layout.active(MatrixName::WOut).is_some();
         let into_e = [
-            (w.ei, MatrixName::WEi, head(&i.ge, i_len)),
-            (w.ee, MatrixName::WEe, head(&e.ge, e_len)),
+            of(reads, MatrixName::WOut).map(|w| (w, &out[..])),
+            of(w.ei, MatrixName::WEi).map(|w| (w, &i.ge[..])),
+            of(w.ee, MatrixName::WEe).map(|w| (w, &e.ge[..])),
         ];
-        self.through(into_e, trials, &mut e.s[..e_len]);
+        sum_products(self.arch, &mut e.s[..e_len], &into_e, trials);
         let into_i = [
-            (w.ie, MatrixName::WIe, head(&e.gi, e_len)),
-            (w.ii, MatrixName::WIi, head(&i.gi, i_len)),
+            of(w.ie, MatrixName::WIe).map(|w| (w, &e.gi[..])),
+            of(w.ii, MatrixName::WIi).map(|w| (w, &i.gi[..])),
         ];
-        self.through(into_i, trials, &mut i.s[..i_len]);
+        sum_products(self.arch, &mut i.s[..i_len], &into_i, trials);
     }
 
-    /// `lambda_s = Σ (β W) Λ` over the matrices that are there.
-    fn through(&self, matrices: [(bool, MatrixName, &[R]); 2], trials: usize, lambda_s: &mut [R]) {
-        let mut into = Into::Empty;
-        for (_, name, lambda) in matrices.into_iter().filter(|(there, ..)| *there) {
-            let strips = &self.strips[name as usize];
-            strips.product(self.arch, lambda_s, lambda, trials, into);
-            into = Into::Sum;
-        }
-        if into == Into::Empty {
-            lambda_s.fill(R::ZERO);
-        }
-    }
-
-    /// Adjoint of the read-out voltage before its reset, and its share in the E spikes.
-    fn read_out_adjoint(
-        &self,
-        step: usize,
-        block: &Block<'_, R>,
-        lambda_out: &mut [R],
-        lambda_s: &mut [R],
-    ) {
+    /// Adjoints of the read-out voltages before their reset.
+    fn read_out_adjoint(&self, step: usize, block: &Block<'_, R>, lambda_out: &mut [R]) {
         let (c, n_out) = (&self.constants.readout, self.params.n_out);
-        let trials = block.records.len();
         let rows = lambda_out.chunks_exact_mut(n_out);
         for ((record, lambda), by_logit) in
             (block.records.iter().zip(rows)).zip(block.by_logit.chunks_exact(n_out))
@@ -195,14 +180,6 @@ impl<R: Real> Network<R> {
                 lambda[class] = seed + c.decay * lambda[class] * passed;
             }
         }
-        let len = trials * self.params.n_e();
-        self.strips[MatrixName::WOut as usize].product(
-            self.arch,
-            &mut lambda_s[..len],
-            &lambda_out[..trials * n_out],
-            trials,
-            Into::Sum,
-        );
     }
 
     /// Adjoints through the membranes of all trials at a step, row `at` of the segment.
@@ -284,11 +261,6 @@ impl<R: Real> Network<R> {
             add_scaled(self.arch, &mut gradient[row..][..slot.post], factor, lambda);
         }
     }
-}
-
-/// The first `len` entries, or none where there are none.
-fn head<R>(of: &[R], len: usize) -> &[R] {
-    &of[..len.min(of.len())]
 }
 
 /// One step of the adjoint of all trials' cells of one population.
