@@ -13,7 +13,7 @@ use dalenet::conductance::gpu::{Backward, GpuEngine, GpuOptions, MemoryPlan};
 use dalenet::conductance::weights::Weights;
 use dalenet::config::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
 use dalenet::gpu::testing::test_gpu;
-use dalenet::gpu::{Failure, Gpu, GpuError};
+use dalenet::gpu::{CHECKS_VARIABLE, Failure, Gpu, GpuError};
 use networks::{SMALL, Setup, Sizes, cpu, draw, relative_error};
 
 type Matrices = BTreeMap<MatrixName, Vec<f64>>;
@@ -420,6 +420,87 @@ fn a_long_free_run_keeps_its_spikes() {
     }
 }
 
+/// The plan of a device that bounds no loop: whole trials and segments in a dispatch, all events.
+fn as_on_hardware(plan: MemoryPlan) -> MemoryPlan {
+    MemoryPlan {
+        forward_steps: usize::MAX,
+        backward_steps: usize::MAX,
+        gradient_steps: usize::MAX,
+        gradient_events: usize::MAX,
+        ..plan
+    }
+}
+
+#[test]
+fn plans_as_hardware_gets_them_agree_with_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    // Groups and segments that do not divide, more than one workgroup of cells, 40 trials in chunks.
+    let sizes = Sizes {
+        n_in: 9,
+        n_e: 261,
+        n_i: 67,
+        n_out: 5,
+        trials: 40,
+        steps: 23,
+    };
+    let setup = draw(sizes, 12, 0.0, |c| {
+        c.network.grad_dampen = 20.0;
+        c.training.rate_strength = 0.01;
+        c.training.rate_theta_hz = 1.0;
+    });
+    let history = history(&setup);
+    let default = *engine(&gpu, &setup).plan();
+    for (chunk_trials, segment_steps, trials_per_workgroup) in [(40, 23, 8), (16, 9, 4)] {
+        let plan = MemoryPlan {
+            chunk_trials,
+            segment_steps,
+            trials_per_workgroup,
+            ..as_on_hardware(default)
+        };
+        for backward in Backward::ALL {
+            let plan = MemoryPlan { backward, ..plan };
+            let Setup {
+                params, weights, ..
+            } = &setup;
+            let mut engine =
+                GpuEngine::with_plan(gpu.clone(), params.clone(), weights, plan, sizes.trials)
+                    .expect("is made");
+            // A batch of other trials leaves its states, traces and adjoints behind.
+            let mut other = setup.batch.clone();
+            other.labels.rotate_left(1);
+            for event in &mut other.events {
+                event.input = 8 - event.input;
+            }
+            engine.gradient(&other, Request::default()).expect("runs");
+            compare(&mut engine, &setup, &history).unwrap_or_else(|e| panic!("{plan:?}: {e}"));
+        }
+    }
+}
+
+/// Unwritten workgroup memory and buffers begin with NaNs, invocations are numbered backwards, and
+/// the kernels go without the checks that hide wrong indices, as they do in release builds.
+#[test]
+fn results_do_not_come_from_what_a_software_driver_forgives() {
+    if gpu().is_none() || std::env::var_os(CHECKS_VARIABLE).is_some() {
+        return;
+    }
+    let tests = [
+        "every_wiring_agrees",
+        "plans_as_hardware_gets_them_agree_with_the_cpu",
+    ];
+    // The variable is read when kernels are made, so it takes a program of its own.
+    let program = std::env::current_exe().expect("has a path");
+    let output = std::process::Command::new(program)
+        .env(CHECKS_VARIABLE, "stress")
+        .arg("--exact")
+        .args(tests)
+        .output()
+        .expect("starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let all = format!("{} passed; 0 failed", tests.len());
+    assert!(output.status.success() && text.contains(&all), "{text}");
+}
+
 /// Loss, gradient and weights after three optimiser steps.
 fn train(engine: &mut GpuEngine, setup: &Setup) -> (u64, Vec<(MatrixName, Vec<u64>)>) {
     let mut loss = 0;
@@ -478,6 +559,18 @@ fn memory_plans_and_repetition_change_no_bit() {
         MemoryPlan {
             gradient_events: 3,
             ..plan
+        },
+        as_on_hardware(plan),
+        MemoryPlan {
+            chunk_trials: 48,
+            segment_steps: 13,
+            ..as_on_hardware(plan)
+        },
+        MemoryPlan {
+            chunk_trials: 16,
+            trials_per_workgroup: 8,
+            segment_steps: 37,
+            ..as_on_hardware(plan)
         },
         MemoryPlan {
             trials_per_workgroup: 1,

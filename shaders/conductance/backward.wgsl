@@ -54,7 +54,7 @@ const I_TILES: u32 = (SLICES * I_LANES + WG - 1u) / WG;
 const AHEAD: u32 = 8u;
 const E_OWN: u32 = E_PER * QUADS;
 const I_OWN: u32 = I_PER * QUADS;
-const OUT_OWN: u32 = (N_OUT * TRIALS + WG - 1u) / WG;
+const OUT_OWN: u32 = (N_OUT * QUADS + WG - 1u) / WG;
 
 // Workgroup memory, [quad, row]; a single trial has scalars instead of vectors.
 var<workgroup> quad_rows: array<vec4<f32>, QUAD_ROWS>;
@@ -147,6 +147,35 @@ fn slice(s: u32, n: u32) -> vec2<u32> {
     return min(vec2(s * len, (s + 1u) * len), vec2(n));
 }
 
+fn by_logit_of(at: vec4<u32>) -> vec4<f32> {
+    if ALONE {
+        return vec4(by_logit[at.x], 0.0, 0.0, 0.0);
+    }
+    return vec4(by_logit[at.x], by_logit[at.y], by_logit[at.z], by_logit[at.w]);
+}
+
+// One read-out of four trials.
+struct ReadOut {
+    seed: vec4<f32>,
+    peak_step: vec4<f32>,
+    // Recorded at the step that comes next.
+    v: vec4<f32>,
+    lambda: vec4<f32>,
+}
+
+fn readout_back(r: ReadOut, t: u32) -> vec4<f32> {
+    let x = readout_adjoint(r.seed.x, r.peak_step.x, t, r.v.x, r.lambda.x);
+    if ALONE {
+        return vec4(x, 0.0, 0.0, 0.0);
+    }
+    return vec4(
+        x,
+        readout_adjoint(r.seed.y, r.peak_step.y, t, r.v.y, r.lambda.y),
+        readout_adjoint(r.seed.z, r.peak_step.z, t, r.v.z, r.lambda.z),
+        readout_adjoint(r.seed.w, r.peak_step.w, t, r.v.w, r.lambda.w),
+    );
+}
+
 fn put_rows_e(cell: u32, q: u32, a: Carried) {
     if HAS_IE {
         put_row(WORK_ROW + cell, q, BETA_GABA * a.gi);
@@ -174,9 +203,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // The adjoints of this thread's cells, [cell, quad], and of its read-outs.
     var e: array<Carried, E_OWN>;
     var i: array<Carried, I_OWN>;
-    var out: array<f32, OUT_OWN>;
-    var out_seed: array<vec2<f32>, OUT_OWN>;
-    var v_out: array<f32, OUT_OWN>;
+    var out: array<ReadOut, OUT_OWN>;
     var penalty: array<f32, E_PER>;
     for (var q = 0u; q < QUADS; q++) {
         let lanes = lanes_of(first_trial + 4u * q, end_trial, last);
@@ -205,15 +232,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var k = 0u; k < OUT_OWN; k++) {
         let own = k * WG + tid;
-        let trial = first_trial + own / N_OUT;
-        if own < N_OUT * TRIALS && trial < end_trial {
-            let logit = (trial + this_step.trial_offset) * 2u * N_OUT + own % N_OUT;
-            out_seed[k] = vec2(by_logit[logit], by_logit[logit + N_OUT]);
+        if own < N_OUT * QUADS {
+            let first_of_quad = first_trial + own / N_OUT * 4u;
+            let column = own % N_OUT;
+            let trial = min(first_of_quad + vec4(0u, 1u, 2u, 3u), vec4(this_step.trials - 1u));
+            let logit = (trial + this_step.trial_offset) * (2u * N_OUT) + column;
+            out[k].seed = by_logit_of(logit);
+            out[k].peak_step = by_logit_of(logit + N_OUT);
             if this_step.fresh == 0u {
-                out[k] = adjoints[trial * ADJOINT_LEN + 3u * (N_E + N_I) + own % N_OUT];
+                out[k].lambda = adjoint_of(trial * ADJOINT_LEN + (3u * (N_E + N_I) + column));
             }
-            let row = (last - this_step.trace_first) * this_step.trials + trial;
-            v_out[k] = trace[row * TRACE_LEN + TRACE_OUT + own % N_OUT];
+            let lanes = lanes_of(first_of_quad, end_trial, last);
+            out[k].v = trace_of(lanes.trace + (TRACE_OUT + column));
         }
     }
 
@@ -221,21 +251,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let t = last - n;
         for (var k = 0u; k < OUT_OWN; k++) {
             let own = k * WG + tid;
-            let r = own / N_OUT;
-            let column = own % N_OUT;
-            if own < N_OUT * TRIALS && first_trial + r < end_trial {
-                out[k] = readout_adjoint(out_seed[k].x, out_seed[k].y, t, v_out[k], out[k]);
-                if ALONE {
-                    single_rows[OUT_ROW + column] = OUT_GAIN * out[k];
-                } else {
-                    quad_rows[(r / 4u) * SHARED_ROWS + OUT_ROW + column][r % 4u] = OUT_GAIN * out[k];
-                }
-                let row = (t - this_step.trace_first) * this_step.trials + first_trial + r;
-                let at = row * TRACE_LEN + TRACE_OUT + column;
+            if own < N_OUT * QUADS {
+                let q = own / N_OUT;
+                let column = own % N_OUT;
+                // Whole vectors: what writes one component of a shared vector may rewrite all four.
+                let lambda = readout_back(out[k], t);
+                out[k].lambda = lambda;
+                put_row(OUT_ROW + column, q, OUT_GAIN * lambda);
+                let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
                 if n + 1u < this_step.count {
-                    v_out[k] = trace[at - this_step.trials * TRACE_LEN];
+                    let step_len = this_step.trials * TRACE_LEN;
+                    out[k].v = trace_of(lanes.trace - step_len + (TRACE_OUT + column));
                 }
-                trace[at] = out[k];
+                put_trace(lanes, TRACE_OUT + column, lambda);
             }
         }
         let first_lanes = lanes_of(first_trial, end_trial, t);
@@ -391,9 +419,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var k = 0u; k < OUT_OWN; k++) {
         let own = k * WG + tid;
-        let trial = first_trial + own / N_OUT;
-        if own < N_OUT * TRIALS && trial < end_trial {
-            adjoints[trial * ADJOINT_LEN + 3u * (N_E + N_I) + own % N_OUT] = out[k];
+        if own < N_OUT * QUADS {
+            let trial = first_trial + own / N_OUT * 4u + vec4(0u, 1u, 2u, 3u);
+            let at = trial * ADJOINT_LEN + (3u * (N_E + N_I) + own % N_OUT);
+            for (var lane = 0u; lane < select(4u, 1u, ALONE); lane++) {
+                if trial[lane] < end_trial {
+                    adjoints[at[lane]] = out[k].lambda[lane];
+                }
+            }
         }
     }
 }

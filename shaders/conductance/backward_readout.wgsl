@@ -1,7 +1,7 @@
 // λ_out of the steps `first .. first + count` of one read-out of one trial a thread, for the form of
 // the backward pass that takes a dispatch a step. It needs nothing of the cells' adjoints.
 //
-// grid        ceil(trials · N_OUT / WG)
+// grid        ceil(trials · N_OUT / WG), in two dimensions past 65,535 workgroups
 // trace       [step − trace_first, trial, TRACE_LEN]: λ_out in the place of the read-out voltage
 // adjoints    [trial, ADJOINT_LEN]: carried from one dispatch to the next
 // by_logit    [trial of the batch, 2 N_OUT]: gradient by the logits, step of the largest voltage
@@ -27,9 +27,14 @@ struct Step {
 @group(0) @binding(4) var<uniform> this_step: Step;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let trial = id.x / N_OUT;
-    let column = id.x % N_OUT;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) tid: u32,
+) {
+    let own = (group.y * grid.x + group.x) * WG + tid;
+    let trial = own / N_OUT;
+    let column = own % N_OUT;
     if trial >= this_step.trials {
         return;
     }

@@ -50,6 +50,10 @@ impl fmt::Display for AdapterKind {
     }
 }
 
+/// Most bytes of a binding that is used, whatever a driver allows: kernels and some drivers reckon
+/// positions in 32 bits, and Metal alone names more.
+const MAX_BINDING_BYTES: u64 = i32::MAX as u64;
+
 /// The limits of an adapter that matter to compute kernels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterLimits {
@@ -115,7 +119,9 @@ impl AdapterInfo {
                 .to_owned(),
             kind: AdapterKind::from_wgpu(info.device_type),
             limits: AdapterLimits {
-                storage_binding_bytes: limits.max_storage_buffer_binding_size,
+                storage_binding_bytes: limits
+                    .max_storage_buffer_binding_size
+                    .min(MAX_BINDING_BYTES),
                 buffer_bytes: limits.max_buffer_size,
                 uniform_binding_bytes: limits.max_uniform_buffer_binding_size,
                 storage_buffers_per_stage: limits.max_storage_buffers_per_shader_stage,

@@ -1,18 +1,31 @@
 //! Compute kernels: plain WGSL, compiled once, with buffers bound by variable name.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::buffer::{Buffer, Role};
 use super::device::Gpu;
 use super::error::GpuError;
 use super::reflect::{Binding, BindingKind, reflect};
+use super::stress::stressed;
 
 /// Set to 1, this environment variable keeps bounds checks, loop bounding and zeroed workgroup
-/// memory in release builds; debug builds always have them.
+/// memory in release builds; debug builds have them unless it says otherwise. Set to `stress`, all builds
+/// go without and begin with NaNs in workgroup memory and in new buffers of an engine, and the
+/// invocations of a workgroup are numbered backwards: no result may change by that.
 pub const CHECKS_VARIABLE: &str = "DALENET_GPU_CHECKS";
 
+fn checks_are(value: &str) -> bool {
+    std::env::var_os(CHECKS_VARIABLE).is_some_and(|set| set == value)
+}
+
+/// Whether [`CHECKS_VARIABLE`] asks for stress.
+pub(crate) fn stress_wanted() -> bool {
+    checks_are("stress")
+}
+
 fn runtime_checks_wanted() -> bool {
-    cfg!(debug_assertions) || std::env::var_os(CHECKS_VARIABLE).is_some_and(|value| value == "1")
+    !stress_wanted() && (cfg!(debug_assertions) || checks_are("1"))
 }
 
 /// A compiled compute kernel.
@@ -49,6 +62,11 @@ impl Kernel {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
         gpu.check()?;
+        let text = match stress_wanted() {
+            true => Cow::Owned(stressed(source)),
+            false => Cow::Borrowed(source),
+        };
+        let source = text.as_ref();
         let found = reflect(name, source, entry)?;
         let max_bytes = gpu.limits().workgroup_memory_bytes;
         if found.workgroup_bytes > u64::from(max_bytes) {

@@ -17,6 +17,7 @@ mod kernel;
 mod reflect;
 mod selection;
 mod source;
+mod stress;
 pub mod testing;
 mod timing;
 
@@ -27,7 +28,10 @@ pub use counters::Counters;
 pub use device::Gpu;
 pub use error::GpuError;
 pub use faults::{Failure, INJECTION_VARIABLE};
+pub(crate) use kernel::stress_wanted;
 pub use kernel::{Bound, CHECKS_VARIABLE, Kernel};
+#[cfg(test)]
+pub(crate) use reflect::component_stores;
 pub use reflect::{StructLayout, struct_layout};
 pub use selection::{DeviceChoice, Selection, reason_for, select};
 pub use source::{Constant, resolve_imports, with_constants};

@@ -209,6 +209,63 @@ pub fn struct_layout(source: &str, struct_name: &str) -> Result<StructLayout, Gp
     Ok(StructLayout { fields, size_bytes })
 }
 
+/// Functions of `source` that write single components of vectors in memory which others share. WGSL
+/// lets such a write rewrite the whole vector, so that neighbours' components may be lost.
+#[cfg(test)]
+pub(crate) fn component_stores(source: &str) -> Vec<String> {
+    use naga::{AddressSpace, Block, Statement, TypeInner};
+
+    fn any_store(
+        block: &Block,
+        is_component: &dyn Fn(naga::Handle<naga::Expression>) -> bool,
+    ) -> bool {
+        block.iter().any(|statement| match statement {
+            Statement::Store { pointer, .. } => is_component(*pointer),
+            Statement::Block(block) => any_store(block, is_component),
+            Statement::If { accept, reject, .. } => {
+                any_store(accept, is_component) || any_store(reject, is_component)
+            }
+            Statement::Switch { cases, .. } => {
+                cases.iter().any(|case| any_store(&case.body, is_component))
+            }
+            Statement::Loop {
+                body, continuing, ..
+            } => any_store(body, is_component) || any_store(continuing, is_component),
+            _ => false,
+        })
+    }
+
+    let module = parse("kernel", source).expect("parses");
+    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+        .validate(&module)
+        .expect("is valid");
+    let functions = module
+        .functions
+        .iter()
+        .map(|(handle, function)| (function, &info[handle]));
+    let points = module
+        .entry_points
+        .iter()
+        .enumerate()
+        .map(|(index, point)| (&point.function, info.get_entry_point(index)));
+    functions
+        .chain(points)
+        .filter(|(function, info)| {
+            any_store(&function.body, &|pointer| {
+                matches!(
+                    info[pointer].ty.inner_with(&module.types),
+                    TypeInner::ValuePointer {
+                        size: None,
+                        space: AddressSpace::WorkGroup | AddressSpace::Storage { .. },
+                        ..
+                    }
+                )
+            })
+        })
+        .map(|(function, _)| function.name.clone().unwrap_or_else(|| "main".to_owned()))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -150,7 +150,9 @@ pub(super) fn trials_per_workgroup(
 ) -> Result<usize, EngineError> {
     let bytes = 4 * SharedRows::new(params, wiring).rows;
     let most = limits.workgroup_memory_bytes as usize;
-    if bytes > most {
+    // A vector more: of vectors and scalars one is in use, and the other has a single element.
+    let fits = |trials: usize| (trials * bytes).next_multiple_of(16) + 16 <= most;
+    if !fits(1) {
         return Err(EngineError::Memory(format!(
             "{} E and {} I cells need {bytes} bytes of workgroup memory, this GPU has {most}: lower \
              network.n_e or network.n_i, or use --device cpu",
@@ -161,8 +163,8 @@ pub(super) fn trials_per_workgroup(
     let sums = params.n_e().div_ceil(WORKGROUP as usize).max(4);
     let eight = trials >= 16 * 8 && 8 * sums <= 32;
     Ok(match looped(wiring) {
-        true if eight && 8 * bytes <= most => 8,
-        true if 4 * bytes <= most => 4,
+        true if eight && fits(8) => 8,
+        true if fits(4) => 4,
         _ => 1,
     })
 }
@@ -185,9 +187,9 @@ pub(super) fn backward_iterations(params: &Params, wiring: &Wiring, trials: usiz
     let cells = quads * (per(e) * 3 + per(i) * (2 + SLICES)) + per(e);
     let alone = per(e) * (1 + out);
     let carried = quads * (1 + 6 * (per(e) + per(i))) + per(e);
-    let read_outs = per(out * trials);
+    let read_outs = per(out * quads);
     let step = if looped(wiring) { products } else { alone } + cells + read_outs + 1;
-    step + 2 * (carried + read_outs)
+    step + 2 * (carried + 5 * read_outs)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::steps::{STEP_WORDS, StepWords};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Layout, Wiring};
-use crate::gpu::{Bound, Buffer, Gpu, GpuError, Kernel, UniformArray};
+use crate::gpu::{Bound, Buffer, Gpu, GpuError, Kernel, UniformArray, stress_wanted};
 
 /// Differing decisions that are listed at the most.
 pub(super) const MAX_DISAGREEMENTS: usize = 1 << 16;
@@ -69,7 +69,7 @@ impl Buffers {
         };
         let events = batch_trials * params.steps / 4;
         let stride = vec![[0; STEP_WORDS]; DISPATCHES_A_SUBMISSION];
-        Ok(Self {
+        let buffers = Self {
             stored: storage("stored weights", layout.len)?,
             effective: storage("effective weights", layout.len)?,
             transposed: storage("transposed weights", rows.transposed)?,
@@ -97,7 +97,32 @@ impl Buffers {
             rows: storage("rows of input events", events)?,
             row_events: storage("input events by row", events)?,
             steps: UniformArray::new(gpu, "steps", &stride)?,
-        })
+        };
+        if stress_wanted() {
+            buffers.poison(gpu)?;
+        }
+        Ok(buffers)
+    }
+
+    /// NaNs in everything that the kernels fill before they read it.
+    fn poison(&self, gpu: &Gpu) -> Result<(), GpuError> {
+        let filled = [
+            &self.effective,
+            &self.transposed,
+            &self.gradient,
+            &self.groups,
+            &self.partials,
+            &self.state,
+            &self.spikes,
+            &self.trace,
+            &self.adjoints,
+            &self.lambda,
+            &self.counts,
+            &self.totals,
+            &self.by_logit,
+            &self.logits,
+        ];
+        filled.iter().try_for_each(|buffer| gpu.poison(buffer))
     }
 }
 

@@ -294,3 +294,32 @@ fn constants(
         ("RATE_STRENGTH", f(params.training.rate_strength as f32)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conductance::gpu::plan::tests::{limits, plan_of};
+    use crate::conductance::weights::draw_initial;
+    use crate::config::Config;
+    use crate::gpu::component_stores;
+
+    #[test]
+    fn no_kernel_writes_a_component_of_a_shared_vector() {
+        let config = Config::default();
+        let params = Params::new(&config, 784, 10);
+        let weights = draw_initial(&params, &config.weights, 1);
+        let layout = Layout::new(&params, &weights).expect("fits");
+        let wiring = Wiring::new(&params, &layout);
+        let plan = plan_of(&config, 256, 1 << 30, &limits()).expect("fits");
+        let constants = constants(&params, &layout, &wiring, &plan);
+        for which in Which::ALL {
+            let source = resolve_imports(which.file(), SHADERS).expect("resolves");
+            let source = with_constants(&source, &constants).expect("valid");
+            assert_eq!(component_stores(&source), [""; 0], "{}", which.file());
+        }
+        let bad = "var<workgroup> rows: array<vec4<f32>, 4>;
+            @compute @workgroup_size(16)
+            fn main(@builtin(local_invocation_index) tid: u32) { rows[tid / 4u][tid % 4u] = 1.0; }";
+        assert_eq!(component_stores(bad), ["main"]);
+    }
+}

@@ -24,8 +24,17 @@ pub const DEFAULT_BUDGET_BYTES: u64 = 1 << 30;
 /// Threads of a workgroup; also the stride of the cells that a thread owns.
 pub(super) const WORKGROUP: u32 = 256;
 
-/// Steps of one forward dispatch at the most: milliseconds on a card, tens of them on the weakest GPUs.
+/// Steps of one forward dispatch at the most: each takes microseconds, however few trials there are.
 const MAX_FORWARD_STEPS: usize = 1000;
+
+/// Cells × steps × trials of one forward dispatch at the most. At some 100 operations each, about 0.1 s
+/// on a processor's weakest graphics, a tenth of what the system's watchdog allows, and well below 1 ms
+/// on a card.
+const MAX_CELL_STEPS: usize = 1 << 26;
+
+/// Multiply-adds of one backward dispatch at the most, for the same reason; a segment of the full-size
+/// network has hardly less.
+const MAX_PRODUCTS: u64 = 1 << 33;
 
 /// Float counts of the kernels' rows.
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +179,11 @@ impl MemoryPlan {
                     (most / iterations).clamp(1, most_steps)
                 };
                 let bound = |iterations| steps_within(segment_steps, iterations);
-                let forward_steps = params.steps.min(MAX_FORWARD_STEPS);
+                let cells = params.n_e() + params.n_i();
+                let forward_steps = (MAX_CELL_STEPS / (chunk_trials * cells))
+                    .min(MAX_FORWARD_STEPS)
+                    .clamp(1, params.steps);
+                let backward_steps = MAX_PRODUCTS / (chunk_trials * rows.transposed).max(1) as u64;
                 return Ok(Self {
                     chunk_trials,
                     segment_steps,
@@ -181,7 +194,8 @@ impl MemoryPlan {
                         params,
                         wiring,
                         trials_per_workgroup,
-                    )),
+                    ))
+                    .min(backward_steps.max(1) as usize),
                     gradient_steps: bound(gradient_iterations()),
                     gradient_events: max_loop_iterations.unwrap_or(u32::MAX) as usize,
                     bytes: sizes.total(),
@@ -290,12 +304,12 @@ fn gradient_iterations() -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::conductance::weights::draw_initial;
     use crate::config::Config;
 
-    fn limits() -> AdapterLimits {
+    pub(in super::super) fn limits() -> AdapterLimits {
         AdapterLimits {
             storage_binding_bytes: 2 << 30,
             buffer_bytes: 4 << 30,
@@ -309,8 +323,16 @@ mod tests {
     }
 
     fn plan(budget: u64, limits: &AdapterLimits) -> Result<MemoryPlan, EngineError> {
-        let config = Config::default();
-        let params = Params::new(&config, 784, 10);
+        plan_of(&Config::default(), 256, budget, limits)
+    }
+
+    pub(in super::super) fn plan_of(
+        config: &Config,
+        trials: usize,
+        budget: u64,
+        limits: &AdapterLimits,
+    ) -> Result<MemoryPlan, EngineError> {
+        let params = Params::new(config, 784, 10);
         let weights = draw_initial(&params, &config.weights, 1);
         let layout = Layout::new(&params, &weights)?;
         let wiring = Wiring::new(&params, &layout);
@@ -319,7 +341,7 @@ mod tests {
             &layout,
             &wiring,
             Backward::Persistent,
-            256,
+            trials,
             budget,
             limits,
             None,
@@ -334,6 +356,34 @@ mod tests {
         let tight = plan(256 << 20, &limits()).expect("fits");
         assert!(tight.chunk_trials < 256 && tight.chunk_trials.is_multiple_of(TRIAL_GROUP));
         assert!(tight.bytes <= 256 << 20);
+    }
+
+    #[test]
+    fn no_dispatch_keeps_a_small_gpu_busy_for_long() {
+        for (n_e, n_i) in [(1, 1), (1024, 256), (4096, 1024)] {
+            let mut config = Config::default();
+            (config.network.n_e, config.network.n_i) = (n_e, n_i);
+            let plan = plan_of(&config, 256, 16 << 30, &limits()).expect("fits");
+            let cell_steps = plan.chunk_trials * plan.forward_steps * (n_e + n_i);
+            assert!(plan.forward_steps == 1 || cell_steps <= MAX_CELL_STEPS);
+            let products = plan.chunk_trials * plan.backward_steps * 2 * n_e * n_i;
+            assert!(plan.backward_steps == 1 || products as u64 <= MAX_PRODUCTS);
+            assert!((1..=1000).contains(&plan.forward_steps) && plan.backward_steps > 0);
+            if n_e == 1024 {
+                assert_eq!(plan.backward_steps, plan.segment_steps, "whole segments");
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_that_fills_the_workgroup_memory_to_the_last_byte_shares_less_of_it() {
+        let mut config = Config::default();
+        // 3072 rows of four trials are 48 KiB, without the vector that the kernel has besides.
+        for (n_e, trials) in [(2805, 4), (2806, 1)] {
+            config.network.n_e = n_e;
+            let plan = plan_of(&config, 16, 16 << 30, &limits()).expect("fits");
+            assert_eq!(plan.trials_per_workgroup, trials, "{n_e} E cells");
+        }
     }
 
     #[test]

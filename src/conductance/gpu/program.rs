@@ -237,7 +237,7 @@ impl Author<'_> {
                 first_row: rows.start as u32,
                 rows: rows.len() as u32,
                 skip: skip as u32,
-                limit: self.plan.gradient_events as u32,
+                limit: u32::try_from(self.plan.gradient_events).unwrap_or(u32::MAX),
             };
             let columns = self.params.n_e().div_ceil(WORKGROUP as usize);
             let planes = rows.len().div_ceil(65_535);
