@@ -163,21 +163,15 @@ impl<R: Real> Network<R> {
         for ((record, lambda), by_logit) in
             (block.records.iter().zip(rows)).zip(block.by_logit.chunks_exact(n_out))
         {
-            let v_out = &record.v_out[step * n_out..][..n_out];
-            for class in 0..n_out {
-                let seed = match (c.takes_max, record.peak_step[class] as usize == step) {
-                    (false, _) => by_logit[class] * c.scale,
-                    (true, true) => by_logit[class],
-                    (true, false) => R::ZERO,
-                };
-                let passed = if c.resets {
-                    let u = v_out[class] - c.threshold;
-                    let distance = R::ONE + c.surrogate_slope * u.abs();
-                    R::ONE - c.threshold * c.surrogate_slope / (distance * distance)
-                } else {
-                    R::ONE
-                };
-                lambda[class] = seed + c.decay * lambda[class] * passed;
+            if c.takes_max {
+                for class in 0..n_out {
+                    let is_peak = record.peak_step[class] as usize == step;
+                    let seed = if is_peak { by_logit[class] } else { R::ZERO };
+                    lambda[class] = seed + c.decay * lambda[class];
+                }
+            } else {
+                let v_out = &record.v_out[step * n_out..][..n_out];
+                cells::read_out_adjoint(self.arch, *c, v_out, by_logit, lambda);
             }
         }
     }

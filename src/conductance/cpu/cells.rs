@@ -2,7 +2,7 @@
 //! processor that runs them. Every array is an argument of its own and constants come by value:
 //! only then does the compiler know that nothing overlaps, and vectorises.
 
-use crate::conductance::params::CellConstants;
+use crate::conductance::params::{CellConstants, ReadoutConstants};
 use crate::real::Real;
 
 /// Recorded instead of the voltage of a cell that was refractory in a step: such a cell passes no
@@ -175,6 +175,24 @@ vectorised! {
     fn record_voltage(trace: &mut [R], v: &[R], refractory: &[R]) {
         for ((trace, &v), &refractory) in trace.iter_mut().zip(v).zip(refractory) {
             *trace = recorded(v, refractory);
+        }
+    }
+}
+
+vectorised! {
+    /// Adjoints of one trial's read-out voltages before their reset, where logits are sums:
+    /// λ ← seed + decay · λ · (1 − θ σ'(v − θ)), the last factor only with resets.
+    fn read_out_adjoint(
+        c: ReadoutConstants<R>,
+        v_out: &[R],
+        by_logit: &[R],
+        lambda: &mut [R],
+    ) {
+        for ((lambda, &v), &by_logit) in lambda.iter_mut().zip(v_out).zip(by_logit) {
+            let distance = R::ONE + c.surrogate_slope * (v - c.threshold).abs();
+            let through_reset = c.threshold * c.surrogate_slope / (distance * distance);
+            let passed = if c.resets { R::ONE - through_reset } else { R::ONE };
+            *lambda = by_logit * c.scale + c.decay * *lambda * passed;
         }
     }
 }

@@ -45,6 +45,9 @@ use state::{Lines, zeros};
 
 pub use rates::{CellLoopRate, cell_loop_rates};
 
+/// Weights that a thread updates at a time.
+const PART: usize = 1 << 14;
+
 /// Trains and runs one network on the CPU.
 pub struct CpuEngine<R> {
     network: Network<R>,
@@ -226,10 +229,16 @@ impl<R: Real> Engine for CpuEngine<R> {
             blocks.into_par_iter().zip(gradients).map(run).collect()
         });
         self.clock.start();
-        self.gradient.fill(R::ZERO);
-        for group in groups.chunks_exact(trained.max(1)) {
-            cells::add(self.network.arch, &mut self.gradient, group);
-        }
+        let arch = self.network.arch;
+        self.pool.install(|| {
+            let parts = self.gradient.par_chunks_mut(PART).enumerate();
+            parts.for_each(|(i, part)| {
+                part.fill(R::ZERO);
+                for group in groups.chunks_exact(trained.max(1)) {
+                    cells::add(arch, part, &group[i * PART..][..part.len()]);
+                }
+            });
+        });
         self.groups = groups;
         for slot in self.network.layout.trained_slots().filter(|s| s.clamped) {
             for (g, w) in self.gradient[slot.range()]
@@ -284,15 +293,18 @@ impl<R: Real> Engine for CpuEngine<R> {
         self.optimiser_steps += 1;
         for slot in layout.trained_slots() {
             let range = slot.range();
-            self.adam.update(
-                self.optimiser_steps,
-                report.clip_factor,
-                slot.projected,
-                &self.gradient[range.clone()],
-                &mut self.m[range.clone()],
-                &mut self.v[range.clone()],
-                &mut self.stored[range],
-            );
+            let parts = self.gradient[range.clone()]
+                .par_chunks(PART)
+                .zip(self.m[range.clone()].par_chunks_mut(PART))
+                .zip(self.v[range.clone()].par_chunks_mut(PART))
+                .zip(self.stored[range].par_chunks_mut(PART));
+            self.pool.install(|| {
+                parts.for_each(|(((gradient, m), v), stored)| {
+                    let (t, clip) = (self.optimiser_steps, report.clip_factor);
+                    self.adam
+                        .update(t, clip, slot.projected, gradient, m, v, stored);
+                });
+            });
         }
         self.network.refresh(&self.stored, false);
         self.clock.lap(Stage::Optimiser);

@@ -45,13 +45,22 @@ impl SpikeList {
         if step == 0 { &[] } else { self.at(step - 1) }
     }
 
-    /// Appends the next step from its flags. Most of 64 cells are silent in most steps, and such a
+    /// Appends the next step from its flags, which are 0 or 1. Most of 64 cells are silent in most steps, and such a
     /// stretch is passed over at once.
     pub(super) fn push(&mut self, fires: &[u8]) {
         for (i, stretch) in fires.chunks(64).enumerate() {
-            if stretch.iter().fold(0, |any, &f| any | f) != 0 {
-                let marked = stretch.iter().enumerate().filter(|&(_, &f)| f != 0);
-                self.cells.extend(marked.map(|(j, _)| (i * 64 + j) as u32));
+            if stretch.iter().fold(0, |any, &f| any | f) == 0 {
+                continue;
+            }
+            for (j, eight) in stretch.chunks(8).enumerate() {
+                let mut flags = [0; 8];
+                flags[..eight.len()].copy_from_slice(eight);
+                let mut left = u64::from_le_bytes(flags);
+                while left != 0 {
+                    let cell = i * 64 + j * 8 + left.trailing_zeros() as usize / 8;
+                    self.cells.push(cell as u32);
+                    left &= left - 1;
+                }
             }
         }
         self.ends.push(self.cells.len() as u32);

@@ -222,6 +222,12 @@ impl<R: Real> Network<R> {
                 *logit += v;
             }
         }
+        if !c.takes_max && resets.is_none() && keep.history.is_none() {
+            for v in v_out.iter_mut().filter(|v| c.resets && **v >= c.threshold) {
+                *v -= c.threshold;
+            }
+            return;
+        }
         for (class, v) in v_out.iter_mut().enumerate() {
             let logit = &mut record.logits[class];
             if c.takes_max && (step == 0 || *v > *logit) {
