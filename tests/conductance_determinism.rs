@@ -72,6 +72,69 @@ fn threads_and_segments_change_no_bit_in_double_precision() {
 }
 
 #[test]
+fn segments_change_no_bit_under_imposed_spikes() {
+    let setup = draw(SMALL, 6, 0.0, |config| config.network.grad_dampen = 30.0);
+    let request = |raster, history| Request {
+        raster,
+        history,
+        ..Request::default()
+    };
+    let mut engine = cpu::<f32>(&setup, 1, 7);
+    let own = engine.forward(&setup.batch, request(true, None));
+    let mut history = own.expect("runs").raster.expect("was asked for");
+    // Spikes that the cells themselves would not have, in every segment.
+    for trial in 0..SMALL.trials {
+        for step in (trial..SMALL.steps).step_by(3) {
+            history.set(trial, step, Population::E, (step + trial) % SMALL.n_e);
+            history.set(trial, step, Population::I, step % SMALL.n_i);
+        }
+    }
+    let gradient = |segment| {
+        let mut engine = cpu::<f32>(&setup, 1, segment);
+        let result = engine.gradient(&setup.batch, request(false, Some(&history)));
+        let differing = result.expect("runs").forward.disagreements;
+        assert!(
+            !differing.is_empty(),
+            "the history is not the network's own"
+        );
+        engine.read(Quantity::Gradient).expect("reads")
+    };
+    let whole = gradient(SMALL.steps);
+    for segment in [1, 7] {
+        assert!(same_bits(&gradient(segment), &whole), "{segment} steps");
+    }
+}
+
+/// The ways through a step that record and the one that does not are written apart.
+#[test]
+fn what_is_asked_for_changes_no_result() {
+    let setup = draw(SMALL, 6, 0.0, |config| {
+        config.network.readout_threshold = 0.05
+    });
+    for device in devices() {
+        let mut engine = (device.make)(&setup);
+        let mut run = |raster, traces| {
+            let request = Request {
+                raster,
+                traces,
+                ..Request::default()
+            };
+            engine.forward(&setup.batch, request).expect("runs")
+        };
+        let plain = run(false, false);
+        for (raster, traces) in [(true, false), (true, true)] {
+            let recorded = run(raster, traces);
+            assert_eq!(recorded.logits, plain.logits, "{}", device.name);
+            assert_eq!(recorded.counts_e, plain.counts_e, "{}", device.name);
+            assert_eq!(recorded.counts_i, plain.counts_i, "{}", device.name);
+            let raster = recorded.raster.expect("was asked for");
+            let resets = raster.spikes(Population::Out).len();
+            assert!(resets > 0, "{}: read-outs must reset", device.name);
+        }
+    }
+}
+
+#[test]
 fn one_bit_of_one_weight_is_noticed() {
     let setup = draw(SMALL, 6, 0.0, |_| {});
     let mut other = setup.clone();

@@ -104,7 +104,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// [`step`] without traces and without taking several cells together, to tell what that is worth.
+    /// [`step`] of mild, inhibited cells without traces and without taking several together, to tell
+    /// what that is worth.
     fn step_one_by_one(
         k: CellConstants<R>,
         losses: [R; 2],
@@ -118,7 +119,7 @@ vectorised! {
             // The compiler must not know that cells are neighbours.
             let c = std::hint::black_box(c);
             let one = c..c + 1;
-            step_all::<R, { Method::Exact as u8 }, true, false>(
+            step_all::<R, { Method::Mild as u8 }, true, false>(
                 k,
                 losses,
                 &mut v[one.clone()],
