@@ -19,7 +19,7 @@ pub struct Args {
     /// Networks: built-in names or configuration files
     #[arg(long, value_name = "NAMES", value_delimiter = ',', num_args = 1, default_values = ["ping", "coba"])]
     networks: Vec<String>,
-    /// Trials of a batch [default: 256 on a GPU; on the CPU 32 a thread, 64 to 256]
+    /// Trials of a batch [default: 256 on a GPU; on the CPU 32 a thread, 256 at most]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: Option<u32>,
     /// Timed repetitions of each figure [default: 5, with --quick 3]

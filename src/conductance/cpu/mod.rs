@@ -33,7 +33,7 @@
 //! * **Cell loops run 16 cells at a time.** Each is one pass over arrays that begin at a cache line;
 //!   straddling lines cost up to three times as much. The exponential is a polynomial, without the
 //!   reduction of its argument where no cell needs it. One thread advances 4.1 · 10⁹ cells a second by a
-//!   step with AVX-512, 1.8 · 10⁹ with AVX2 and 0.18 · 10⁹ one cell at a time.
+//!   step with AVX-512, 1.8 · 10⁹ with AVX2 and 0.27 · 10⁹ one cell at a time.
 //! * **Replay and backward are bound by the last-level cache.** A step of 32 trials records 0.46 MB;
 //!   segments of 8 steps keep that near, segments of 45 were a tenth slower.
 //! * **Storing instead of replaying** would write and read 28 MB a trial, which takes longer.

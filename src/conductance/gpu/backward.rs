@@ -169,8 +169,8 @@ pub(super) fn trials_per_workgroup(
     })
 }
 
-/// Most loop iterations of one invocation in one step of the persistent form and in what precedes and follows the steps, with every loop counted
-/// that a driver could unroll.
+/// Most loop iterations of one invocation in one step of the persistent form and in what precedes and
+/// follows the steps, with every loop counted that a driver could unroll.
 pub(super) fn backward_iterations(params: &Params, wiring: &Wiring, trials: usize) -> usize {
     let per = |n: usize| n.div_ceil(WORKGROUP as usize);
     let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
