@@ -10,6 +10,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+pub mod analysis;
 pub mod bench;
 pub mod conductance;
 pub mod config;
@@ -20,5 +21,7 @@ pub mod optim;
 pub mod parity;
 pub mod random;
 pub mod real;
+pub mod record;
 pub mod report;
+pub mod study;
 pub mod train;

@@ -58,6 +58,7 @@ fn example() -> Checkpoint {
             ]),
             elapsed_seconds: 1_234.567_890_123_456_7,
             metrics_bytes: 4096,
+            steps_bytes: 7,
         },
         config_sha256: "c".repeat(64),
         data_sha256: "d".repeat(64),

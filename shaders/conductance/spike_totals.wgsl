@@ -1,10 +1,10 @@
-// Spike counts: of each cell of each trial, and of each E cell over all trials so far. Whole numbers,
+// Spike counts: of each cell of each trial, and of each cell over all trials so far. Whole numbers,
 // so any order of the sum gives the same.
 //
 // grid    ceil((N_E + N_I) / WG)
 // state   [slot, trial, STATE_LEN]: the final slot's counts
 // counts  [trial of the chunk, N_E + N_I]
-// totals  [N_E], added to
+// totals  [N_E + N_I], added to
 struct Step {
     slot: u32,
     trials: u32,
@@ -30,7 +30,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         counts[trial * (N_E + N_I) + c] = count;
         total += count;
     }
-    if c < N_E {
-        totals[c] += total;
-    }
+    totals[c] += total;
 }

@@ -13,7 +13,8 @@ use dalenet::train::checkpoint::CheckpointError;
 use dalenet::train::run_folder::RunFolderError;
 use dalenet::train::session::TrainError;
 
-const FAILED: u8 = 1;
+/// Something went wrong on the way.
+pub const FAILED: u8 = 1;
 const WRONG_USE: u8 = 2;
 const NO_DEVICE: u8 = 3;
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::SUCCESS;
 use super::arguments::{Device, LogFormat, Overrides, command_line, runs_folder};
+use super::failure::FAILED;
 use super::output::{note, say, say_facts};
 use super::weights::read_weights_file;
 
@@ -94,6 +95,7 @@ pub fn finish(
     reporter.start(&facts);
     Ok(match run.train(&mut reporter, interrupt)? {
         Outcome::Finished => SUCCESS,
+        Outcome::Diverged => FAILED,
         Outcome::Interrupted { exit_code } => u8::try_from(exit_code).unwrap_or(u8::MAX),
     })
 }

@@ -58,6 +58,10 @@ pub struct Gradient {
     pub scores: Scores,
     /// Mean cross-entropy plus the rate penalty, nats.
     pub loss: f64,
+    /// Spikes of all E cells over the batch.
+    pub spikes_e: u64,
+    /// Spikes of all I cells over the batch.
+    pub spikes_i: u64,
 }
 
 /// What an optimiser step did. Norms are Frobenius norms before the step and before clipping.

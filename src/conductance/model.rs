@@ -150,15 +150,22 @@ impl Model for Network {
     fn train_batch(&mut self, batch: &Batch) -> Result<TrainedBatch, ModelError> {
         let gradient = self.engine.gradient(batch, Request::default())?;
         let step = self.engine.step()?;
-        let by_name = step.gradient_norm_of.iter();
+        let params = self.engine.params();
+        let seconds = params.duration_s() * batch.trials() as f64;
+        let rate_hz = |spikes: u64, cells: usize| spikes as f64 / (cells as f64 * seconds);
+        let by_name = |norms: BTreeMap<MatrixName, f64>| {
+            let named = |(name, norm): (MatrixName, f64)| (name.short().to_owned(), norm);
+            norms.into_iter().map(named).collect()
+        };
         Ok(TrainedBatch {
             trials: batch.trials(),
             loss_nats: gradient.loss,
             correct: gradient.scores.correct,
+            e_rate_hz: rate_hz(gradient.spikes_e, params.n_e()),
+            i_rate_hz: rate_hz(gradient.spikes_i, params.n_i()),
             gradient_norm: step.gradient_norm,
-            gradient_norm_of: by_name
-                .map(|(name, norm)| (name.short().to_owned(), *norm))
-                .collect(),
+            gradient_norm_of: by_name(step.gradient_norm_of),
+            weight_norm_of: by_name(step.weight_norm_of),
             clipped: step.clip_factor < 1.0,
             skipped: step.skipped,
         })

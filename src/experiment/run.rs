@@ -80,13 +80,21 @@ impl Run<'_> {
         let outcome = outcome
             .map_err(|source| ExperimentError::Stopped { folder, source })
             .and_then(|outcome| {
-                if outcome == Outcome::Finished {
+                if !matches!(outcome, Outcome::Interrupted { .. }) {
                     self.draw_raster()?;
                 }
                 Ok(outcome)
             });
         let (status, note, message) = match &outcome {
             Ok(Outcome::Finished) => (Status::Finished, None, self.summary()),
+            Ok(Outcome::Diverged) => {
+                let epoch = self.session.progress().epochs_done;
+                let message = format!(
+                    "diverged: no step of epoch {epoch} had a finite gradient; the last finite \
+                     weights are kept. Lower training.learning_rate or raise network.grad_dampen"
+                );
+                (Status::Diverged, Some(message.clone()), message)
+            }
             Ok(Outcome::Interrupted { .. }) => {
                 let at = self.session.progress();
                 let message = format!(

@@ -76,6 +76,9 @@ pub struct Progress {
     pub elapsed_seconds: f64,
     /// Length of `metrics.jsonl` at this checkpoint, bytes.
     pub metrics_bytes: u64,
+    /// Length of `steps.jsonl` at this checkpoint, bytes; 0 in runs of versions without that file.
+    #[serde(default)]
+    pub steps_bytes: u64,
 }
 
 /// All that is needed to go on with a run as if it had not stopped.

@@ -8,6 +8,7 @@ use super::metrics::EpochMetrics;
 use super::model::{Encoder, Measures, Model, ModelState, Part};
 use super::progress::{BatchDone, Reporter};
 use super::session::{Session, TrainError};
+use super::steps::StepRecord;
 use super::sums::EpochSums;
 use crate::random::{Purpose, Stream};
 
@@ -33,6 +34,9 @@ pub struct Recipe<'a> {
 pub enum Outcome {
     /// All epochs are done.
     Finished,
+    /// No step of the newest epoch had a finite gradient: the same weights would be tried for ever.
+    /// They are finite and in the last checkpoint.
+    Diverged,
     /// Somebody asked to stop; a checkpoint was written.
     Interrupted {
         /// The exit code asked for.
@@ -63,6 +67,7 @@ where
         reporter,
         interrupt,
         warned: false,
+        has_diverged: false,
     };
     // A run whose metrics are still empty has not been measured untrained.
     if run.session.progress().metrics_bytes == 0
@@ -75,6 +80,11 @@ where
             run.session
                 .save_last(model.state().map_err(TrainError::Model)?)?;
             return Ok(Outcome::Interrupted { exit_code });
+        }
+        if run.has_diverged {
+            run.session
+                .save_last(model.state().map_err(TrainError::Model)?)?;
+            return Ok(Outcome::Diverged);
         }
     }
     Ok(Outcome::Finished)
@@ -93,6 +103,7 @@ struct Run<'a> {
     reporter: &'a mut Reporter,
     interrupt: &'a Interrupt,
     warned: bool,
+    has_diverged: bool,
 }
 
 impl Run<'_> {
@@ -130,6 +141,7 @@ impl Run<'_> {
         metrics.optimiser_steps = state.optimiser_steps;
         let sums = EpochSums::from_map(self.session.progress().epoch_sums.clone());
         sums.fill(&mut metrics);
+        self.has_diverged = sums.steps() == 0 && sums.skipped_steps() > 0;
 
         let accuracy = metrics
             .validation_accuracy_percent
@@ -212,6 +224,8 @@ impl Run<'_> {
                     progress.optimiser_steps += 1;
                 }
                 let batches_done = progress.batches_done_in_epoch;
+                let step = StepRecord::new(epoch + 1, batches_done, &trained);
+                self.session.append_step(&step)?;
                 if trained.skipped && !self.warned {
                     self.warned = true;
                     self.reporter.warning(&format!(

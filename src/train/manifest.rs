@@ -34,6 +34,9 @@ pub enum Status {
     Interrupted,
     /// All epochs done.
     Finished,
+    /// Ended before its last epoch, since the gradient was not finite in any step of an epoch; the
+    /// weights are the last ones that were finite.
+    Diverged,
     /// Ended by an error; the notes say which.
     Failed,
 }

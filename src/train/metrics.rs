@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::float::{nan_map, nan_number};
 
 /// A row of the table of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +118,7 @@ pub const METRICS: &[Metric] = &[
     metric(
         "gradient_to_weight_ratio",
         "1",
-        "Gradient norm of each matrix divided by its weight norm.",
+        "Gradient norm of each matrix over its weight norm before the step, mean over the epoch's steps.",
     ),
     metric(
         "samples_per_second",
@@ -138,35 +140,47 @@ pub const METRICS: &[Metric] = &[
 
 /// What is measured once an epoch; [`METRICS`] has units and definitions. What does not exist for a
 /// model, or is not finite, is NaN here and `null` in the file: JSON has no NaN.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// Epoch just completed, from 1; 0 untrained.
     pub epoch: u64,
     /// Mean training loss, nats.
+    #[serde(with = "nan_number")]
     pub train_loss_nats: f64,
     /// Mean test loss, nats.
+    #[serde(with = "nan_number")]
     pub test_loss_nats: f64,
     /// Training accuracy, %.
+    #[serde(with = "nan_number")]
     pub train_accuracy_percent: f64,
     /// Test accuracy, %.
+    #[serde(with = "nan_number")]
     pub test_accuracy_percent: f64,
     /// Validation accuracy, %, where a validation share is set.
     pub validation_accuracy_percent: Option<f64>,
     /// Mean rate of E cells in the test, Hz.
+    #[serde(with = "nan_number")]
     pub e_rate_hz: f64,
     /// Mean rate of I cells in the test, Hz.
+    #[serde(with = "nan_number")]
     pub i_rate_hz: f64,
     /// E cells with a spike in a trial, %.
+    #[serde(with = "nan_number")]
     pub active_e_percent: f64,
     /// E cells silent over the whole test set, %.
+    #[serde(with = "nan_number")]
     pub silent_e_percent: f64,
     /// True logit minus the largest other one.
+    #[serde(with = "nan_number")]
     pub margin: f64,
     /// Softmax probability of the true class.
+    #[serde(with = "nan_number")]
     pub confidence: f64,
     /// Mean global gradient norm before clipping.
+    #[serde(with = "nan_number")]
     pub gradient_norm: f64,
     /// Largest global gradient norm before clipping.
+    #[serde(with = "nan_number")]
     pub gradient_norm_max: f64,
     /// Steps clipped in the epoch.
     pub clipped_steps: u64,
@@ -175,16 +189,22 @@ pub struct EpochMetrics {
     /// Steps taken since the start of the run.
     pub optimiser_steps: u64,
     /// Frobenius norm of each stored matrix.
+    #[serde(with = "nan_map")]
     pub weight_norm: BTreeMap<String, f64>,
     /// Mean gradient norm of each matrix before clipping.
+    #[serde(with = "nan_map")]
     pub gradient_norm_of: BTreeMap<String, f64>,
-    /// `gradient_norm_of` divided by `weight_norm`.
+    /// Gradient norm over weight norm of each matrix before a step, mean over the epoch's steps.
+    #[serde(with = "nan_map")]
     pub gradient_to_weight_ratio: BTreeMap<String, f64>,
     /// Training samples per second.
+    #[serde(with = "nan_number")]
     pub samples_per_second: f64,
     /// Time spent training, s.
+    #[serde(with = "nan_number")]
     pub train_seconds: f64,
     /// Time spent evaluating, s.
+    #[serde(with = "nan_number")]
     pub eval_seconds: f64,
     /// Whether this is the best epoch so far.
     pub best: bool,

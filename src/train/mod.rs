@@ -11,5 +11,6 @@ pub mod model;
 pub mod progress;
 pub mod run_folder;
 pub mod session;
+pub mod steps;
 pub mod sums;
 pub mod utc;

@@ -67,10 +67,16 @@ pub struct TrainedBatch {
     pub loss_nats: f64,
     /// How many were answered correctly.
     pub correct: usize,
+    /// Mean rate of E cells over the batch, Hz.
+    pub e_rate_hz: f64,
+    /// Mean rate of I cells over the batch, Hz.
+    pub i_rate_hz: f64,
     /// Norm of the whole gradient before clipping.
     pub gradient_norm: f64,
     /// Norm of each trained matrix's gradient before clipping.
     pub gradient_norm_of: BTreeMap<String, f64>,
+    /// Norm of each trained matrix before the step.
+    pub weight_norm_of: BTreeMap<String, f64>,
     /// The gradient was made shorter.
     pub clipped: bool,
     /// The gradient was not finite, and nothing was changed.

@@ -7,10 +7,13 @@ use super::files::{self, FileError};
 use super::utc::Utc;
 
 /// Names of everything a run leaves behind; none of them is overwritten without force.
-const RUN_FILES: [&str; 7] = [
+const RUN_FILES: [&str; 10] = [
     "config.json",
     "manifest.json",
     "metrics.jsonl",
+    "steps.jsonl",
+    "analysis.json",
+    "sweep.json",
     "initial.safetensors",
     "last.safetensors",
     "best.safetensors",
@@ -115,6 +118,21 @@ impl RunFiles {
     /// One JSON object a line, one line an epoch.
     pub fn metrics(&self) -> PathBuf {
         self.folder.join("metrics.jsonl")
+    }
+
+    /// One JSON object a line, one line an optimiser step.
+    pub fn steps(&self) -> PathBuf {
+        self.folder.join("steps.jsonl")
+    }
+
+    /// What is measured on the trained network: spectra, rates by cell, weights.
+    pub fn analysis(&self) -> PathBuf {
+        self.folder.join("analysis.json")
+    }
+
+    /// The grid of loop multipliers.
+    pub fn sweep(&self) -> PathBuf {
+        self.folder.join("sweep.json")
     }
 
     /// The checkpoint before the first step.
@@ -252,39 +270,59 @@ impl RunFolder {
         Ok(files::append_line_synced(&self.files.metrics(), line)?)
     }
 
+    /// Appends a line to the steps, likewise.
+    ///
+    /// # Errors
+    /// As [`append_metrics`](Self::append_metrics).
+    pub fn append_step(&self, line: &str) -> Result<u64, RunFolderError> {
+        Ok(files::append_line_synced(&self.files.steps(), line)?)
+    }
+
     /// Cuts the metrics back to `bytes`, their length at the checkpoint, and with that every later
     /// line, whole or torn.
     ///
     /// # Errors
     /// [`RunFolderError::MetricsChanged`] where they are shorter or no line ends there.
     pub fn truncate_metrics(&self, bytes: u64) -> Result<(), RunFolderError> {
-        let path = self.files.metrics();
-        let content = match fs::read(&path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(FileError::io("read", &path)(error).into()),
-        };
-        let found = content.len() as u64;
-        let kept = usize::try_from(bytes)
-            .ok()
-            .and_then(|bytes| content.get(..bytes));
-        if !kept.is_some_and(|kept| kept.is_empty() || kept.ends_with(b"\n")) {
-            return Err(RunFolderError::MetricsChanged {
-                path,
-                found,
-                wanted: bytes,
-            });
-        }
-        if found > bytes {
-            let file = OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .map_err(FileError::io("open", &path))?;
-            file.set_len(bytes).map_err(FileError::io("cut", &path))?;
-            file.sync_all().map_err(FileError::io("sync", &path))?;
-        }
-        Ok(())
+        truncate(self.files.metrics(), bytes)
     }
+
+    /// Cuts the steps back, likewise.
+    ///
+    /// # Errors
+    /// As [`truncate_metrics`](Self::truncate_metrics).
+    pub fn truncate_steps(&self, bytes: u64) -> Result<(), RunFolderError> {
+        truncate(self.files.steps(), bytes)
+    }
+}
+
+/// Cuts a file of lines to its first `bytes`.
+fn truncate(path: PathBuf, bytes: u64) -> Result<(), RunFolderError> {
+    let content = match fs::read(&path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(FileError::io("read", &path)(error).into()),
+    };
+    let found = content.len() as u64;
+    let kept = usize::try_from(bytes)
+        .ok()
+        .and_then(|bytes| content.get(..bytes));
+    if !kept.is_some_and(|kept| kept.is_empty() || kept.ends_with(b"\n")) {
+        return Err(RunFolderError::MetricsChanged {
+            path,
+            found,
+            wanted: bytes,
+        });
+    }
+    if found > bytes {
+        let file = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .map_err(FileError::io("open", &path))?;
+        file.set_len(bytes).map_err(FileError::io("cut", &path))?;
+        file.sync_all().map_err(FileError::io("sync", &path))?;
+    }
+    Ok(())
 }
 
 /// Where a run goes if the user names no folder: `root/NAME-YYYYMMDD-HHMMSS`, with `-2`, `-3` ...

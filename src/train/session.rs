@@ -2,7 +2,7 @@
 //!
 //! The order makes every instant safe. At the start the configuration comes last, since a folder
 //! with one is a run; before it the checkpoint is there that a resume needs. Later, metrics are
-//! synced before the checkpoint that counts them is renamed into place: a resume cuts the metrics
+//! synced before the checkpoint that counts them is renamed into place: a resume cuts metrics and steps
 //! back to its checkpoint and does the rest again, the same.
 
 use std::path::Path;
@@ -13,6 +13,7 @@ use super::manifest::{Manifest, ManifestError, Status};
 use super::metrics::EpochMetrics;
 use super::model::{ModelError, ModelState};
 use super::run_folder::{RunFiles, RunFolder, RunFolderError};
+use super::steps::StepRecord;
 use crate::config::{self, Config};
 
 /// A run could not be started, continued or recorded.
@@ -123,6 +124,7 @@ impl Session {
         checkpoint.check_hashes(&last, &config_sha256, data_sha256)?;
         let manifest = Manifest::load(&folder.files().manifest())?;
         folder.truncate_metrics(checkpoint.progress.metrics_bytes)?;
+        folder.truncate_steps(checkpoint.progress.steps_bytes)?;
         let session = Self {
             folder,
             manifest,
@@ -191,6 +193,19 @@ impl Session {
                 source,
             })?;
         self.progress.metrics_bytes = self.folder.append_metrics(&line)?;
+        Ok(())
+    }
+
+    /// Appends the record of an optimiser step, synced; the next checkpoint counts it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn append_step(&mut self, step: &StepRecord) -> Result<(), TrainError> {
+        let line = serde_json::to_string(step).map_err(|source| TrainError::Metrics {
+            epoch: step.epoch,
+            source,
+        })?;
+        self.progress.steps_bytes = self.folder.append_step(&line)?;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ const STEPS: &str = "steps";
 const GRADIENT: &str = "gradient_norm";
 const GRADIENT_MAX: &str = "gradient_norm_max";
 const GRADIENT_OF: &str = "gradient_norm_of.";
+const RATIO_OF: &str = "gradient_to_weight_ratio.";
 const CLIPPED: &str = "clipped_steps";
 const SKIPPED: &str = "skipped_steps";
 const SECONDS: &str = "train_seconds";
@@ -50,10 +51,13 @@ impl EpochSums {
         self.0.insert(GRADIENT_MAX.to_owned(), largest);
         for (name, norm) in &batch.gradient_norm_of {
             self.sum(&format!("{GRADIENT_OF}{name}"), *norm);
+            if let Some(weight) = batch.weight_norm_of.get(name) {
+                self.sum(&format!("{RATIO_OF}{name}"), norm / weight);
+            }
         }
     }
 
-    /// Writes what the sums say into `metrics`, whose `weight_norm` must be known.
+    /// Writes what the sums say into `metrics`.
     pub fn fill(&self, metrics: &mut EpochMetrics) {
         let (trials, steps) = (self.get(TRIALS), self.get(STEPS));
         metrics.train_loss_nats = self.get(LOSS) / trials;
@@ -70,14 +74,19 @@ impl EpochSums {
         metrics.samples_per_second = trials / self.get(SECONDS);
         for (key, sum) in &self.0 {
             if let Some(name) = key.strip_prefix(GRADIENT_OF) {
-                let norm = sum / steps;
-                let weight = metrics.weight_norm.get(name).copied().unwrap_or(f64::NAN);
-                metrics.gradient_norm_of.insert(name.to_owned(), norm);
-                metrics
-                    .gradient_to_weight_ratio
-                    .insert(name.to_owned(), norm / weight);
+                let norms = &mut metrics.gradient_norm_of;
+                norms.insert(name.to_owned(), sum / steps);
+            }
+            if let Some(name) = key.strip_prefix(RATIO_OF) {
+                let ratios = &mut metrics.gradient_to_weight_ratio;
+                ratios.insert(name.to_owned(), sum / steps);
             }
         }
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> u64 {
+        self.get(STEPS) as u64
     }
 
     /// Steps skipped so far.
@@ -110,8 +119,10 @@ mod tests {
             correct: trials / 2,
             gradient_norm,
             gradient_norm_of: BTreeMap::from([("in".to_owned(), gradient_norm / 2.0)]),
+            weight_norm_of: BTreeMap::from([("in".to_owned(), gradient_norm)]),
             clipped: gradient_norm > 1.0,
             skipped: !gradient_norm.is_finite(),
+            ..TrainedBatch::default()
         }
     }
 
@@ -122,7 +133,6 @@ mod tests {
         sums.add(&batch(10, 5.0, 3.5), 1.0);
         sums.add(&batch(10, 5.0, f64::INFINITY), 0.5);
         let mut metrics = EpochMetrics::unmeasured(1);
-        metrics.weight_norm.insert("in".to_owned(), 2.0);
         EpochSums::from_map(sums.to_map()).fill(&mut metrics);
         assert_eq!(
             (metrics.train_loss_nats, metrics.train_accuracy_percent),

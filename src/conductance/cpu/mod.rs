@@ -287,7 +287,11 @@ impl<R: Real> Engine for CpuEngine<R> {
             raster,
             ..Forward::default()
         };
+        let mut spikes = [0; 2];
         for result in results {
+            for (sum, n) in spikes.iter_mut().zip(result.spikes) {
+                *sum += n;
+            }
             forward
                 .logits
                 .extend(result.logits.iter().map(|x| x.to_f64()));
@@ -301,6 +305,8 @@ impl<R: Real> Engine for CpuEngine<R> {
             forward,
             scores,
             loss,
+            spikes_e: spikes[0],
+            spikes_i: spikes[1],
         })
     }
 

@@ -34,6 +34,8 @@ pub(super) struct BlockResult<R> {
     pub(super) logits: Vec<R>,
     pub(super) traces: Option<Traces>,
     pub(super) disagreements: Vec<Disagreement>,
+    /// Spikes of all E and all I cells.
+    pub(super) spikes: [u64; 2],
 }
 
 impl<R: Real> Seat<R> {
@@ -126,6 +128,10 @@ impl<R: Real> Seat<R> {
         };
         gradients.fill(R::ZERO);
         network.backward(&block, room, &mut self.flight, gradients, &mut self.clock);
+        let spikes = [
+            records.iter().map(|r| r.spikes_e.total()).sum(),
+            records.iter().map(|r| r.spikes_i.total()).sum(),
+        ];
         let disagreements = records
             .iter_mut()
             .map(|r| std::mem::take(&mut r.disagreements));
@@ -133,6 +139,7 @@ impl<R: Real> Seat<R> {
             logits,
             disagreements: disagreements.flatten().collect(),
             traces: records.iter_mut().find_map(|r| r.traces.take()),
+            spikes,
         }
     }
 }

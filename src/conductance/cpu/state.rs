@@ -66,6 +66,11 @@ impl SpikeList {
         self.ends.push(self.cells.len() as u32);
     }
 
+    /// Spikes of all cells.
+    pub(super) fn total(&self) -> u64 {
+        self.cells.len() as u64
+    }
+
     /// Spikes of each of `cells` cells.
     pub(super) fn counts(&self, cells: usize) -> Vec<u32> {
         let mut counts = vec![0; cells];

@@ -88,7 +88,7 @@ impl Buffers {
             lambda: storage("adjoints of two steps", lambda)?,
             disagreements: storage("disagreements", 4 + 4 * MAX_DISAGREEMENTS)?,
             counts: storage("spike counts", chunk * (n_e + n_i))?,
-            totals: storage("spike totals", n_e)?,
+            totals: storage("spike totals", n_e + n_i)?,
             labels: storage("labels", batch_trials)?,
             by_logit: storage("gradient by the logits", 2 * batch_trials * n_out)?,
             logits: storage("logits", batch_trials * n_out)?,

@@ -318,22 +318,19 @@ impl Engine for GpuEngine {
         }
         let (scores, _) = cross_entropy(&forward.logits, &batch.labels, self.params.n_out);
         let mut loss = scores.cross_entropy_sum / batch.trials() as f64;
+        let totals = self.read_totals()?;
+        let (of_e, of_i) = totals.split_at(self.params.n_e());
         if strength > 0.0 {
             let theta = self.params.training.rate_theta_hz;
             let seconds = self.params.duration_s() * batch.trials() as f64;
-            loss += rate_penalty(
-                &self.read_totals()?,
-                self.params.n_e(),
-                seconds,
-                theta,
-                strength,
-            )
-            .0;
+            loss += rate_penalty(of_e, self.params.n_e(), seconds, theta, strength).0;
         }
         Ok(Gradient {
             forward,
             scores,
             loss,
+            spikes_e: of_e.iter().map(|&n| u64::from(n)).sum(),
+            spikes_i: of_i.iter().map(|&n| u64::from(n)).sum(),
         })
     }
     fn step(&mut self) -> Result<StepReport, EngineError> {

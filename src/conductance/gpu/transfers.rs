@@ -192,8 +192,9 @@ impl GpuEngine {
         Ok(traces)
     }
 
-    /// Spikes of each E cell over the trials of the batch that have run.
+    /// Spikes of each E cell, then of each I cell, over the trials of the batch that have run.
     pub(super) fn read_totals(&self) -> Result<Vec<u32>, GpuError> {
-        self.gpu.read(&self.buffers.totals, 0..self.params.n_e())
+        let cells = self.params.n_e() + self.params.n_i();
+        self.gpu.read(&self.buffers.totals, 0..cells)
     }
 }
