@@ -105,6 +105,11 @@ fn compare(gpu: &mut dyn Engine, setup: &Setup, history: &Raster) -> Result<(), 
     };
     close("logits", &ours.forward.logits, &theirs.forward.logits, 1e-4)?;
     close("loss", &[ours.loss], &[theirs.loss], 1e-4)?;
+    let spikes = (ours.spikes_e, ours.spikes_i);
+    let of_history = (theirs.spikes_e, theirs.spikes_i);
+    if spikes != of_history {
+        return Err(format!("spikes {spikes:?} against {of_history:?}"));
+    }
     let (a, b) = (
         ours.forward.traces.expect("asked"),
         theirs.forward.traces.expect("asked"),

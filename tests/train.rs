@@ -9,6 +9,7 @@ use dalenet::conductance::open::DeviceOptions;
 use dalenet::config::{self, Config, Override};
 use dalenet::experiment::{Experiment, ExperimentError};
 use dalenet::gpu::DeviceChoice;
+use dalenet::record::RunRecord;
 use dalenet::train::checkpoint::{Checkpoint, NonFinite};
 use dalenet::train::epochs::{Outcome, Recipe, epoch_order, train};
 use dalenet::train::interrupt::Interrupt;
@@ -65,13 +66,16 @@ fn quiet() -> Reporter {
 }
 
 fn run_new(folder: &Path, config: Config, device: DeviceOptions) {
+    assert_eq!(run_to_its_end(folder, config, device), Outcome::Finished);
+}
+
+fn run_to_its_end(folder: &Path, config: Config, device: DeviceOptions) -> Outcome {
     let experiment = Experiment::prepare(config, None, device).unwrap();
     let weights = experiment.draw_weights();
     let mut run = experiment
         .start(folder, false, &weights, vec![], vec![])
         .unwrap();
-    let outcome = run.train(&mut quiet(), &Interrupt::manual()).unwrap();
-    assert_eq!(outcome, Outcome::Finished);
+    run.train(&mut quiet(), &Interrupt::manual()).unwrap()
 }
 
 fn resume(folder: &Path, config: Config) -> Result<Outcome, ExperimentError> {
@@ -85,6 +89,7 @@ fn resume(folder: &Path, config: Config) -> Result<Outcome, ExperimentError> {
 #[derive(Debug, PartialEq)]
 struct RunResult {
     metrics: Vec<Value>,
+    steps: String,
     last: Checkpoint,
     best: Checkpoint,
 }
@@ -104,6 +109,7 @@ fn result(folder: &Path) -> RunResult {
     };
     RunResult {
         metrics,
+        steps: std::fs::read_to_string(files.steps()).unwrap_or_default(),
         last: load(&files.last()),
         best: load(&files.best()),
     }
@@ -277,16 +283,70 @@ fn a_failing_device_leaves_the_last_checkpoint_to_go_on_from() {
 fn a_gradient_that_is_not_finite_is_skipped_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
-    let set = ["network.grad_dampen=0.000001", "training.epochs=2"];
+    let set = ["network.grad_dampen=0.1", "training.epochs=2"];
     run_new(&folder, config(&set), cpu(2, None));
     let metrics = RunFiles::at(&folder).read_metrics().unwrap();
     let count = |line: &Value, key: &str| line[key].as_u64().unwrap();
     let skipped: u64 = metrics.iter().map(|m| count(m, "skipped_steps")).sum();
     let last = result(&folder).last;
-    assert!(skipped > 0, "{metrics:?}");
+    assert!((1..10).contains(&skipped), "{metrics:?}");
     assert_eq!(last.progress.skipped_steps, skipped);
     assert_eq!(last.progress.optimiser_steps, 10 - skipped);
     assert_eq!(count(&metrics[2], "optimiser_steps"), 10 - skipped);
+    let record = RunRecord::load(&folder).unwrap();
+    let in_steps = record.steps.iter().filter(|step| step.skipped).count();
+    assert_eq!(in_steps as u64, skipped);
+}
+
+#[test]
+fn a_run_without_any_finite_gradient_ends_with_its_last_finite_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    let diverging = config(&["network.grad_dampen=0.000001"]);
+    let outcome = run_to_its_end(&folder, diverging, cpu(2, None));
+    assert_eq!(outcome, Outcome::Diverged);
+    let record = RunRecord::load(&folder).unwrap();
+    assert_eq!(record.manifest.status, Status::Diverged);
+    assert!(record.manifest.notes.iter().any(|n| n.contains("epoch 1")));
+    assert_eq!(record.epochs.len(), 2, "epochs 0 and 1 of four");
+    assert_eq!(record.epochs[1].skipped_steps, 5);
+    assert!(record.epochs[1].gradient_norm.is_nan());
+    assert_eq!(record.steps.len(), 5);
+    let initial = RunFiles::at(&folder).initial();
+    let initial = Checkpoint::load(&initial, NonFinite::Refuse).unwrap();
+    assert_eq!(result(&folder).last.weights, initial.weights);
+}
+
+#[test]
+fn every_optimiser_step_is_recorded_with_rates_and_norms() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    run_new(&folder, config(&["training.epochs=2"]), cpu(2, None));
+    let record = RunRecord::load(&folder).unwrap();
+    let places: Vec<(u64, u64)> = record.steps.iter().map(|s| (s.epoch, s.batch)).collect();
+    let expected: Vec<(u64, u64)> = (1..=2).flat_map(|e| (1..=5).map(move |b| (e, b))).collect();
+    assert_eq!(places, expected);
+    for step in &record.steps {
+        assert!(step.e_rate_hz > 1.0 && step.i_rate_hz > 0.0, "{step:?}");
+    }
+    // The first step stands at the untrained network, whose norms epoch 0 has.
+    let norms = &record.steps[0].weight_norm_of;
+    for (name, norm) in norms {
+        let stored = record.epochs[0].weight_norm[name];
+        assert!(
+            (norm / stored - 1.0).abs() < 1e-6,
+            "{name}: {norm}, {stored}"
+        );
+    }
+    // What epochs say of steps is their mean.
+    for epoch in &record.epochs[1..] {
+        let steps = record.steps.iter().filter(|s| s.epoch == epoch.epoch);
+        let ratios: Vec<f64> = steps
+            .map(|s| s.gradient_norm_of["in"] / s.weight_norm_of["in"])
+            .collect();
+        let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+        assert!((epoch.gradient_to_weight_ratio["in"] / mean - 1.0).abs() < 1e-12);
+    }
 }
 
 #[test]
