@@ -8,7 +8,7 @@ use dalenet::conductance::batch::{Forward, Population, Request, Traces};
 use dalenet::conductance::engine::Quantity;
 use dalenet::config::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
 use dalenet::parity::Precision;
-use networks::{Device, SMALL, Setup, devices, draw, single};
+use networks::{Device, SMALL, Setup, Sizes, devices, draw, params, single};
 
 /// A conductance that only decays within a step or two.
 const BRIEF_MS: f64 = 0.01;
@@ -74,6 +74,58 @@ fn a_conductance_starts_at_the_weight_and_decays_by_beta_a_step() {
         for (n, g) in g[3..].iter().enumerate() {
             assert_close(*g, f64::from(0.001f32) * beta.powi(n as i32), device, "g");
         }
+    }
+}
+
+#[test]
+fn where_all_conductances_cancel_the_update_takes_its_limit() {
+    // g_L as a power of two, so that a weight of −g_L leaves exactly nothing in every precision.
+    // Two classes, since the loss of one has no gradient.
+    let sizes = Sizes {
+        n_in: 1,
+        n_e: 1,
+        n_i: 1,
+        n_out: 2,
+        trials: 1,
+        steps: 40,
+    };
+    let with_weight = |w: f32| {
+        let mut setup = single(40, &[2], w, 1.0, |_| {});
+        setup.params = params(sizes, |config| {
+            config.network.g_l_e_us = 0.0625;
+            config.network.tau_ampa_ms = LASTING_MS;
+            config.training.dale = Dale::Signed;
+            config.training.trainable = vec![MatrixName::WIn, MatrixName::WOut];
+        });
+        let w_out = setup.weights.get_mut(&MatrixName::WOut).expect("there");
+        (w_out.post, w_out.data) = (2, vec![1.0, 0.0]);
+        setup
+    };
+    let (at_zero, beside) = (with_weight(-0.0625), with_weight(-0.0624));
+    for device in devices() {
+        let v = traces(&at_zero, device).v_e;
+        // dt/C (g_L E_L + g_e E_exc), with what counts as the least conductance as its error.
+        let fallen = v[2] - v[1];
+        let expected = 0.5 * 0.0625 * -65.0;
+        assert!(
+            (fallen / expected - 1.0).abs() < 1e-4,
+            "{}: {fallen}",
+            device.name
+        );
+        let gradient = |setup: &Setup| {
+            let mut engine = (device.make)(setup);
+            engine
+                .gradient(&setup.batch, Request::default())
+                .expect("runs");
+            engine.read(Quantity::Gradient).expect("reads")[&MatrixName::WIn][0]
+        };
+        let (at_zero, beside) = (gradient(&at_zero), gradient(&beside));
+        assert!(beside != 0.0);
+        assert!(
+            (at_zero / beside - 1.0).abs() < 0.01,
+            "{}: {at_zero}, {beside}",
+            device.name
+        );
     }
 }
 

@@ -23,8 +23,10 @@ struct Relaxation {
     closed: f32,
 }
 
+// At g = 0 the update takes 0/0 although its limit is finite.
 fn relax(k: Cell, ge: f32, gi: f32) -> Relaxation {
-    let g = k.g_l_us + ge + gi;
+    let sum = k.g_l_us + ge + gi;
+    let g = select(sum, LEAST_CONDUCTANCE_US, abs(sum) < LEAST_CONDUCTANCE_US);
     let v_inf = (k.leak_na + ge * E_EXC_MV + gi * E_INH_MV) / g;
     return Relaxation(g, v_inf, -expm1(-(k.dt_over_c * g)));
 }

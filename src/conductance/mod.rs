@@ -33,6 +33,11 @@ use batch::{Batch, Request};
 use engine::EngineError;
 use params::Params;
 
+/// Total conductances nearer to 0 than this count as this, µS, in the exponential update, whose quotient
+/// at g = 0 is 0/0 though its limit is finite. Only weights below 0 lead there (the modes `signed` and
+/// `signed_loop`): otherwise g is never below g_L, which is at least as large.
+pub const LEAST_CONDUCTANCE_US: f64 = 1e-6;
+
 /// Gradients are summed within groups of this many trials and then over groups, on every engine;
 /// memory plans and threads deal out whole groups, so they change no bit.
 pub const TRIAL_GROUP: usize = 16;

@@ -2,6 +2,7 @@
 //! processor that runs them. Every array is an argument of its own and constants come by value:
 //! only then does the compiler know that nothing overlaps, and vectorises.
 
+use crate::conductance::LEAST_CONDUCTANCE_US;
 use crate::conductance::params::{CellConstants, ReadoutConstants};
 use crate::real::Real;
 
@@ -375,6 +376,13 @@ fn currents<R: Real>(k: CellConstants<R>, ge: R, gi: R) -> (R, R) {
     (k.g_l_us + ge + gi, drive)
 }
 
+/// g for the exponential update, which takes 0/0 at g = 0 although its limit is finite.
+#[inline(always)]
+fn off_zero<R: Real>(g: R) -> R {
+    let least = R::from_f64(LEAST_CONDUCTANCE_US);
+    if g.abs() < least { least } else { g }
+}
+
 /// 1 − exp(−dt g/C).
 #[inline(always)]
 fn closed<R: Real, const METHOD: u8>(k: CellConstants<R>, g: R) -> R {
@@ -398,6 +406,7 @@ fn euler<R: Real>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
 fn advance<R: Real, const METHOD: u8>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
     if METHOD != Method::Euler as u8 {
         let (g, drive) = currents(k, ge, gi);
+        let g = off_zero(g);
         (drive / g - v).mul_add(closed::<R, METHOD>(k, g), v)
     } else {
         euler(k, v, ge, gi)
@@ -450,6 +459,11 @@ fn cell<R: Real, const METHOD: u8>(
 ) -> CellAdjoint<R> {
     // One division serves v∞ and the derivatives.
     let (g, drive) = currents(k, ge, gi);
+    let g = if METHOD != Method::Euler as u8 {
+        off_zero(g)
+    } else {
+        g
+    };
     let inverse_g = R::ONE / g;
     let v_inf = drive * inverse_g;
     let (closed, v) = if METHOD != Method::Euler as u8 {

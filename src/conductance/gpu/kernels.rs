@@ -4,10 +4,10 @@ use rayon::prelude::*;
 
 use super::backward::{Backward, LambdaRows, SLICES, SharedRows, looped};
 use super::plan::{MemoryPlan, Rows, WORKGROUP};
-use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{Population, Raster};
 use crate::conductance::params::{CellConstants, Params};
 use crate::conductance::weights::{Layout, Wiring};
+use crate::conductance::{LEAST_CONDUCTANCE_US, TRIAL_GROUP};
 use crate::config::MatrixName;
 use crate::gpu::{Constant, Gpu, GpuError, Kernel, resolve_imports, with_constants};
 
@@ -277,6 +277,7 @@ fn constants(
         ("V_TH_MV", f(c.e.v_th_mv)),
         ("V_RESET_MV", f(c.e.v_reset_mv)),
         ("V_FLOOR_MV", f(c.e.v_floor_mv)),
+        ("LEAST_CONDUCTANCE_US", f(LEAST_CONDUCTANCE_US as f32)),
         ("SURROGATE_SLOPE", f(c.e.surrogate_slope)),
         ("INVERSE_DAMPEN", f(c.e.inverse_dampen)),
         ("EXP_EULER", b(c.e.exp_euler)),
