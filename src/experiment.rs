@@ -23,6 +23,7 @@ use crate::train::session::{Session, TrainError};
 pub use run::Run;
 
 mod run;
+pub mod sweep;
 
 /// An experiment could not be prepared, or its training stopped.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,10 @@ use dalenet::train::checkpoint::{
     Checkpoint, CheckpointError, NonFinite, Progress, Tensor, read_weights,
 };
 use proptest::prelude::*;
-use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 fn tensor(shape: &[usize], values: impl Fn(usize) -> f32) -> Tensor {
     Tensor {
@@ -225,6 +227,48 @@ fn other_formats_and_other_files_are_told_apart() {
     assert!(matches!(
         load(&foreign(&[])),
         Err(CheckpointError::NotACheckpoint { .. })
+    ));
+}
+
+/// The header of a checkpoint file, changed, with a hash that fits.
+fn with_header(bytes: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
+    let json = &metadata.metadata().as_ref().unwrap()["dalenet"];
+    let mut header: Value = serde_json::from_str(json).unwrap();
+    change(&mut header);
+    header["content_sha256"] = "".into();
+    let archive = SafeTensors::deserialize(bytes).unwrap();
+    let views: BTreeMap<String, TensorView<'_>> = archive.tensors().into_iter().collect();
+    let mut hash = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    field(header.to_string().as_bytes());
+    for (name, view) in &views {
+        field(name.as_bytes());
+        field(format!("F32 {:?}", view.shape()).as_bytes());
+        field(view.data());
+    }
+    let hex: Vec<String> = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    header["content_sha256"] = hex.concat().into();
+    let metadata = HashMap::from([("dalenet".to_owned(), header.to_string())]);
+    safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+#[test]
+fn a_checkpoint_of_a_version_that_counted_no_steps_is_read() {
+    let older = with_header(&saved(&example()), |header| {
+        let progress = header["progress"].as_object_mut().unwrap();
+        assert!(progress.shift_remove("steps_bytes").is_some());
+    });
+    let mut expected = example();
+    expected.progress.steps_bytes = 0;
+    assert_eq!(load(&older).unwrap(), expected);
+    let unknown = with_header(&saved(&example()), |header| header["more"] = 1.into());
+    assert!(matches!(
+        load(&unknown),
+        Err(CheckpointError::Header { .. })
     ));
 }
 

@@ -86,6 +86,17 @@ pub enum Which {
     Initial,
 }
 
+impl Which {
+    /// As it is typed and named in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::Best => "best",
+            Self::Initial => "initial",
+        }
+    }
+}
+
 /// The command line as typed, for the manifest.
 pub fn command_line() -> Vec<String> {
     let words = std::env::args_os();

@@ -7,6 +7,7 @@ use dalenet::conductance::weights::WeightsError;
 use dalenet::config::ConfigError;
 use dalenet::data::DataError;
 use dalenet::experiment::ExperimentError;
+use dalenet::experiment::sweep::SweepError;
 use dalenet::gpu::GpuError;
 use dalenet::parity::CaseError;
 use dalenet::train::checkpoint::CheckpointError;
@@ -51,6 +52,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(of_checkpoint(error))
     } else if let Some(error) = error.downcast_ref::<TrainError>() {
         Some(of_training(error))
+    } else if let Some(error) = error.downcast_ref::<SweepError>() {
+        Some(of_sweep(error))
     } else {
         error.downcast_ref::<ExperimentError>().map(of_experiment)
     }
@@ -67,6 +70,18 @@ fn of_experiment(error: &ExperimentError) -> u8 {
             of_training(error)
         }
         ExperimentError::Raster(_) => FAILED,
+    }
+}
+
+fn of_sweep(error: &SweepError) -> u8 {
+    match error {
+        SweepError::Engine(error) => of_engine(error),
+        SweepError::Model(error) => of(error.as_ref()).unwrap_or(FAILED),
+        SweepError::File(_) => FAILED,
+        SweepError::Empty(_)
+        | SweepError::Multiplier { .. }
+        | SweepError::Twice { .. }
+        | SweepError::NoLoop(_) => WRONG_USE,
     }
 }
 

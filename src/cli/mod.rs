@@ -13,6 +13,7 @@ mod parity;
 mod predict;
 mod resume;
 mod stored;
+mod sweep;
 mod train;
 mod weights;
 
@@ -42,6 +43,8 @@ enum Command {
     Resume(resume::Args),
     /// Measure a trained network on the test samples of its run
     Eval(eval::Args),
+    /// Measure a trained network with its loop made weaker and stronger
+    Sweep(sweep::Args),
     /// Answer new images or events with a trained network
     Predict(predict::Args),
     /// Write the weights of a run to a plain file
@@ -70,6 +73,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Train(args) => train::run(args),
         Command::Resume(args) => resume::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Sweep(args) => sweep::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Export(args) => weights::export(args),
         Command::Import(args) => weights::import(args),

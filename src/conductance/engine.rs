@@ -152,6 +152,17 @@ pub trait Engine: Send {
     /// Optimiser steps taken (Adam's t).
     fn optimiser_steps(&self) -> u64;
 
+    /// Replaces the stored weights by others of the same names and shapes and leaves the optimiser
+    /// state as it is. A gradient still held belongs to the weights before.
+    ///
+    /// A matrix may become zero, but one that was absent or all zeros when the engine was built is
+    /// not computed by it and must stay so.
+    ///
+    /// # Errors
+    /// Weights that do not fit this engine ([`WeightsError::NotBuilt`] among them: build a new one),
+    /// or a failure of the device.
+    fn load(&mut self, weights: &Weights) -> Result<(), EngineError>;
+
     /// Takes over optimiser state from a checkpoint.
     ///
     /// # Errors

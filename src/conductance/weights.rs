@@ -129,6 +129,15 @@ pub enum WeightsError {
         /// Columns needed.
         need_post: usize,
     },
+    /// A matrix is not there, but the engine computes with it.
+    #[error("weights have no matrix `{0}`, but the engine was built with one; give all matrices")]
+    Absent(&'static str),
+    /// A matrix that the engine was built without.
+    #[error(
+        "matrix `{0}` was absent or all zeros when the engine was built, which therefore does not \
+         compute it; build a new engine with these weights"
+    )]
+    NotBuilt(&'static str),
 }
 
 impl Layout {
@@ -209,6 +218,34 @@ impl Layout {
             .iter()
             .flat_map(|s| weights[&s.name].data.iter().copied())
             .collect()
+    }
+
+    /// Other weights of the network that this layout was made for, as its flat vector. Matrices may
+    /// become zero; one that was built as without effect must stay zero.
+    ///
+    /// # Errors
+    /// Other matrices or shapes, or a matrix without effect that would have one.
+    pub fn flatten_other(&self, weights: &Weights) -> Result<Vec<f32>, WeightsError> {
+        for (name, matrix) in weights {
+            let slot = self.slots.iter().find(|s| s.name == *name);
+            let has_effect = matrix.data.iter().any(|&w| w != 0.0);
+            let Some(slot) = slot.filter(|slot| slot.active || !has_effect) else {
+                return Err(WeightsError::NotBuilt(name.short()));
+            };
+            if (matrix.pre, matrix.post, matrix.data.len()) != (slot.pre, slot.post, slot.len()) {
+                return Err(WeightsError::Shape {
+                    name: name.short(),
+                    pre: matrix.pre,
+                    post: matrix.post,
+                    need_pre: slot.pre,
+                    need_post: slot.post,
+                });
+            }
+        }
+        match self.slots.iter().find(|s| !weights.contains_key(&s.name)) {
+            Some(slot) => Err(WeightsError::Absent(slot.name.short())),
+            None => Ok(self.flatten(weights)),
+        }
     }
 
     /// The matrices of a flat vector of `len` entries, or of the trained ones for `trained_len`.

@@ -11,6 +11,7 @@ use std::path::Path;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::files::{self, FileError};
@@ -157,7 +158,8 @@ impl Checkpoint {
             path: path.into(),
             source,
         };
-        header.content_sha256 = content_sha256(&header, &views).map_err(bad_header)?;
+        let unhashed = serde_json::to_vec(&header).map_err(bad_header)?;
+        header.content_sha256 = content_sha256(&unhashed, &views);
         let json = serde_json::to_string(&header).map_err(bad_header)?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), json)]);
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|source| {
@@ -197,12 +199,15 @@ impl Checkpoint {
                 found: format,
             });
         }
-        let mut header: Header = serde_json::from_str(json).map_err(bad_header)?;
+        let header: Header = serde_json::from_str(json).map_err(bad_header)?;
+        // The hash is that of the header as it was written, which may lack fields added since.
+        let mut unhashed: Map<String, Value> = serde_json::from_str(json).map_err(bad_header)?;
+        unhashed.insert("content_sha256".to_owned(), Value::from(""));
+        let unhashed = Value::Object(unhashed).to_string();
 
         let archive = SafeTensors::deserialize(&bytes).map_err(container)?;
         let views: BTreeMap<&str, TensorView<'_>> = archive.iter().collect();
-        let stored_sha256 = std::mem::take(&mut header.content_sha256);
-        if content_sha256(&header, &views).map_err(bad_header)? != stored_sha256 {
+        if content_sha256(unhashed.as_bytes(), &views) != header.content_sha256 {
             return Err(CheckpointError::Damaged { path: path.into() });
         }
 
@@ -356,28 +361,24 @@ impl Checkpoint {
     }
 }
 
-/// SHA-256 over the header (its own hash left empty) and every tensor's name, type, shape and
+/// SHA-256 over the header as JSON (its own hash left empty) and every tensor's name, type, shape and
 /// bytes. Lengths go in too, so that no two contents give the same stream of bytes.
-fn content_sha256(
-    header: &Header,
-    tensors: &BTreeMap<&str, TensorView<'_>>,
-) -> serde_json::Result<String> {
+fn content_sha256(header: &[u8], tensors: &BTreeMap<&str, TensorView<'_>>) -> String {
     let mut hash = Sha256::new();
     let mut field = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
-    field(&serde_json::to_vec(header)?);
+    field(header);
     for (name, view) in tensors {
         field(name.as_bytes());
         field(format!("{} {:?}", view.dtype(), view.shape()).as_bytes());
         field(view.data());
     }
-    Ok(hash
-        .finalize()
+    hash.finalize()
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect())
+        .collect()
 }
 
 fn element_count(shape: &[usize]) -> Option<usize> {

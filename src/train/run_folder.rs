@@ -7,13 +7,14 @@ use super::files::{self, FileError};
 use super::utc::Utc;
 
 /// Names of everything a run leaves behind; none of them is overwritten without force.
-const RUN_FILES: [&str; 10] = [
+const RUN_FILES: [&str; 11] = [
     "config.json",
     "manifest.json",
     "metrics.jsonl",
     "steps.jsonl",
     "analysis.json",
     "sweep.json",
+    "sweep.csv",
     "initial.safetensors",
     "last.safetensors",
     "best.safetensors",
@@ -133,6 +134,11 @@ impl RunFiles {
     /// The grid of loop multipliers.
     pub fn sweep(&self) -> PathBuf {
         self.folder.join("sweep.json")
+    }
+
+    /// The same grid as a table, a line a point.
+    pub fn sweep_table(&self) -> PathBuf {
+        self.folder.join("sweep.csv")
     }
 
     /// The checkpoint before the first step.

@@ -70,6 +70,10 @@ impl Engine for Meddled<'_> {
         self.inner.optimiser_steps()
     }
 
+    fn load(&mut self, weights: &Weights) -> Result<(), EngineError> {
+        self.inner.load(weights)
+    }
+
     fn restore(&mut self, m: &Weights, v: &Weights, steps: u64) -> Result<(), EngineError> {
         self.inner.restore(m, v, steps)
     }

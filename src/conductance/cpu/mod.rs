@@ -362,6 +362,15 @@ impl<R: Real> Engine for CpuEngine<R> {
         self.optimiser_steps
     }
 
+    fn load(&mut self, weights: &Weights) -> Result<(), EngineError> {
+        let flat = self.network.layout.flatten_other(weights)?;
+        for (to, w) in self.stored.iter_mut().zip(flat) {
+            *to = R::from_f64(f64::from(w));
+        }
+        self.network.refresh(&self.stored, true);
+        Ok(())
+    }
+
     fn restore(&mut self, m: &Weights, v: &Weights, steps: u64) -> Result<(), EngineError> {
         for (flat, from) in [(&mut self.m, m), (&mut self.v, v)] {
             for slot in self.network.layout.trained_slots() {

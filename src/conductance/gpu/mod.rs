@@ -158,12 +158,10 @@ impl GpuEngine {
             input_rows: InputRows::default(),
             optimiser_steps: 0,
         };
-        engine
-            .gpu
-            .write(&engine.buffers.stored, 0, &engine.layout.flatten(weights))?;
-        engine.renew_effective()?;
+        engine.load(weights)?;
         Ok(engine)
     }
+
     /// How batches go through the device.
     pub fn plan(&self) -> &MemoryPlan {
         &self.plan
@@ -358,6 +356,12 @@ impl Engine for GpuEngine {
 
     fn optimiser_steps(&self) -> u64 {
         self.optimiser_steps
+    }
+
+    fn load(&mut self, weights: &Weights) -> Result<(), EngineError> {
+        let flat = self.layout.flatten_other(weights)?;
+        self.gpu.write(&self.buffers.stored, 0, &flat)?;
+        Ok(self.renew_effective()?)
     }
 
     fn restore(&mut self, m: &Weights, v: &Weights, steps: u64) -> Result<(), EngineError> {

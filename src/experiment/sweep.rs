@@ -1,0 +1,257 @@
+//! What a trained network does when its loop is made weaker or stronger: W_EI and W_IE multiplied by
+//! a grid of factors, the same test trials and noise at every point.
+
+use super::Experiment;
+use crate::analysis::record::{FORMAT, LoopSweep, SweepPoint};
+use crate::conductance::engine::EngineError;
+use crate::conductance::weights::{Layout, Weights};
+use crate::config::MatrixName;
+use crate::train::files::{FileError, write_atomic};
+use crate::train::model::{ModelError, Part};
+use crate::train::run_folder::RunFiles;
+use crate::train::session::run_sha256;
+
+/// Multipliers of the published grid; 6 and 8 are our choice.
+pub const STUDY_GRID: [f64; 9] = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0];
+
+/// Largest multiplier: weights stay far from the largest number of their precision.
+const MAX_MULTIPLIER: f64 = 1e6;
+
+/// A sweep cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// An axis without multipliers.
+    #[error("no multiplier of w_{0}; give at least one")]
+    Empty(&'static str),
+    /// A multiplier that is no number, negative or too large.
+    #[error("multiplier {value} of w_{matrix}: give a number from 0 to {MAX_MULTIPLIER}")]
+    Multiplier {
+        /// Short name of the matrix.
+        matrix: &'static str,
+        /// The multiplier.
+        value: f64,
+    },
+    /// A multiplier that is there twice.
+    #[error("multiplier {value} of w_{matrix} is there twice; give it once")]
+    Twice {
+        /// Short name of the matrix.
+        matrix: &'static str,
+        /// The multiplier.
+        value: f64,
+    },
+    /// A network without the matrix that is to be multiplied.
+    #[error(
+        "w_{0} is absent or has no effective weight other than zero: this network has no loop, and \
+         multiplying it changes nothing"
+    )]
+    NoLoop(&'static str),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The network could not be evaluated.
+    #[error(transparent)]
+    Model(ModelError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Multipliers of W_EI and W_IE, checked and ascending.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopGrid {
+    ei: Vec<f64>,
+    ie: Vec<f64>,
+}
+
+impl LoopGrid {
+    /// All pairs of these multipliers, in any order.
+    ///
+    /// # Errors
+    /// No multiplier, one that is NaN, negative or above a million, or one that is there twice.
+    pub fn new(ei: &[f64], ie: &[f64]) -> Result<Self, SweepError> {
+        Ok(Self {
+            ei: axis(MatrixName::WEi, ei)?,
+            ie: axis(MatrixName::WIe, ie)?,
+        })
+    }
+
+    /// Number of points.
+    pub fn points(&self) -> usize {
+        self.ei.len() * self.ie.len()
+    }
+}
+
+fn axis(name: MatrixName, multipliers: &[f64]) -> Result<Vec<f64>, SweepError> {
+    let matrix = name.short();
+    if multipliers.is_empty() {
+        return Err(SweepError::Empty(matrix));
+    }
+    let refused = |value: &&f64| !(0.0..=MAX_MULTIPLIER).contains(*value);
+    if let Some(&value) = multipliers.iter().find(refused) {
+        return Err(SweepError::Multiplier { matrix, value });
+    }
+    // Adding zero makes a negative zero a zero.
+    let mut sorted: Vec<f64> = multipliers.iter().map(|x| x + 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(SweepError::Twice {
+            matrix,
+            value: pair[0],
+        }),
+        None => Ok(sorted),
+    }
+}
+
+/// The weights that are swept, and where they come from.
+#[derive(Clone, Copy, Debug)]
+pub struct SweptWeights<'a> {
+    /// Stored weights.
+    pub weights: &'a Weights,
+    /// `last`, `best` or `initial`.
+    pub checkpoint: &'a str,
+    /// Epochs trained.
+    pub epoch: u64,
+}
+
+/// Measures the network on the test trials at every point of `grid`. Trials are encoded once; from
+/// point to point only the loop's weights change. `go_on` is asked between batches and told how many
+/// points are done and of how many; where it says no, the result is `None`.
+///
+/// # Errors
+/// A network without loop, or a failure of the device.
+pub fn loop_sweep(
+    experiment: &Experiment,
+    swept: SweptWeights<'_>,
+    grid: &LoopGrid,
+    go_on: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Option<LoopSweep>, SweepError> {
+    check_loop(experiment, swept.weights)?;
+    let (mut network, device) = experiment.network(swept.weights)?;
+    let mut points = Vec::with_capacity(grid.points());
+    for &ie in &grid.ie {
+        for &ei in &grid.ei {
+            let mut weights = swept.weights.clone();
+            scale(&mut weights, MatrixName::WEi, ei);
+            scale(&mut weights, MatrixName::WIe, ie);
+            network.engine().load(&weights)?;
+            let done = points.len();
+            let mut go_on = || go_on(done, grid.points());
+            let evaluation = network.evaluation(Part::Test, &mut go_on);
+            let Some(evaluation) = evaluation.map_err(SweepError::Model)? else {
+                return Ok(None);
+            };
+            let m = evaluation.measures();
+            points.push(SweepPoint {
+                ei,
+                ie,
+                accuracy_percent: m.accuracy_percent,
+                correct: evaluation.scores.correct as u64,
+                loss_nats: m.loss_nats,
+                e_rate_hz: m.e_rate_hz,
+                i_rate_hz: m.i_rate_hz,
+            });
+        }
+    }
+    Ok(Some(LoopSweep {
+        format: FORMAT,
+        checkpoint: swept.checkpoint.to_owned(),
+        epoch: swept.epoch,
+        config_sha256: run_sha256(&experiment.config),
+        data_sha256: experiment.data_sha256.clone(),
+        program: program(),
+        device: device.name,
+        trials: experiment.split.test.len() as u64,
+        ei: grid.ei.clone(),
+        ie: grid.ie.clone(),
+        points,
+    }))
+}
+
+/// Multiplies a matrix, if it is there, in the precision in which it is stored.
+fn scale(weights: &mut Weights, name: MatrixName, factor: f64) {
+    if let Some(matrix) = weights.get_mut(&name) {
+        matrix.data.iter_mut().for_each(|w| *w *= factor as f32);
+    }
+}
+
+/// Refuses a network in which W_EI or W_IE does nothing.
+fn check_loop(experiment: &Experiment, weights: &Weights) -> Result<(), SweepError> {
+    let layout = Layout::new(&experiment.params, weights).map_err(EngineError::Weights)?;
+    for name in [MatrixName::WEi, MatrixName::WIe] {
+        let slot = layout.slots.iter().find(|slot| slot.name == name);
+        let has_effect = slot.is_some_and(|slot| {
+            let mut stored = weights[&name].data.iter();
+            stored.any(|&w| if slot.clamped { w > 0.0 } else { w != 0.0 })
+        });
+        if !has_effect {
+            return Err(SweepError::NoLoop(name.short()));
+        }
+    }
+    Ok(())
+}
+
+/// Version and commit of this program.
+fn program() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let commit = option_env!("DALENET_COMMIT");
+    commit.map_or_else(
+        || format!("dalenet {version}"),
+        |commit| format!("dalenet {version} ({commit})"),
+    )
+}
+
+/// Writes `sweep.csv` and then `sweep.json` of the folder of `files`, each all or nothing.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_sweep(files: &RunFiles, sweep: &LoopSweep) -> Result<(), SweepError> {
+    write_atomic(&files.sweep_table(), table(sweep).as_bytes())?;
+    write_atomic(&files.sweep(), to_json(sweep).as_bytes())?;
+    Ok(())
+}
+
+/// The sweep as JSON.
+pub fn to_json(sweep: &LoopSweep) -> String {
+    format!("{:#}\n", serde_json::json!(sweep))
+}
+
+/// The points as a table, a line each.
+fn table(sweep: &LoopSweep) -> String {
+    let head = "ei,ie,accuracy_percent,correct,trials,loss_nats,e_rate_hz,i_rate_hz\n";
+    sweep.points.iter().fold(head.to_owned(), |text, p| {
+        let SweepPoint {
+            ei, ie, correct, ..
+        } = p;
+        let trials = sweep.trials;
+        let (accuracy, loss) = (p.accuracy_percent, p.loss_nats);
+        let (e, i) = (p.e_rate_hz, p.i_rate_hz);
+        text + &format!("{ei},{ie},{accuracy},{correct},{trials},{loss},{e},{i}\n")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multipliers_are_sorted_and_checked() {
+        let grid = LoopGrid::new(&[2.0, 0.25, -0.0], &[1.0]).expect("sound");
+        assert_eq!(grid.ei, [0.0, 0.25, 2.0]);
+        assert!(grid.ei[0].is_sign_positive());
+        assert_eq!(grid.points(), 3);
+        for (ei, ie, part) in [
+            (&[][..], &[1.0][..], "w_ei"),
+            (&[1.0], &[], "w_ie"),
+            (&[1.0, f64::NAN], &[1.0], "NaN"),
+            (&[1.0], &[-0.5], "-0.5"),
+            (&[f64::INFINITY], &[1.0], "inf"),
+            (&[1e39], &[1.0], "1000000"),
+            (&[1.0, 2.0, 1.0], &[1.0], "1 of w_ei is there twice"),
+            (&[0.0, -0.0], &[1.0], "twice"),
+        ] {
+            let error = LoopGrid::new(ei, ie).expect_err("refused").to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(LoopGrid::new(&STUDY_GRID, &STUDY_GRID).is_ok());
+    }
+}
