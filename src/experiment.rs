@@ -20,8 +20,10 @@ use crate::train::manifest::{Manifest, Status};
 use crate::train::model::ModelState;
 use crate::train::session::{Session, TrainError};
 
+pub use analyse::{Subject, analysis_json, write_analysis};
 pub use run::Run;
 
+mod analyse;
 mod run;
 pub mod sweep;
 
@@ -57,6 +59,9 @@ pub enum ExperimentError {
     /// The raster of the example trial.
     #[error("the raster cannot be drawn: {0}")]
     Raster(#[from] RasterError),
+    /// An analysis could not be written as JSON.
+    #[error("the analysis cannot be written as JSON: {0}")]
+    AnalysisJson(serde_json::Error),
 }
 
 /// A configuration with its data and its plan, ready to run.
@@ -149,18 +154,23 @@ impl Experiment {
     /// # Errors
     /// Weights that do not fit, or a device that cannot take them.
     pub fn open(&self, weights: &Weights) -> Result<OpenedEngine, EngineError> {
+        self.open_as(&self.params, weights)
+    }
+
+    /// As [`open`](Self::open), of a network that differs in its training.
+    fn open_as(&self, params: &Params, weights: &Weights) -> Result<OpenedEngine, EngineError> {
         let options = DeviceOptions {
             segment_steps: self.device.segment_steps.or(Some(self.plan.segment_steps)),
             ..self.device
         };
         let batch = self.plan.batch_trials;
-        open_selected(
-            self.selection.clone(),
-            &self.params,
-            weights,
-            &options,
-            batch,
-        )
+        open_selected(self.selection.clone(), params, weights, &options, batch)
+    }
+
+    /// The test samples in batches of the configured size.
+    fn test_batches(&self) -> impl Iterator<Item = &[usize]> {
+        let size = self.config.training.batch_size.max(1);
+        self.split.test.chunks(size)
     }
 
     /// How batches of this network will go through its GPU, before it is opened; none on the CPU.

@@ -50,6 +50,8 @@ pub enum Purpose {
     EvalNoise = 5,
     /// The built-in drawn digits.
     Digits = 6,
+    /// Spikes put anywhere in their trial, the null of a spectrum.
+    ShuffledSpikes = 7,
 }
 
 /// An endless sequence of random numbers at the address (purpose, seed, a, b).
@@ -246,14 +248,22 @@ mod tests {
     fn every_part_of_the_address_matters() {
         use Purpose::*;
         let mut seen = std::collections::HashSet::new();
-        for purpose in [Weights, Split, Shuffle, TrainNoise, EvalNoise, Digits] {
+        for purpose in [
+            Weights,
+            Split,
+            Shuffle,
+            TrainNoise,
+            EvalNoise,
+            Digits,
+            ShuffledSpikes,
+        ] {
             for seed in [0, 1, 1 << 32] {
                 for (a, b) in [(0, 0), (0, 1), (1, 0), (1 << 32, 0), (0, 1 << 32)] {
                     assert!(seen.insert(Stream::new(purpose, seed, a, b).next_u64()));
                 }
             }
         }
-        assert_eq!(seen.len(), 6 * 3 * 5);
+        assert_eq!(seen.len(), 7 * 3 * 5);
     }
 
     /// A separate implementation in Python gave the same numbers. A change here changes every

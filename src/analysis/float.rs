@@ -47,6 +47,27 @@ pub mod nan_list {
     }
 }
 
+/// A fixed number of numbers; made for `#[serde(with)]`.
+pub mod nan_array {
+    use serde::{Deserialize, Deserializer, de::Error};
+
+    pub use super::nan_list::serialize;
+
+    /// Reads `N` numbers; `null` is NaN.
+    ///
+    /// # Errors
+    /// What is there is no list of `N` of either.
+    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[f64; N], D::Error> {
+        let numbers = Vec::<Option<f64>>::deserialize(deserializer)?;
+        let found = numbers.len();
+        let numbers: Vec<f64> = numbers.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect();
+        let wrong = |_| D::Error::invalid_length(found, &format!("{N} numbers").as_str());
+        numbers.try_into().map_err(wrong)
+    }
+}
+
 /// Numbers by name; made for `#[serde(with)]`.
 pub mod nan_map {
     use std::collections::BTreeMap;

@@ -8,10 +8,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::float::{nan_list, nan_number};
+use super::float::{nan_array, nan_list, nan_number};
 
 /// Version of this layout.
 pub const FORMAT: u64 = 1;
+
+fn nan() -> f64 {
+    f64::NAN
+}
 
 /// The analysis of one checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,7 +110,12 @@ pub struct Rhythm {
     /// 95 % quantile over shuffles of their largest power in the same band.
     #[serde(with = "nan_number")]
     pub null_peak_power: f64,
-    /// The peak stands above that quantile: only then is there an f_γ.
+    /// Median power in the band over that of the shuffles: 1 for independent cells, more where
+    /// cells share their input.
+    #[serde(with = "nan_number", default = "nan")]
+    pub level: f64,
+    /// The peak stands above that quantile times the level, where that is above 1: only then is
+    /// there an f_γ.
     pub is_rhythmic: bool,
     /// Lags of the autocorrelogram, ms.
     pub lag_ms: Vec<f64>,
@@ -211,6 +220,7 @@ pub struct LoopSlope {
     /// Gains compared are 1 − step and 1 + step.
     pub step: f64,
     /// Mean loss at the lower and the higher gain, nats; same images and noise.
+    #[serde(with = "nan_array")]
     pub loss_nats: [f64; 2],
     /// Central difference d loss / d gain, nats.
     #[serde(with = "nan_number")]

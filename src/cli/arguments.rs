@@ -76,7 +76,7 @@ impl From<LogFormat> for Log {
 }
 
 /// A checkpoint of a run.
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Which {
     /// The newest
     Last,
@@ -87,7 +87,7 @@ pub enum Which {
 }
 
 impl Which {
-    /// As it is typed and named in files.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Last => "last",

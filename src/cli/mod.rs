@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod output;
 
+mod analyse;
 mod arguments;
 mod bench;
 mod config;
@@ -45,6 +46,8 @@ enum Command {
     Eval(eval::Args),
     /// Measure a trained network with its loop made weaker and stronger
     Sweep(sweep::Args),
+    /// Measure rhythm, rates, weights and loop of a trained network, and keep them in its run
+    Analyse(analyse::Args),
     /// Answer new images or events with a trained network
     Predict(predict::Args),
     /// Write the weights of a run to a plain file
@@ -74,6 +77,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Resume(args) => resume::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Sweep(args) => sweep::run(args),
+        Command::Analyse(args) => analyse::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Export(args) => weights::export(args),
         Command::Import(args) => weights::import(args),

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use super::{Experiment, ExperimentError};
+use super::{Experiment, ExperimentError, Subject, write_analysis};
 use crate::conductance::batch::{Population, Request};
-use crate::conductance::model::Network;
+use crate::conductance::model::{Network, weights_of};
 use crate::conductance::plan::show_count;
+use crate::conductance::weights::Weights;
 use crate::report::raster::RasterPlot;
+use crate::train::checkpoint::{Checkpoint, NonFinite};
 use crate::train::epochs::{Outcome, Recipe, train};
 use crate::train::interrupt::Interrupt;
 use crate::train::manifest::Status;
 use crate::train::progress::{Log, Reporter, Schedule};
-use crate::train::session::Session;
+use crate::train::session::{Session, TrainError};
 
 /// A run under way: its folder, its network on an engine, and the device in words.
 pub struct Run<'a> {
@@ -85,15 +87,19 @@ impl Run<'_> {
                 }
                 Ok(outcome)
             });
-        let (status, note, message) = match &outcome {
-            Ok(Outcome::Finished) => (Status::Finished, None, self.summary()),
+        let unanalysed = match &outcome {
+            Ok(Outcome::Finished | Outcome::Diverged) => self.analyse(reporter, interrupt).err(),
+            _ => None,
+        };
+        let (status, mut notes, message) = match &outcome {
+            Ok(Outcome::Finished) => (Status::Finished, Vec::new(), self.summary()),
             Ok(Outcome::Diverged) => {
                 let epoch = self.session.progress().epochs_done;
                 let message = format!(
                     "diverged: no step of epoch {epoch} had a finite gradient; the last finite \
                      weights are kept. Lower training.learning_rate or raise network.grad_dampen"
                 );
-                (Status::Diverged, Some(message.clone()), message)
+                (Status::Diverged, vec![message.clone()], message)
             }
             Ok(Outcome::Interrupted { .. }) => {
                 let at = self.session.progress();
@@ -103,14 +109,15 @@ impl Run<'_> {
                     show_count(at.batches_done_in_epoch, "batch", "batches"),
                     self.folder().display()
                 );
-                (Status::Interrupted, None, message)
+                (Status::Interrupted, Vec::new(), message)
             }
             Err(error) => {
                 let text = error.to_string();
-                (Status::Failed, Some(text), "failed".to_owned())
+                (Status::Failed, vec![text], "failed".to_owned())
             }
         };
-        let recorded = self.session.end(status, note);
+        notes.extend(unanalysed);
+        let recorded = self.session.end(status, notes);
         reporter.end(status, &message);
         let outcome = outcome?;
         recorded?;
@@ -130,6 +137,50 @@ impl Run<'_> {
             show_count(progress.epochs_done, "epoch", "epochs"),
             self.folder().display()
         )
+    }
+
+    /// Measures the trained network and writes `analysis.json`. The run is trained and stays so
+    /// whatever happens here: what went wrong is said, and comes back as a note for the manifest.
+    fn analyse(&mut self, reporter: &mut Reporter, interrupt: &Interrupt) -> Result<(), String> {
+        let trials = self.experiment.split.test.len() as u64;
+        let trials = show_count(trials, "test trial", "test trials");
+        reporter.note(&format!("analysing {trials}\u{2026}"));
+        let problem = match self.try_analysis(interrupt) {
+            Ok(true) => return Ok(()),
+            Ok(false) => "stopped on the way".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let message = format!(
+            "no analysis: {problem}; make it with: dalenet analyse {}",
+            self.folder().display()
+        );
+        reporter.warning(&message);
+        Err(message)
+    }
+
+    /// `false` where somebody asked to stop.
+    fn try_analysis(&mut self, interrupt: &Interrupt) -> Result<bool, ExperimentError> {
+        let files = self.session.files().clone();
+        let weights = |path: &Path| -> Result<Weights, ExperimentError> {
+            let checkpoint =
+                Checkpoint::load(path, NonFinite::Allow).map_err(TrainError::Checkpoint)?;
+            Ok(weights_of(&self.experiment.params, &checkpoint.weights)?.0)
+        };
+        let subject = Subject {
+            checkpoint: "last",
+            epoch: self.session.progress().epochs_done,
+            initial: &weights(&files.initial())?,
+            now: &weights(&files.last())?,
+            device: &self.session.manifest().device.clone(),
+        };
+        let mut go_on = || interrupt.requested().is_none();
+        let engine = self.network.engine();
+        let analysis = self.experiment.analyse(engine, &subject, &mut go_on)?;
+        let Some(analysis) = analysis else {
+            return Ok(false);
+        };
+        write_analysis(&files, &analysis)?;
+        Ok(true)
     }
 
     /// Draws the spikes of the first test sample.

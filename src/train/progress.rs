@@ -209,6 +209,14 @@ impl Reporter {
         }
     }
 
+    /// What is being done after the last epoch.
+    pub fn note(&mut self, message: &str) {
+        match self.log {
+            Log::Json => self.event("note", json!({ "message": message })),
+            Log::Human => self.line(message),
+        }
+    }
+
     /// The end of the session, whatever its reason.
     pub fn end(&mut self, status: Status, message: &str) {
         if let Some(bar) = self.bar.take() {

@@ -229,8 +229,12 @@ impl Session {
     ///
     /// # Errors
     /// The manifest cannot be written.
-    pub fn end(&mut self, status: Status, note: Option<String>) -> Result<(), TrainError> {
-        self.manifest.notes.extend(note);
+    pub fn end(
+        &mut self,
+        status: Status,
+        notes: impl IntoIterator<Item = String>,
+    ) -> Result<(), TrainError> {
+        self.manifest.notes.extend(notes);
         self.manifest.end(status);
         Ok(self.manifest.save(&self.files().manifest())?)
     }

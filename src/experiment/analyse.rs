@@ -1,0 +1,142 @@
+//! A trained network measured on the whole test set: the content of a run's `analysis.json`.
+
+use std::collections::BTreeMap;
+
+use sums::Sums;
+
+use super::{Experiment, ExperimentError};
+use crate::analysis::record::{FORMAT, MatrixAnalysis, RunAnalysis};
+use crate::analysis::weights::{self, input_of_cells};
+use crate::conductance::batch::{Raster, Request};
+use crate::conductance::engine::Engine;
+use crate::conductance::weights::Weights;
+use crate::config::MatrixName;
+use crate::train::files::write_atomic;
+use crate::train::run_folder::RunFiles;
+use crate::train::session::{TrainError, run_sha256};
+
+mod loop_slopes;
+mod sums;
+
+/// Most bytes of spikes that are in memory at once.
+const RASTER_BYTES: usize = 64 << 20;
+
+/// What is analysed.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// `last`, `best` or `initial`.
+    pub checkpoint: &'a str,
+    /// Epochs trained.
+    pub epoch: u64,
+    /// Weights at the start of the run.
+    pub initial: &'a Weights,
+    /// Weights of the checkpoint.
+    pub now: &'a Weights,
+    /// Name of the device that computes.
+    pub device: &'a str,
+}
+
+impl Experiment {
+    /// Runs `subject` on all test trials and measures its answers, spikes and weights, and the slope
+    /// of the loss along the gains of its loop. `engine` is one of this network whatever its weights;
+    /// it ends with those of `subject`. None where `go_on`, asked between batches, said no.
+    ///
+    /// # Errors
+    /// Weights that do not fit the engine, samples that cannot be encoded, or a device that fails.
+    pub fn analyse(
+        &self,
+        engine: &mut dyn Engine,
+        subject: &Subject<'_>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<RunAnalysis>, ExperimentError> {
+        engine.load(subject.now)?;
+        let mut sums = Sums::new(&self.params);
+        let request = Request {
+            raster: true,
+            ..Request::default()
+        };
+        for samples in self.split.test.chunks(self.trials_with_raster()) {
+            if !go_on() {
+                return Ok(None);
+            }
+            let batch = self.trials.evaluation_batch(samples)?;
+            let forward = engine.forward(&batch, request)?;
+            sums.add(samples, &batch, &forward);
+        }
+        let Some(loop_slopes) = loop_slopes::measure(self, engine, subject.now, go_on)? else {
+            return Ok(None);
+        };
+        Ok(Some(RunAnalysis {
+            format: FORMAT,
+            checkpoint: subject.checkpoint.to_owned(),
+            epoch: subject.epoch,
+            config_sha256: run_sha256(&self.config),
+            data_sha256: self.data_sha256.clone(),
+            program: program(),
+            device: subject.device.to_owned(),
+            test: sums.test(),
+            e_cell_rate_hz: sums.e_cell_rate_hz(),
+            i_cell_rate_hz: sums.i_cell_rate_hz(),
+            rhythm: sums.rhythm(self.config.seeds.noise),
+            participation: sums.participation(),
+            weights: self.matrices(subject),
+            i_cell_input_us: i_cell_input_us(subject),
+            loop_slopes,
+            raster: sums.into_example(),
+        }))
+    }
+
+    /// Trials whose raster takes at most [`RASTER_BYTES`]. A matter of the network alone, so that no
+    /// device or memory option changes what is summed together.
+    fn trials_with_raster(&self) -> usize {
+        let p = &self.params;
+        let row = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
+        let most = self.config.training.batch_size.max(1);
+        (RASTER_BYTES / (4 * row * p.steps).max(1)).clamp(1, most)
+    }
+
+    fn matrices(&self, subject: &Subject<'_>) -> BTreeMap<String, MatrixAnalysis> {
+        let both = subject.now.iter().filter_map(|(&name, now)| {
+            let initial = subject.initial.get(&name)?;
+            let trained = self.params.is_trained(name);
+            let analysis = weights::analyse(&initial.data, &now.data, trained);
+            Some((name.short().to_owned(), analysis))
+        });
+        both.collect()
+    }
+}
+
+/// Effective W_EI into each I cell, µS, at the start and now.
+fn i_cell_input_us(subject: &Subject<'_>) -> [Vec<f64>; 2] {
+    [subject.initial, subject.now].map(|weights| {
+        let ei = weights.get(&MatrixName::WEi);
+        ei.map_or_else(Vec::new, |ei| input_of_cells(&ei.data, ei.post))
+    })
+}
+
+/// Version and commit of this program.
+pub(super) fn program() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("DALENET_COMMIT") {
+        Some(commit) => format!("dalenet {version} ({commit})"),
+        None => format!("dalenet {version}"),
+    }
+}
+
+/// An analysis as the text of its file.
+///
+/// # Errors
+/// None that is known: every number that JSON lacks is written as `null`.
+pub fn analysis_json(analysis: &RunAnalysis) -> Result<String, ExperimentError> {
+    let json = serde_json::to_string(analysis).map_err(ExperimentError::AnalysisJson)?;
+    Ok(json + "\n")
+}
+
+/// Writes the `analysis.json` of a run folder, all or nothing.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_analysis(files: &RunFiles, analysis: &RunAnalysis) -> Result<(), ExperimentError> {
+    let json = analysis_json(analysis)?;
+    Ok(write_atomic(&files.analysis(), json.as_bytes()).map_err(TrainError::File)?)
+}
