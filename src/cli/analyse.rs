@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use dalenet::analysis::compare::wilson_percent;
 use dalenet::analysis::record::RunAnalysis;
 use dalenet::conductance::model::weights_of;
@@ -40,25 +40,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<u8> {
     let run = StoredRun::load(&args.run, args.checkpoint)?;
     let data = data_place(&args.run, args.data);
-    let (experiment, now) = run.experiment(data.as_deref(), args.device.options())?;
     let files = RunFiles::at(&args.run);
-    let initial = Checkpoint::load(&files.initial(), NonFinite::Refuse)?;
-    let (initial, _) = weights_of(&experiment.params, &initial.weights)?;
-    let mut opened = experiment.open(&now)?;
-    let trials = experiment.split.test.len() as u64;
-    let trials = show_count(trials, "test trial", "test trials");
-    note(format!("analysing {trials}\u{2026}"));
-    let subject = Subject {
-        checkpoint: args.checkpoint.name(),
-        epoch: run.checkpoint.progress.epochs_done,
-        initial: &initial,
-        now: &now,
-        device: &opened.device,
-    };
-    let engine = opened.engine.as_mut();
-    let Some(analysis) = experiment.analyse(engine, &subject, &mut || true)? else {
-        return Ok(SUCCESS);
-    };
+    let analysis = analyse(&run, &files, args.checkpoint, data.as_deref(), &args.device)?;
     let is_kept = args.checkpoint == Which::Last;
     if is_kept {
         write_analysis(&files, &analysis)?;
@@ -72,6 +55,33 @@ pub fn run(args: Args) -> Result<u8> {
         say(format!("\nwritten to {}", files.analysis().display()));
     }
     Ok(SUCCESS)
+}
+
+/// The analysis of one checkpoint of the run with these files.
+pub fn analyse(
+    run: &StoredRun,
+    files: &RunFiles,
+    which: Which,
+    data: Option<&Path>,
+    device: &Device,
+) -> Result<RunAnalysis> {
+    let (experiment, now) = run.experiment(data, device.options())?;
+    let initial = Checkpoint::load(&files.initial(), NonFinite::Refuse)?;
+    let (initial, _) = weights_of(&experiment.params, &initial.weights)?;
+    let mut opened = experiment.open(&now)?;
+    let trials = experiment.split.test.len() as u64;
+    let trials = show_count(trials, "test trial", "test trials");
+    note(format!("analysing {trials}\u{2026}"));
+    let subject = Subject {
+        checkpoint: which.name(),
+        epoch: run.checkpoint.progress.epochs_done,
+        initial: &initial,
+        now: &now,
+        device: &opened.device,
+    };
+    let engine = opened.engine.as_mut();
+    let analysis = experiment.analyse(engine, &subject, &mut || true)?;
+    analysis.context("the analysis was stopped on the way")
 }
 
 fn report(analysis: &RunAnalysis, path: &Path) {

@@ -10,6 +10,7 @@ use dalenet::experiment::ExperimentError;
 use dalenet::experiment::sweep::SweepError;
 use dalenet::gpu::GpuError;
 use dalenet::parity::CaseError;
+use dalenet::study::StudyError;
 use dalenet::train::checkpoint::CheckpointError;
 use dalenet::train::run_folder::RunFolderError;
 use dalenet::train::session::TrainError;
@@ -36,6 +37,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         || error.is::<WeightsError>();
     if is_wrong_use {
         Some(WRONG_USE)
+    } else if let Some(error) = error.downcast_ref::<StudyError>() {
+        Some(of_study(error))
     } else if error.is::<PlanError>() {
         Some(NO_DEVICE)
     } else if let Some(error) = error.downcast_ref::<DataError>() {
@@ -82,6 +85,13 @@ fn of_sweep(error: &SweepError) -> u8 {
         | SweepError::Multiplier { .. }
         | SweepError::Twice { .. }
         | SweepError::NoLoop(_) => WRONG_USE,
+    }
+}
+
+fn of_study(error: &StudyError) -> u8 {
+    match error {
+        StudyError::File(_) | StudyError::Table { .. } | StudyError::Start { .. } => FAILED,
+        _ => WRONG_USE,
     }
 }
 

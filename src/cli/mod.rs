@@ -14,6 +14,7 @@ mod parity;
 mod predict;
 mod resume;
 mod stored;
+mod study;
 mod sweep;
 mod train;
 mod weights;
@@ -54,6 +55,9 @@ enum Command {
     Export(weights::ExportArgs),
     /// Make a run folder that begins with the weights of a file
     Import(weights::ImportArgs),
+    /// Run studies: many runs along axes, their state and their tables
+    #[command(subcommand)]
+    Study(study::Command),
     /// Compare the engines with golden cases
     Parity(parity::Args),
     /// Fetch, inspect or draw data
@@ -81,6 +85,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Predict(args) => predict::run(args),
         Command::Export(args) => weights::export(args),
         Command::Import(args) => weights::import(args),
+        Command::Study(command) => study::run(command),
         Command::Parity(args) => parity::run(args),
         Command::Data(command) => data::run(command),
         Command::Config(args) => config::run(args),

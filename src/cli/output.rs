@@ -15,6 +15,11 @@ pub fn note(text: impl Display) {
 
 /// Writes an error and its causes to standard error.
 pub fn complain(error: &anyhow::Error) {
+    note(format!("error: {}", in_words(error)));
+}
+
+/// An error and its causes, each said once.
+pub fn in_words(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -23,7 +28,7 @@ pub fn complain(error: &anyhow::Error) {
             text += &format!(": {cause}");
         }
     }
-    note(format!("error: {text}"));
+    text
 }
 
 /// Pairs of a label and a value, aligned.

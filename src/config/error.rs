@@ -100,7 +100,7 @@ fn list(problems: &[Problem]) -> String {
 }
 
 /// Untrusted text, fit for one line of a terminal: shortened, control characters escaped.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars().take(MAX_SHOWN) {
         if c.is_control() {

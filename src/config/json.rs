@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 use super::error::{ConfigError, shown};
 
 /// Reads `text`, which came from `source`. A byte order mark at its start is skipped.
-pub(super) fn read_json(text: &str, source: &str) -> Result<Value, ConfigError> {
+pub(crate) fn read_json(text: &str, source: &str) -> Result<Value, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Strict::deserialize(&mut deserializer)

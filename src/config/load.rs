@@ -22,7 +22,7 @@ pub const BUILTINS: [(&str, &str); 3] = [
 ];
 
 /// What messages name as the source of a key set on the command line.
-const SET: &str = "--set";
+pub const SET: &str = "--set";
 
 /// Largest configuration file, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -108,6 +108,18 @@ pub fn load(
 /// [`ConfigError::Syntax`] and [`ConfigError::Invalid`].
 pub fn parse(text: &str, source_name: &str) -> Result<Config, ConfigError> {
     resolve(text, source_name, &[], None)
+}
+
+/// As [`parse`], then applies `overrides` in order.
+///
+/// # Errors
+/// [`ConfigError::Syntax`] and [`ConfigError::Invalid`].
+pub fn parse_with(
+    text: &str,
+    source_name: &str,
+    overrides: &[Override],
+) -> Result<Config, ConfigError> {
+    resolve(text, source_name, overrides, None)
 }
 
 /// The configuration with every key written out, in the order of the documentation.

@@ -11,8 +11,10 @@ mod json;
 mod load;
 
 pub use check::schema;
+pub(crate) use error::shown;
 pub use error::{ConfigError, Problem};
-pub use load::{BUILTINS, Override, builtin, load, parse, sha256, to_pretty_json};
+pub(crate) use json::read_json;
+pub use load::{BUILTINS, Override, SET, builtin, load, parse, parse_with, sha256, to_pretty_json};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::files::{self, FileError};
 use super::utc::Utc;
@@ -23,6 +24,10 @@ const RUN_FILES: [&str; 11] = [
 
 /// Stays in the folder for good. Removing it would let two processes lock two files of one name.
 const LOCK_FILE: &str = ".lock";
+
+/// Times the lock is tried: who only looks whether a folder is in use holds it for an instant.
+const LOCK_LOOKS: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A run folder could not be made, opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +146,11 @@ impl RunFiles {
         self.folder.join("sweep.csv")
     }
 
+    /// Whether the folder holds a run or the beginning of one.
+    pub fn any_exists(&self) -> bool {
+        RUN_FILES.iter().any(|file| self.folder.join(file).exists())
+    }
+
     /// The checkpoint before the first step.
     pub fn initial(&self) -> PathBuf {
         self.folder.join("initial.safetensors")
@@ -250,16 +260,36 @@ impl RunFolder {
             .truncate(false)
             .open(&path)
             .map_err(FileError::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self {
-                files: RunFiles::at(folder),
-                _lock: file,
-            }),
-            Err(TryLockError::WouldBlock) => Err(RunFolderError::Locked {
-                folder: folder.into(),
-            }),
-            Err(TryLockError::Error(error)) => Err(FileError::io("lock", &path)(error).into()),
+        let mut looks = LOCK_LOOKS;
+        loop {
+            match file.try_lock() {
+                Ok(()) => {
+                    return Ok(Self {
+                        files: RunFiles::at(folder),
+                        _lock: file,
+                    });
+                }
+                Err(TryLockError::WouldBlock) if looks > 1 => {
+                    looks -= 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(RunFolderError::Locked {
+                        folder: folder.into(),
+                    });
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(FileError::io("lock", &path)(error).into());
+                }
+            }
         }
+    }
+
+    /// Whether a process has the folder just now, this one included.
+    pub fn is_in_use(folder: &Path) -> bool {
+        // Opened, not made: looking leaves no trace. Others that look do not disturb each other.
+        File::open(folder.join(LOCK_FILE))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// The files of the run.

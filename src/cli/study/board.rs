@@ -1,0 +1,284 @@
+//! What a person at the terminal, or a program reading the pipe, sees of a study: on a terminal a
+//! line of every running cell, redrawn, below those that ended; in a pipe a line an epoch.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, stdout};
+
+use dalenet::study::runner::{End, Event};
+use dalenet::study::{Cell, CellState, Study, StudyFolder};
+use dalenet::train::metrics::EpochMetrics;
+use dalenet::train::progress::{Log, epoch_line, format_duration};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::cli::output::say;
+
+/// Shows how a study goes.
+pub struct Board {
+    log: Log,
+    name_width: usize,
+    jobs: usize,
+    cells: Vec<Progress>,
+    seconds_per_epoch: Option<f64>,
+    /// Only on a terminal.
+    drawn: Option<Drawn>,
+}
+
+/// How far a cell has come.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    epochs: u64,
+    epochs_done: u64,
+    is_running: bool,
+    /// Nothing more happens to it in this session.
+    is_over: bool,
+    left_seconds: Option<f64>,
+    /// Accuracy and rates after the newest epoch.
+    newest: String,
+}
+
+struct Drawn {
+    lines: MultiProgress,
+    running: BTreeMap<usize, ProgressBar>,
+    total: ProgressBar,
+}
+
+impl Drawn {
+    fn new() -> Self {
+        let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+        let total = lines.add(plain_line());
+        Self {
+            lines,
+            running: BTreeMap::new(),
+            total,
+        }
+    }
+}
+
+/// A line that is only its message.
+fn plain_line() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    // A constant template; should it ever be wrong, the plain spinner does.
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+impl Board {
+    /// A board of all cells as they stand, of which `jobs` run at once.
+    pub fn new(study: &Study, folder: &StudyFolder, jobs: usize, log: Log) -> Self {
+        let progress = |cell: &Cell| {
+            let standing = folder.standing(cell);
+            Progress {
+                epochs: standing.epochs,
+                epochs_done: standing.epoch.unwrap_or(0),
+                ..Progress::default()
+            }
+        };
+        let cells: Vec<_> = study.cells.iter().map(progress).collect();
+        match log {
+            Log::Human => say(format!(
+                "study  {}: {} cells\nfolder {}",
+                study.spec.name,
+                study.cells.len(),
+                folder.folder().display()
+            )),
+            Log::Json => {
+                let names: Vec<_> = study.cells.iter().map(|cell| &cell.name).collect();
+                say(json!({ "event": "study", "study": study.spec.name, "cells": names }));
+            }
+        }
+        let names = study.cells.iter().map(|cell| cell.name.chars().count());
+        Self {
+            log,
+            name_width: names.max().unwrap_or(0),
+            jobs: jobs.min(cells.len()).max(1),
+            cells,
+            seconds_per_epoch: None,
+            drawn: (log == Log::Human && stdout().is_terminal()).then(Drawn::new),
+        }
+    }
+
+    /// To be called with everything that happens to a cell.
+    pub fn show(&mut self, cell: &Cell, event: &Event) {
+        self.update(cell.index, event);
+        match self.log {
+            Log::Json => self.show_json(cell, event),
+            Log::Human => self.show_lines(cell, event),
+        }
+    }
+
+    /// The study is over.
+    pub fn end(&mut self) {
+        if let Some(drawn) = self.drawn.take() {
+            let _ = drawn.lines.clear();
+        }
+    }
+
+    fn update(&mut self, index: usize, event: &Event) {
+        let Some(progress) = self.cells.get_mut(index) else {
+            return;
+        };
+        match event {
+            Event::Started => progress.is_running = true,
+            Event::Ended(_) => {
+                progress.is_running = false;
+                progress.is_over = true;
+            }
+            Event::Said(said) => {
+                if let Some(metrics) = metrics_of(said) {
+                    progress.epochs_done = metrics.epoch;
+                    progress.newest = format!(
+                        "test {:6.2} %  E {:6.1} Hz  I {:6.1} Hz",
+                        metrics.test_accuracy_percent, metrics.e_rate_hz, metrics.i_rate_hz
+                    );
+                }
+                if let Some(left) = said["left_seconds"].as_f64() {
+                    progress.left_seconds = Some(left);
+                    let epochs = progress.epochs.saturating_sub(progress.epochs_done);
+                    if epochs > 0 {
+                        self.seconds_per_epoch = Some(left / epochs as f64);
+                    }
+                }
+            }
+        }
+    }
+
+    fn show_json(&self, cell: &Cell, event: &Event) {
+        let mut line = match event {
+            Event::Started => json!({ "event": "cell_started" }),
+            Event::Said(said) => said.clone(),
+            Event::Ended(end) => {
+                let (state, problem) = words(end);
+                json!({ "event": "cell_ended", "state": state, "problem": problem })
+            }
+        };
+        if let Value::Object(fields) = &mut line {
+            fields.insert("cell".into(), cell.name.as_str().into());
+        }
+        say(line);
+    }
+
+    fn show_lines(&mut self, cell: &Cell, event: &Event) {
+        let index = cell.index;
+        let name = format!("{:<width$}", cell.name, width = self.name_width);
+        let permanent = match event {
+            Event::Started => None,
+            Event::Said(said) => self.line_of(&name, said, index),
+            Event::Ended(end) => {
+                let (state, problem) = words(end);
+                let newest = self.cells.get(index).map_or("", |p| &p.newest[..]);
+                let mut line = format!("{name}  {state:<8}  {newest}");
+                if let Some(problem) = problem.and_then(|text| text.lines().next()) {
+                    line += problem;
+                }
+                Some(line.trim_end().to_owned())
+            }
+        };
+        let total = self.total();
+        let running = self.running_line(&name, index);
+        let Some(drawn) = &mut self.drawn else {
+            if let Some(line) = permanent {
+                say(line);
+            }
+            return;
+        };
+        match event {
+            Event::Ended(_) => {
+                if let Some(bar) = drawn.running.remove(&index) {
+                    drawn.lines.remove(&bar);
+                }
+                if let Some(line) = permanent {
+                    let _ = drawn.lines.println(line);
+                }
+            }
+            Event::Started | Event::Said(_) => {
+                let lines = &drawn.lines;
+                let before = &drawn.total;
+                let bar = drawn
+                    .running
+                    .entry(index)
+                    .or_insert_with(|| lines.insert_before(before, plain_line()));
+                bar.set_message(running);
+            }
+        }
+        drawn.total.set_message(total);
+    }
+
+    /// The line for a pipe of what a cell said, if it is worth one.
+    fn line_of(&self, name: &str, said: &Value, index: usize) -> Option<String> {
+        if let Some(metrics) = metrics_of(said) {
+            let epochs = self.cells.get(index).map_or(0, |p| p.epochs);
+            let left = said["left_seconds"].as_f64();
+            let mut line = format!("{name}  {}", epoch_line(&metrics, epochs, left));
+            if let Some(all) = self.left_for_all() {
+                line += &format!("  all {}", format_duration(all));
+            }
+            return Some(line);
+        }
+        let warning = said["message"]
+            .as_str()
+            .filter(|_| said["event"] == "warning");
+        warning.map(|message| format!("{name}  warning: {message}"))
+    }
+
+    fn running_line(&self, name: &str, index: usize) -> String {
+        let Some(progress) = self.cells.get(index) else {
+            return String::new();
+        };
+        let left = progress.left_seconds.map_or(String::new(), |left| {
+            format!("  left {}", format_duration(left))
+        });
+        format!(
+            "{name}  running  epoch {:>3}/{}  {}{left}",
+            progress.epochs_done, progress.epochs, progress.newest
+        )
+    }
+
+    fn total(&self) -> String {
+        let count = |is: fn(&Progress) -> bool| self.cells.iter().filter(|p| is(p)).count();
+        let left = self.left_for_all().map_or(String::new(), |left| {
+            format!("  left {}", format_duration(left))
+        });
+        format!(
+            "all  {} done  {} running  {} waiting{left}",
+            count(|p| p.is_over),
+            count(|p| p.is_running),
+            count(|p| !p.is_over && !p.is_running)
+        )
+    }
+
+    /// Seconds for all cells, from what the running ones say; waiting ones as the newest estimate of
+    /// an epoch.
+    fn left_for_all(&self) -> Option<f64> {
+        let per_epoch = self.seconds_per_epoch?;
+        let left = |progress: &Progress| {
+            let epochs = progress.epochs.saturating_sub(progress.epochs_done) as f64;
+            let estimate = progress.left_seconds.filter(|_| progress.is_running);
+            estimate.unwrap_or(epochs * per_epoch)
+        };
+        let open = || self.cells.iter().filter(|progress| !progress.is_over);
+        let all: f64 = open().map(left).sum();
+        Some(all / self.jobs.min(open().count().max(1)) as f64)
+    }
+}
+
+/// The metrics of an epoch event.
+fn metrics_of(said: &Value) -> Option<EpochMetrics> {
+    let metrics = said.get("metrics")?;
+    serde_json::from_value(metrics.clone()).ok()
+}
+
+/// State in a word, and the problem.
+fn words(end: &End) -> (&'static str, Option<&str>) {
+    match end {
+        End::AlreadyComplete(CellState::Diverged) => ("diverged before", None),
+        End::AlreadyComplete(_) => ("finished before", None),
+        End::Finished => ("finished", None),
+        End::Diverged => ("diverged", None),
+        End::Elsewhere => ("running elsewhere", None),
+        End::Stopped => ("stopped", None),
+        End::Failed(problem) => ("failed", Some(problem)),
+    }
+}

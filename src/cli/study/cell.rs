@@ -1,0 +1,102 @@
+//! One cell of a study in this process: begun, continued, or left as it is.
+
+use anyhow::Result;
+use dalenet::experiment::Experiment;
+use dalenet::study::folder::is_same_run;
+use dalenet::study::{Cell, CellState, Study, StudyFolder, runner};
+use dalenet::train::interrupt::Interrupt;
+use dalenet::train::run_folder::{RunFiles, RunFolderError};
+use dalenet::train::session::TrainError;
+
+use super::{RunArgs, after};
+use crate::cli::SUCCESS;
+use crate::cli::arguments::command_line;
+use crate::cli::failure::{FAILED, WrongUse};
+use crate::cli::output::{in_words, note};
+use crate::cli::stored::{data_place, run_config};
+use crate::cli::train::finish;
+
+/// Does what is left to do of `cell`; a failure is recorded in its folder. The exit code is that of
+/// `train`.
+pub fn run(study: &Study, folder: &StudyFolder, cell: &Cell, args: &RunArgs) -> Result<u8> {
+    let interrupt = Interrupt::install()?;
+    if args.supervised {
+        runner::stop_with_input(&interrupt);
+    }
+    let outcome = work(study, folder, cell, args, &interrupt);
+    if let Err(error) = &outcome
+        && !is_locked(error)
+    {
+        folder.write_failure(&cell.name, &in_words(error))?;
+    }
+    outcome
+}
+
+fn work(
+    study: &Study,
+    folder: &StudyFolder,
+    cell: &Cell,
+    args: &RunArgs,
+    interrupt: &Interrupt,
+) -> Result<u8> {
+    let path = folder.cell(&cell.name);
+    let state = folder.standing(cell).state;
+    let code = match state {
+        CellState::Running => return Err(RunFolderError::Locked { folder: path }.into()),
+        CellState::Finished => SUCCESS,
+        CellState::Diverged => FAILED,
+        CellState::Pending | CellState::Begun | CellState::Failed => {
+            folder.clear_failure(&cell.name)?;
+            train(folder, cell, args, interrupt)?
+        }
+    };
+    if state.is_complete() {
+        note(format!("{} is complete ({})", cell.name, state.word()));
+    }
+    if folder.standing(cell).state.is_complete() {
+        after::measure(study, folder, cell, args, interrupt)?;
+    }
+    Ok(code)
+}
+
+/// Trains a cell from its checkpoint, or from the start.
+fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrupt) -> Result<u8> {
+    let path = folder.cell(&cell.name);
+    let files = RunFiles::at(&path);
+    let device = args.device.options();
+    if files.config().is_file() {
+        // Its own configuration: the name may be another where `train` began it.
+        let config = run_config(&path)?;
+        if !is_same_run(&config, &cell.config) {
+            let problem = folder.standing(cell).problem.unwrap_or_default();
+            return Err(WrongUse(format!("{}: {problem}", path.display())).into());
+        }
+        let data = data_place(&path, args.data.clone());
+        let experiment = Experiment::prepare(config, data.as_deref(), device)?;
+        let run = experiment.resume(&path, "")?;
+        return finish(&experiment, run, args.log.into(), interrupt);
+    }
+    let data = args.data.as_deref();
+    let experiment = Experiment::prepare(cell.config.clone(), data, device)?;
+    for warning in &experiment.warnings {
+        note(format!("warning: {warning}"));
+    }
+    // Without its configuration, which is written last, a beginning is no run.
+    let force = files.any_exists();
+    let weights = experiment.draw_weights();
+    let run = experiment.start(&path, force, &weights, command_line(), Vec::new())?;
+    finish(&experiment, run, args.log.into(), interrupt)
+}
+
+/// Another process has the folder: no failure of the cell.
+fn is_locked(error: &anyhow::Error) -> bool {
+    use dalenet::experiment::ExperimentError;
+    let of_folder = |error: &RunFolderError| matches!(error, RunFolderError::Locked { .. });
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(of_folder)
+            || matches!(
+                cause.downcast_ref(),
+                Some(ExperimentError::Train(TrainError::RunFolder(error))) if of_folder(error)
+            )
+    })
+}

@@ -1,0 +1,143 @@
+//! `dalenet study run`: every cell that has work left, then the tables.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use dalenet::data::load_dataset;
+use dalenet::experiment::Experiment;
+use dalenet::study::runner::{self, End, Options};
+use dalenet::study::{Cell, Study, StudyFolder, table};
+use dalenet::train::interrupt::Interrupt;
+use serde_json::json;
+
+use super::board::Board;
+use super::{RunArgs, cell, say_standings};
+use crate::cli::SUCCESS;
+use crate::cli::arguments::LogFormat;
+use crate::cli::failure::FAILED;
+use crate::cli::output::{note, say};
+
+pub fn run(args: RunArgs) -> Result<u8> {
+    let study = Study::load(&args.study)?;
+    let folder = match &args.out {
+        Some(folder) => folder.clone(),
+        None => PathBuf::from("studies").join(&study.spec.name),
+    };
+    let folder = StudyFolder::at(folder);
+    if args.dry_run {
+        return dry_run(&study, &folder, &args);
+    }
+    if let Some(wanted) = &args.cell {
+        let wanted = study.cell(wanted)?;
+        folder.claim(&study)?;
+        return cell::run(&study, &folder, wanted, &args);
+    }
+    check_data(&study, &folder, &args)?;
+    folder.claim(&study)?;
+    let interrupt = Interrupt::install()?;
+    let options = Options {
+        program: std::env::current_exe().context("cannot find this program to run cells with")?,
+        arguments: cell_arguments(&folder, &args),
+        jobs: usize::from(args.jobs),
+    };
+    let mut board = Board::new(&study, &folder, options.jobs, args.log.into());
+    let ends = runner::run(&study, &folder, &options, &interrupt, |cell, event| {
+        board.show(cell, event);
+    })?;
+    board.end();
+    let tables = table::collect(&folder)?;
+    let failures: Vec<(&Cell, &str)> = ends
+        .iter()
+        .filter_map(|(index, end)| match end {
+            End::Failed(problem) => Some((study.cells.get(*index)?, problem.as_str())),
+            _ => None,
+        })
+        .collect();
+    match args.log {
+        LogFormat::Human => {
+            if let Some(first) = tables.first() {
+                say(format!("table  {}", first.display()));
+            }
+            for (cell, problem) in &failures {
+                let line = problem.lines().next().unwrap_or_default();
+                let file = folder.failure(&cell.name);
+                note(format!(
+                    "failed: {}: {line} (more in {})",
+                    cell.name,
+                    file.display()
+                ));
+            }
+            if interrupt.requested().is_some() {
+                note("stopped; the same command goes on with it");
+            }
+        }
+        LogFormat::Json => {
+            let failed: Vec<_> = failures.iter().map(|(cell, _)| &cell.name).collect();
+            say(json!({ "event": "study_ended", "tables": tables, "failed": failed }));
+        }
+    }
+    match interrupt.requested() {
+        Some(code) => Ok(u8::try_from(code).unwrap_or(FAILED)),
+        None if !failures.is_empty() => Ok(FAILED),
+        None => Ok(SUCCESS),
+    }
+}
+
+/// Data that cannot be found are one error, not one of each cell; unless cells have their own.
+fn check_data(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<()> {
+    let is_open = |cell: &&Cell| !folder.standing(cell).state.is_complete();
+    let mut open = study.cells.iter().filter(is_open);
+    let Some(first) = open.next() else {
+        return Ok(());
+    };
+    let config = &first.config;
+    if open.all(|cell| cell.config.data == config.data) {
+        load_dataset(&config.data, config.seeds.data, args.data.as_deref())?;
+    }
+    Ok(())
+}
+
+fn dry_run(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<u8> {
+    let standings: Vec<_> = study.cells.iter().map(|c| folder.standing(c)).collect();
+    for cell in &study.cells {
+        let device = args.device.options();
+        Experiment::prepare(cell.config.clone(), args.data.as_deref(), device)
+            .with_context(|| format!("cell {}", cell.name))?;
+    }
+    match args.log {
+        LogFormat::Json => say(json!({ "study": study.spec, "cells": standings })),
+        LogFormat::Human => {
+            say(format!(
+                "{} cells in {}",
+                study.cells.len(),
+                folder.folder().display()
+            ));
+            say_standings(&standings);
+        }
+    }
+    Ok(SUCCESS)
+}
+
+/// What the process of a cell is told; the study as it was claimed.
+fn cell_arguments(folder: &StudyFolder, args: &RunArgs) -> Vec<OsString> {
+    let device = &args.device;
+    let jobs = usize::from(args.jobs);
+    let threads = match (device.threads, jobs) {
+        (0, 1) => 0,
+        _ => (device.options().threads() / jobs).max(1),
+    };
+    let mut words: Vec<OsString> = vec!["study".into(), "run".into(), folder.study().into()];
+    words.extend(["--out".into(), folder.folder().into()]);
+    words.extend(["--log", "json", "--supervised", "--device"].map(OsString::from));
+    words.push(device.device.to_string().into());
+    words.extend(["--threads".into(), threads.to_string().into()]);
+    words.extend(["--backward".into(), device.backward.name().into()]);
+    if let Some(bytes) = device.memory {
+        words.extend(["--memory".into(), bytes.to_string().into()]);
+    }
+    if let Some(data) = &args.data {
+        words.extend(["--data".into(), data.into()]);
+    }
+    words
+}

@@ -1,0 +1,399 @@
+//! The folder of a study: where its files are, and how each cell stands.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::expand::Cell;
+use super::spec::StudySpec;
+use super::{Study, StudyError};
+use crate::config::{self, Config};
+use crate::record::RunRecord;
+use crate::train::files::{self, FileError};
+use crate::train::manifest::{Manifest, Status};
+use crate::train::run_folder::{RunFiles, RunFolder};
+
+/// Where the files of a study are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StudyFolder {
+    folder: PathBuf,
+}
+
+/// A cell and what its folder holds.
+#[derive(Clone, Debug)]
+pub struct CellRecord {
+    /// The cell.
+    pub cell: Cell,
+    /// The run, as far as it has come; none before it began, or where it cannot be read.
+    pub record: Option<RunRecord>,
+    /// Why it failed or cannot be read.
+    pub problem: Option<String>,
+}
+
+impl CellRecord {
+    /// The run, if it went to its last epoch.
+    pub fn finished(&self) -> Option<&RunRecord> {
+        let record = self.record.as_ref()?;
+        (record.manifest.status == Status::Finished).then_some(record)
+    }
+}
+
+/// How a cell stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellState {
+    /// Nothing is there.
+    Pending,
+    /// A process works on it now.
+    Running,
+    /// Begun, and stopped before its end.
+    Begun,
+    /// All epochs done.
+    Finished,
+    /// Ended before its last epoch, with the last finite weights.
+    Diverged,
+    /// Ended by an error, or the folder cannot be used.
+    Failed,
+}
+
+impl CellState {
+    /// Whether training has nothing left to do.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Self::Finished | Self::Diverged)
+    }
+
+    /// The state in a word, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Begun => "begun",
+            Self::Finished => "finished",
+            Self::Diverged => "diverged",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How a cell stands, with what its folder tells about it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Standing {
+    /// Name of the cell.
+    pub cell: String,
+    /// State.
+    pub state: CellState,
+    /// Newest epoch measured.
+    pub epoch: Option<u64>,
+    /// Epochs of the whole run.
+    pub epochs: u64,
+    /// Test accuracy after the newest epoch, %.
+    pub accuracy_percent: Option<f64>,
+    /// Mean E rate after the newest epoch, Hz.
+    pub e_rate_hz: Option<f64>,
+    /// Mean I rate after the newest epoch, Hz.
+    pub i_rate_hz: Option<f64>,
+    /// Why it failed or cannot be used.
+    pub problem: Option<String>,
+}
+
+impl StudyFolder {
+    /// The files of the study in `folder`, which need not exist.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The resolved study.
+    pub fn study(&self) -> PathBuf {
+        self.folder.join("study.json")
+    }
+
+    /// The run folder of a cell.
+    pub fn cell(&self, name: &str) -> PathBuf {
+        self.folder.join("cells").join(name)
+    }
+
+    /// Why a cell failed when it was last tried.
+    pub fn failure(&self, name: &str) -> PathBuf {
+        self.cell(name).join("failure.txt")
+    }
+
+    /// Writes `study.json`. Where one is there already, its cells must be the same; title, text and
+    /// reported numbers are brought up to date.
+    ///
+    /// # Errors
+    /// [`StudyError::OtherStudy`], or a file cannot be read or written.
+    pub fn claim(&self, study: &Study) -> Result<(), StudyError> {
+        let path = self.study();
+        if path.exists() {
+            let differences = differences(&Study::load(&path)?, study);
+            if !differences.is_empty() {
+                return Err(StudyError::OtherStudy {
+                    folder: self.folder.clone(),
+                    differences: differences.join("\n  "),
+                });
+            }
+        }
+        std::fs::create_dir_all(&self.folder)
+            .map_err(FileError::io("create folder", &self.folder))?;
+        let json = to_json(&study.spec);
+        let unchanged = std::fs::read(&path).is_ok_and(|old| old == json.as_bytes());
+        if !unchanged {
+            files::write_atomic(&path, json.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The study that `study.json` describes.
+    ///
+    /// # Errors
+    /// [`StudyError::NoStudy`], or it cannot be read.
+    pub fn load_study(&self) -> Result<Study, StudyError> {
+        let path = self.study();
+        if !path.is_file() {
+            let folder = self.folder.clone();
+            return Err(StudyError::NoStudy { folder });
+        }
+        Study::load(&path)
+    }
+
+    /// The study and what every cell's folder holds; cells may be running meanwhile.
+    ///
+    /// # Errors
+    /// As [`load_study`](Self::load_study). A damaged cell is a [`CellRecord::problem`].
+    pub fn load(&self) -> Result<(Study, Vec<CellRecord>), StudyError> {
+        let study = self.load_study()?;
+        let cells = study.cells.iter().map(|cell| self.record(cell)).collect();
+        Ok((study, cells))
+    }
+
+    fn record(&self, cell: &Cell) -> CellRecord {
+        let folder = self.cell(&cell.name);
+        let mut record = None;
+        let mut problem = None;
+        if RunFiles::at(&folder).config().is_file() {
+            match RunRecord::load(&folder) {
+                Ok(run) if is_same_run(&run.config, &cell.config) => record = Some(run),
+                Ok(run) => problem = Some(another_run(&run.config, &cell.config)),
+                Err(error) => problem = Some(error.to_string()),
+            }
+        }
+        let noted = |run: &RunRecord| {
+            let failed = run.manifest.status == Status::Failed;
+            run.manifest.notes.last().filter(|_| failed).cloned()
+        };
+        let problem = problem
+            .or_else(|| self.read_failure(&cell.name))
+            .or_else(|| record.as_ref().and_then(noted));
+        CellRecord {
+            cell: cell.clone(),
+            record,
+            problem,
+        }
+    }
+
+    /// Whether the study wants loop multipliers of this cell, which is finished, and they are not there.
+    pub fn lacks_sweep(&self, study: &Study, cell: &Cell) -> bool {
+        let files = RunFiles::at(self.cell(&cell.name));
+        let wanted = study.spec.sweep.as_ref();
+        wanted.is_some_and(|sweep| cell.is_among(&sweep.cells))
+            && !files.sweep().is_file()
+            && stored_state(&files, &cell.config).0 == CellState::Finished
+    }
+
+    /// Whether a complete cell has no analysis.
+    pub fn lacks_analysis(&self, cell: &Cell) -> bool {
+        let files = RunFiles::at(self.cell(&cell.name));
+        !files.analysis().is_file() && stored_state(&files, &cell.config).0.is_complete()
+    }
+
+    /// Why the cell failed when it was last tried.
+    pub fn read_failure(&self, name: &str) -> Option<String> {
+        let bytes = std::fs::read(self.failure(name)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// How a cell stands now.
+    pub fn standing(&self, cell: &Cell) -> Standing {
+        let folder = self.cell(&cell.name);
+        let files = RunFiles::at(&folder);
+        let (mut state, mut problem) = stored_state(&files, &cell.config);
+        if problem.is_none() && !state.is_complete() {
+            problem = self.read_failure(&cell.name);
+            if problem.is_some() {
+                state = CellState::Failed;
+            }
+        }
+        if RunFolder::is_in_use(&folder) {
+            (state, problem) = (CellState::Running, None);
+        }
+        let last = match files.read_metrics() {
+            Ok(lines) => lines.last().cloned().unwrap_or_default(),
+            Err(error) => {
+                problem = problem.or(Some(error.to_string()));
+                state = CellState::Failed;
+                serde_json::Value::Null
+            }
+        };
+        Standing {
+            cell: cell.name.clone(),
+            state,
+            epoch: last["epoch"].as_u64(),
+            epochs: cell.config.training.epochs,
+            accuracy_percent: last["test_accuracy_percent"].as_f64(),
+            e_rate_hz: last["e_rate_hz"].as_f64(),
+            i_rate_hz: last["i_rate_hz"].as_f64(),
+            problem,
+        }
+    }
+
+    /// Records why a cell failed.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_failure(&self, name: &str, message: &str) -> Result<(), FileError> {
+        let folder = self.cell(name);
+        std::fs::create_dir_all(&folder).map_err(FileError::io("create folder", &folder))?;
+        files::write_atomic(
+            &self.failure(name),
+            format!("{}\n", message.trim()).as_bytes(),
+        )
+    }
+
+    /// Forgets an earlier failure of a cell that is tried again.
+    ///
+    /// # Errors
+    /// The file cannot be deleted.
+    pub fn clear_failure(&self, name: &str) -> Result<(), FileError> {
+        let path = self.failure(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(FileError::io("delete", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// State by the files of the run; nothing here knows locks.
+fn stored_state(files: &RunFiles, wanted: &Config) -> (CellState, Option<String>) {
+    if !files.config().is_file() {
+        let begun = files.any_exists();
+        let state = if begun {
+            CellState::Begun
+        } else {
+            CellState::Pending
+        };
+        return (state, None);
+    }
+    let stored = match config::load(Some(&files.config()), &[], None) {
+        Ok(config) => config,
+        Err(error) => return (CellState::Failed, Some(error.to_string())),
+    };
+    if !is_same_run(&stored, wanted) {
+        return (CellState::Failed, Some(another_run(&stored, wanted)));
+    }
+    match Manifest::load(&files.manifest()) {
+        Ok(manifest) => match manifest.status {
+            Status::Finished => (CellState::Finished, None),
+            Status::Diverged => (CellState::Diverged, None),
+            Status::Failed => (CellState::Failed, manifest.notes.last().cloned()),
+            Status::Running | Status::Interrupted => (CellState::Begun, None),
+        },
+        Err(error) => (CellState::Failed, Some(error.to_string())),
+    }
+}
+
+/// Whether two configurations make the same run: a name changes no result.
+pub fn is_same_run(a: &Config, b: &Config) -> bool {
+    let mut named = a.clone();
+    named.name.clone_from(&b.name);
+    named == *b
+}
+
+fn another_run(stored: &Config, wanted: &Config) -> String {
+    let differences = config_differences(stored, wanted);
+    format!(
+        "the folder holds a run of another configuration ({}); move it away",
+        differences.join(", ")
+    )
+}
+
+/// Keys whose values differ, as `network.n_e: 32 there, 64 here`.
+fn config_differences(there: &Config, here: &Config) -> Vec<String> {
+    fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, found: &mut Vec<String>) {
+        match (a.as_object(), b.as_object()) {
+            (Some(x), Some(y)) => {
+                let keys = x.keys().chain(y.keys().filter(|key| !x.contains_key(*key)));
+                for key in keys {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    walk(&format!("{path}{dot}{key}"), &a[key], &b[key], found);
+                }
+            }
+            _ if a != b && path != "name" => found.push(format!("{path}: {a} there, {b} here")),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    let json = |config| serde_json::to_value(config).unwrap_or_default();
+    walk("", &json(there), &json(here), &mut found);
+    found
+}
+
+/// What differs between the cells of two studies, at most some lines.
+fn differences(there: &Study, here: &Study) -> Vec<String> {
+    const MOST: usize = 8;
+    let mut found = Vec::new();
+    let named = |study: &Study, name: &str| {
+        let cell = study.cells.iter().find(|cell| cell.name == name);
+        cell.cloned()
+    };
+    for cell in &here.cells {
+        match named(there, &cell.name) {
+            None => found.push(format!("cell {} is not there", cell.name)),
+            Some(old) => found.extend(
+                config_differences(&old.config, &cell.config)
+                    .into_iter()
+                    .map(|difference| format!("cell {}: {difference}", cell.name)),
+            ),
+        }
+    }
+    for cell in &there.cells {
+        if named(here, &cell.name).is_none() {
+            found.push(format!("cell {} is only there", cell.name));
+        }
+    }
+    let axes = |study: &Study| -> Vec<String> {
+        study
+            .spec
+            .axes
+            .iter()
+            .map(|axis| axis.name.clone())
+            .collect()
+    };
+    let order = |study: &Study| -> Vec<String> {
+        study.cells.iter().map(|cell| cell.name.clone()).collect()
+    };
+    if found.is_empty() && axes(there) != axes(here) {
+        let (there, here) = (axes(there).join(", "), axes(here).join(", "));
+        found.push(format!("axes: {there} there, {here} here"));
+    } else if found.is_empty() && order(there) != order(here) {
+        found.push("the cells come in another order, which would change their numbers".into());
+    }
+    if found.len() > MOST {
+        let more = found.len() - MOST;
+        found.truncate(MOST);
+        found.push(format!("and {more} more"));
+    }
+    found
+}
+
+fn to_json(spec: &StudySpec) -> String {
+    format!("{:#}\n", serde_json::json!(spec))
+}

@@ -1,0 +1,268 @@
+//! From a file or a built-in name to a checked study file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::StudyError;
+use super::measures::measures;
+use super::spec::StudySpec;
+use crate::config::{read_json, shown};
+use crate::train::files::FileError;
+
+/// The studies inside the program, as (name, JSON text).
+pub const BUILTINS: [(&str, &str); 6] = [
+    ("audit", include_str!("../../configs/studies/audit.json")),
+    (
+        "trainable_loop",
+        include_str!("../../configs/studies/trainable_loop.json"),
+    ),
+    (
+        "trainable_loop_axes",
+        include_str!("../../configs/studies/trainable_loop_axes.json"),
+    ),
+    (
+        "short/audit",
+        include_str!("../../configs/studies/short/audit.json"),
+    ),
+    (
+        "short/trainable_loop",
+        include_str!("../../configs/studies/short/trainable_loop.json"),
+    ),
+    (
+        "short/trainable_loop_axes",
+        include_str!("../../configs/studies/short/trainable_loop_axes.json"),
+    ),
+];
+
+/// Largest study file, bytes.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Most multipliers of one matrix in a sweep.
+const MAX_MULTIPLIERS: usize = 100;
+
+/// Text of the built-in study `name`, as `audit` or `short/audit`.
+pub fn builtin(name: &str) -> Option<&'static str> {
+    let found = BUILTINS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, text)| *text)
+}
+
+/// Source name and text of the file or built-in study that `path` means.
+pub(super) fn read(path: &Path) -> Result<(String, String), StudyError> {
+    let missing = matches!(path.try_exists(), Ok(false));
+    if (missing || path.is_dir())
+        && let Some((name, text)) = builtin_of(path)
+    {
+        return Ok((format!("{name} (built-in)"), text.to_owned()));
+    }
+    if missing {
+        return Err(StudyError::NotFound {
+            path: path.into(),
+            builtins: BUILTINS.map(|(name, _)| name).join(", "),
+        });
+    }
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(FileError::io("read", path))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(StudyError::TooLarge {
+            path: path.into(),
+            limit_bytes: MAX_FILE_BYTES,
+        });
+    }
+    Ok((path.display().to_string(), text))
+}
+
+/// The built-in study that `path` means when it does not exist: `audit`, `audit.json` and
+/// `configs/studies/audit.json`.
+fn builtin_of(path: &Path) -> Option<(&str, &'static str)> {
+    let path = path.strip_prefix(".").unwrap_or(path);
+    let path = path.strip_prefix("configs/studies").unwrap_or(path);
+    let name = path.to_str()?;
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    builtin(name).map(|text| (name, text))
+}
+
+/// Reads `text` strictly; messages name the path of the key.
+pub(super) fn parse(text: &str, source: &str) -> Result<StudySpec, StudyError> {
+    let tree = read_json(text, source)?;
+    let spec: StudySpec = serde_path_to_error::deserialize(&tree).map_err(|error| {
+        let path = error.path().clone();
+        let (key, value) = value_at(&tree, &path);
+        StudyError::Invalid {
+            file: source.to_owned(),
+            key,
+            value: shown(&value.to_string()),
+            message: error.into_inner().to_string(),
+        }
+    })?;
+    check_name(source, "name", &spec.name)?;
+    Ok(spec)
+}
+
+/// The longest existing part of `path` in `tree`, and the value there.
+fn value_at<'a>(tree: &'a Value, path: &serde_path_to_error::Path) -> (String, &'a Value) {
+    use serde_path_to_error::Segment;
+    let (mut key, mut value) = (String::new(), tree);
+    for segment in path {
+        let (part, next) = match segment {
+            Segment::Seq { index } => (format!("[{index}]"), value.get(index)),
+            Segment::Map { key: name } => {
+                let dot = if key.is_empty() { "" } else { "." };
+                (format!("{dot}{}", shown(name)), value.get(name))
+            }
+            Segment::Enum { .. } | Segment::Unknown => break,
+        };
+        let Some(next) = next else { break };
+        key += &part;
+        value = next;
+    }
+    if key.is_empty() {
+        key = "(whole document)".to_owned();
+    }
+    (key, value)
+}
+
+/// Names become parts of folder names.
+pub(super) fn check_name(source: &str, key: &str, name: &str) -> Result<(), StudyError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    if !name.is_empty() && name.len() <= 80 && !name.starts_with('.') && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(invalid(
+        source,
+        key,
+        &name.into(),
+        "must be 1 to 80 of A-Z, a-z, 0-9, '.', '-' and '_' and not begin with '.'",
+    ))
+}
+
+pub(super) fn invalid(
+    source: &str,
+    key: &str,
+    value: &Value,
+    message: impl Into<String>,
+) -> StudyError {
+    StudyError::Invalid {
+        file: source.to_owned(),
+        key: key.to_owned(),
+        value: shown(&value.to_string()),
+        message: message.into(),
+    }
+}
+
+/// Axes, values and measures that other parts of the study name must exist.
+pub(super) fn check_references(spec: &StudySpec, source: &str) -> Result<(), StudyError> {
+    let names = Names::of(spec, source)?;
+    for (i, entry) in spec.except.iter().enumerate() {
+        if entry.is_empty() {
+            return Err(invalid(
+                source,
+                &format!("except[{i}]"),
+                &Value::Object(serde_json::Map::new()),
+                "would leave out every cell; name at least one axis",
+            ));
+        }
+        names.check_lists(&format!("except[{i}]"), entry)?;
+    }
+    if let Some(sweep) = &spec.sweep {
+        names.check_lists("sweep.cells", &sweep.cells)?;
+        for (key, list) in [("sweep.ei", &sweep.ei), ("sweep.ie", &sweep.ie)] {
+            let good = |x: &f64| x.is_finite() && (0.0..=1e6).contains(x);
+            if list.is_empty() || list.len() > MAX_MULTIPLIERS || !list.iter().all(good) {
+                let message = format!("must be 1 to {MAX_MULTIPLIERS} numbers from 0 to 1000000");
+                return Err(invalid(source, key, &list.clone().into(), message));
+            }
+        }
+    }
+    for (i, pair) in spec.compare.iter().enumerate() {
+        for name in pair {
+            if let Some(axis) = spec.axes.first() {
+                names.check(&format!("compare[{i}]"), &axis.name, name)?;
+            }
+        }
+    }
+    for (i, reported) in spec.reported.iter().enumerate() {
+        let key = format!("reported[{i}]");
+        names.check_one(&key, &reported.cells, &reported.measure)?;
+    }
+    for (i, contradiction) in spec.contradictions.iter().enumerate() {
+        for (j, evidence) in contradiction.evidence.iter().enumerate() {
+            let key = format!("contradictions[{i}].evidence[{j}]");
+            names.check_one(&key, &evidence.cells, &evidence.measure)?;
+        }
+    }
+    Ok(())
+}
+
+/// Names of all axes and their values.
+struct Names<'a> {
+    source: &'a str,
+    values_of: BTreeMap<&'a str, Vec<String>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(spec: &'a StudySpec, source: &'a str) -> Result<Self, StudyError> {
+        let mut values_of = BTreeMap::new();
+        for (i, axis) in spec.axes.iter().enumerate() {
+            let values = super::expand::values(axis, i, source)?;
+            let names = values.into_iter().map(|value| value.name).collect();
+            values_of.insert(axis.name.as_str(), names);
+        }
+        Ok(Self { source, values_of })
+    }
+
+    fn check(&self, key: &str, axis: &str, name: &str) -> Result<(), StudyError> {
+        let Some(values) = self.values_of.get(axis) else {
+            let axes: Vec<_> = self.values_of.keys().copied().collect();
+            let message = format!("no such axis; the axes are {}", axes.join(", "));
+            return Err(invalid(self.source, key, &axis.into(), message));
+        };
+        if values.iter().any(|value| value == name) {
+            return Ok(());
+        }
+        let message = format!(
+            "axis `{axis}` has no value of that name; it has {}",
+            values.join(", ")
+        );
+        Err(invalid(self.source, key, &name.into(), message))
+    }
+
+    fn check_lists(
+        &self,
+        key: &str,
+        cells: &BTreeMap<String, Vec<String>>,
+    ) -> Result<(), StudyError> {
+        for (axis, names) in cells {
+            for name in names {
+                self.check(key, axis, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_one(
+        &self,
+        key: &str,
+        cells: &BTreeMap<String, String>,
+        measure: &str,
+    ) -> Result<(), StudyError> {
+        for (axis, name) in cells {
+            self.check(&format!("{key}.cells"), axis, name)?;
+        }
+        if measures().iter().any(|known| known.name == measure) {
+            return Ok(());
+        }
+        let message = "no such measure; `dalenet study measures` lists them";
+        Err(invalid(
+            self.source,
+            &format!("{key}.measure"),
+            &measure.into(),
+            message,
+        ))
+    }
+}

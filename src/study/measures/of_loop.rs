@@ -1,0 +1,127 @@
+//! Measures of what training does to the loop, and of the loop scaled after training.
+
+use super::{Measure, SILENT_I_HZ, measure};
+use crate::analysis::record::{LoopSlope, LoopSweep, SweepPoint};
+use crate::record::RunRecord;
+
+/// When I falls silent, and what the loop's gains do to the loss.
+pub(super) fn silencing_and_slopes() -> Vec<Measure> {
+    let mut all = vec![
+        measure(
+            "i_below_1hz_step",
+            "1",
+            "First optimiser step (from 1) from which on the I rate of all batches is below 1 Hz.",
+            |run| {
+                i_below(run, |run, at| {
+                    (at < run.steps.len()).then_some(at as f64 + 1.0)
+                })
+            },
+        ),
+        measure("i_below_1hz_epoch", "1", "The epoch of that step.", |run| {
+            i_below(run, |run, at| {
+                run.steps.get(at).map(|step| step.epoch as f64)
+            })
+        }),
+    ];
+    for matrix in ["ei", "ie"] {
+        let mut add = |kind: &str, meaning: &str, value: fn(&LoopSlope) -> f64| {
+            let name = format!("loop_slope_{matrix}_{kind}");
+            all.push(measure(&name, "nats", meaning, move |run| {
+                let slopes = run.analysis.iter().flat_map(|a| &a.loop_slopes);
+                let mut of_matrix = slopes.filter(|slope| slope.matrix == matrix);
+                of_matrix.next().map_or(f64::NAN, value)
+            }));
+        };
+        add(
+            "measured",
+            "Slope of the test loss along the matrix's gain, by paired forward runs.",
+            |slope| slope.measured,
+        );
+        add(
+            "surrogate",
+            "The same slope by the surrogate gradient.",
+            |slope| slope.surrogate,
+        );
+    }
+    all
+}
+
+/// `of` the index of the first step after the last one at or above [`SILENT_I_HZ`].
+fn i_below(run: &RunRecord, of: impl Fn(&RunRecord, usize) -> Option<f64>) -> f64 {
+    // A rate that is not a number is no silence.
+    let fires = |rate: f64| rate.is_nan() || rate >= SILENT_I_HZ;
+    let last_firing = run.steps.iter().rposition(|step| fires(step.i_rate_hz));
+    of(run, last_firing.map_or(0, |at| at + 1)).unwrap_or(f64::NAN)
+}
+
+/// Facts of the grid of loop multipliers.
+pub(super) fn grid() -> Vec<Measure> {
+    fn of(
+        name: &str,
+        unit: &'static str,
+        meaning: &str,
+        value: impl Fn(&LoopSweep) -> f64 + Send + Sync + 'static,
+    ) -> Measure {
+        measure(name, unit, meaning, move |run| {
+            run.sweep.as_ref().map_or(f64::NAN, &value)
+        })
+    }
+    fn at(sweep: &LoopSweep, ei: f64, ie: f64, of: fn(&SweepPoint) -> f64) -> f64 {
+        let point = sweep.points.iter().find(|p| p.ei == ei && p.ie == ie);
+        point.map_or(f64::NAN, of)
+    }
+    fn open_ie(sweep: &LoopSweep, of: fn(&SweepPoint) -> f64) -> impl Iterator<Item = f64> {
+        sweep.points.iter().filter(|p| p.ie == 0.0).map(of)
+    }
+    let accuracy: fn(&SweepPoint) -> f64 = |p| p.accuracy_percent;
+    vec![
+        of(
+            "grid_open_ie_e_rate_hz",
+            "Hz",
+            "E rate with W_IE × 0, W_EI × 1.",
+            |s| at(s, 1.0, 0.0, |p| p.e_rate_hz),
+        ),
+        of(
+            "grid_open_ie_i_rate_max_hz",
+            "Hz",
+            "Largest I rate with W_IE × 0.",
+            |s| open_ie(s, |p| p.i_rate_hz).fold(f64::NAN, f64::max),
+        ),
+        of(
+            "grid_open_ei_i_rate_hz",
+            "Hz",
+            "I rate with W_EI × 0, W_IE × 1.",
+            |s| at(s, 0.0, 1.0, |p| p.i_rate_hz),
+        ),
+        of(
+            "grid_open_ei_e_rate_hz",
+            "Hz",
+            "E rate with W_EI × 0, W_IE × 1.",
+            |s| at(s, 0.0, 1.0, |p| p.e_rate_hz),
+        ),
+        of(
+            "grid_10_10_e_rate_hz",
+            "Hz",
+            "E rate with both × 10.",
+            |s| at(s, 10.0, 10.0, |p| p.e_rate_hz),
+        ),
+        of(
+            "grid_10_10_i_rate_hz",
+            "Hz",
+            "I rate with both × 10.",
+            |s| at(s, 10.0, 10.0, |p| p.i_rate_hz),
+        ),
+        of(
+            "grid_half_accuracy_percent",
+            "%",
+            "Accuracy with both × 0.5.",
+            move |s| at(s, 0.5, 0.5, accuracy),
+        ),
+        of(
+            "grid_one_accuracy_percent",
+            "%",
+            "Accuracy with both × 1.",
+            move |s| at(s, 1.0, 1.0, accuracy),
+        ),
+    ]
+}

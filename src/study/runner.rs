@@ -1,0 +1,266 @@
+//! Runs the cells of a study, each in a process of its own: a panic, a lost device or too little
+//! memory ends one cell and not the study.
+//!
+//! A cell's process writes one JSON event a line to its standard output and watches its standard
+//! input: a number there asks it to stop with that exit code, and so does the end of the input. A
+//! study that is killed thereby takes its cells along, and each leaves a checkpoint.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::expand::Cell;
+use super::folder::{CellState, StudyFolder};
+use super::{Study, StudyError};
+use crate::train::interrupt::Interrupt;
+
+/// How often it is looked whether somebody asked to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Most of a process's last words that are kept, bytes.
+const LAST_WORDS: usize = 16 << 10;
+
+/// How cells are run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments but for the cell, which is added as `--cell INDEX`.
+    pub arguments: Vec<OsString>,
+    /// Cells run at once, at least 1.
+    pub jobs: usize,
+}
+
+/// What happens to a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Its process started.
+    Started,
+    /// Its process said something: one event of the JSON log.
+    Said(Value),
+    /// It ended.
+    Ended(End),
+}
+
+/// How a cell ended in this session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was left to do.
+    AlreadyComplete(CellState),
+    /// Trained to its end.
+    Finished,
+    /// No gradient was finite any more; the last finite weights are kept.
+    Diverged,
+    /// Another process works on it.
+    Elsewhere,
+    /// Asked to stop; it goes on when the study is run again.
+    Stopped,
+    /// It failed, and why.
+    Failed(String),
+}
+
+/// How the cells ended, by index; cells that never started are not in it.
+pub type Ends = BTreeMap<usize, End>;
+
+enum Message {
+    Started(usize, ChildStdin),
+    Said(usize, Value),
+    Ended(usize, End),
+}
+
+/// Runs every cell of `cells` (indices) that has work left, `options.jobs` at once, and tells
+/// `show` about it. Once `interrupt` is requested no cell is started, and those that run are asked
+/// to stop.
+///
+/// # Errors
+/// The folder cannot be written. What happens to a cell is an [`End`].
+pub fn run(
+    study: &Study,
+    folder: &StudyFolder,
+    options: &Options,
+    interrupt: &Interrupt,
+    mut show: impl FnMut(&Cell, &Event),
+) -> Result<Ends, StudyError> {
+    let mut ends = Ends::new();
+    let mut waiting = VecDeque::new();
+    for cell in &study.cells {
+        match left_to_do(study, folder, cell) {
+            Some(end) => {
+                show(cell, &Event::Ended(end.clone()));
+                ends.insert(cell.index, end);
+            }
+            None => waiting.push_back(cell),
+        }
+    }
+    let jobs = options.jobs.clamp(1, waiting.len().max(1));
+    let waiting = Mutex::new(waiting);
+    let next = || {
+        if interrupt.requested().is_some() {
+            return None;
+        }
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.pop_front()
+    };
+    std::thread::scope(|scope| {
+        let (sender, messages) = mpsc::channel();
+        for _ in 0..jobs {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                while let Some(cell) = next() {
+                    let end = run_cell(folder, cell, options, interrupt, &sender);
+                    // The receiver outlives this thread.
+                    let _ = sender.send(Message::Ended(cell.index, end));
+                }
+            });
+        }
+        drop(sender);
+        let mut inputs: BTreeMap<usize, ChildStdin> = BTreeMap::new();
+        loop {
+            if let Some(code) = interrupt.requested() {
+                // Closing the input says the same to a process that reads no number.
+                for (_, mut input) in std::mem::take(&mut inputs) {
+                    let _ = writeln!(input, "{code}");
+                }
+            }
+            let (index, event) = match messages.recv_timeout(LOOK) {
+                Ok(Message::Started(index, input)) => {
+                    inputs.insert(index, input);
+                    (index, Event::Started)
+                }
+                Ok(Message::Said(index, said)) => (index, Event::Said(said)),
+                Ok(Message::Ended(index, end)) => {
+                    inputs.remove(&index);
+                    ends.insert(index, end.clone());
+                    (index, Event::Ended(end))
+                }
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if let Some(cell) = study.cells.get(index) {
+                show(cell, &event);
+            }
+        }
+    });
+    Ok(ends)
+}
+
+/// How a cell that needs no process ends; none for one with work left.
+fn left_to_do(study: &Study, folder: &StudyFolder, cell: &Cell) -> Option<End> {
+    let state = folder.standing(cell).state;
+    match state {
+        CellState::Running => Some(End::Elsewhere),
+        _ if folder.lacks_analysis(cell) || folder.lacks_sweep(study, cell) => None,
+        _ if state.is_complete() => Some(End::AlreadyComplete(state)),
+        _ => None,
+    }
+}
+
+fn run_cell(
+    folder: &StudyFolder,
+    cell: &Cell,
+    options: &Options,
+    interrupt: &Interrupt,
+    sender: &Sender<Message>,
+) -> End {
+    let outcome = folder
+        .clear_failure(&cell.name)
+        .map_err(StudyError::from)
+        .and_then(|()| supervise(cell, options, sender));
+    let (status, last_words) = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return End::Failed(error.to_string()),
+    };
+    let standing = folder.standing(cell);
+    if let Some(problem) = folder.read_failure(&cell.name) {
+        return End::Failed(problem);
+    }
+    match standing.state {
+        CellState::Finished if status.success() => End::Finished,
+        CellState::Diverged => End::Diverged,
+        CellState::Running => End::Elsewhere,
+        _ if interrupt.requested().is_some() => End::Stopped,
+        _ => {
+            let mut problem = format!("the cell's process ended with {status}");
+            if let Some(notes) = standing.problem {
+                problem += &format!("\n{notes}");
+            }
+            if !last_words.trim().is_empty() {
+                problem += &format!("\n{}", last_words.trim());
+            }
+            if let Err(error) = folder.write_failure(&cell.name, &problem) {
+                problem += &format!("\n{error}");
+            }
+            End::Failed(problem)
+        }
+    }
+}
+
+/// Starts the process of a cell, passes on what it says, and waits for its end.
+fn supervise(
+    cell: &Cell,
+    options: &Options,
+    sender: &Sender<Message>,
+) -> Result<(ExitStatus, String), StudyError> {
+    let failed = |source| StudyError::Start {
+        program: options.program.clone(),
+        cell: cell.name.clone(),
+        source,
+    };
+    let mut child: Child = Command::new(&options.program)
+        .args(&options.arguments)
+        .args(["--cell", &cell.index.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(input) = child.stdin.take() {
+        // The receiver outlives this thread.
+        let _ = sender.send(Message::Started(cell.index, input));
+    }
+    let errors = child.stderr.take();
+    let last_words = std::thread::spawn(move || errors.map_or(String::new(), last_words));
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { break };
+            if let Ok(said) = serde_json::from_str(&line) {
+                let _ = sender.send(Message::Said(cell.index, said));
+            }
+        }
+    }
+    let status = child.wait().map_err(failed)?;
+    Ok((status, last_words.join().unwrap_or_default()))
+}
+
+/// The end of what a process writes to standard error.
+fn last_words(mut errors: impl Read) -> String {
+    let (mut kept, mut piece) = (Vec::new(), [0; 4096]);
+    while let Ok(n @ 1..) = errors.read(&mut piece) {
+        kept.extend_from_slice(&piece[..n]);
+        let surplus = kept.len().saturating_sub(LAST_WORDS);
+        kept.drain(..surplus);
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Asks `interrupt` to stop once a number comes in on standard input, or its end: for the process of
+/// a cell, which is to stop with the study that started it.
+pub fn stop_with_input(interrupt: &Interrupt) {
+    const TERMINATED: u8 = 143;
+    let interrupt = interrupt.clone();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let code = match std::io::stdin().read_line(&mut line) {
+            Ok(_) => line.trim().parse().unwrap_or(TERMINATED),
+            Err(_) => TERMINATED,
+        };
+        interrupt.request(code);
+    });
+}
