@@ -126,7 +126,9 @@ pub trait Real:
     fn to_f64(self) -> f64;
     /// exp(x) − 1, accurate near zero and written so that loops over it vectorise.
     fn expm1(self) -> Self;
-    /// The same bits for less where |x| ≤ [`MILD`](Self::MILD).
+    /// exp(x), above zero for all x of −80 and more.
+    fn exp(self) -> Self;
+    /// The same bits as [`expm1`](Self::expm1) for less where |x| ≤ [`MILD`](Self::MILD).
     fn expm1_mild(self) -> Self;
     /// Largest argument that [`expm1`](Self::expm1) does not reduce.
     const MILD: Self;
@@ -160,6 +162,10 @@ impl Real for f64 {
         libm::expm1(self)
     }
     #[inline(always)]
+    fn exp(self) -> Self {
+        libm::exp(self)
+    }
+    #[inline(always)]
     fn expm1_mild(self) -> Self {
         libm::expm1(self)
     }
@@ -178,6 +184,23 @@ impl Real for f64 {
     }
 }
 
+/// 2ⁿ and r with x = n ln 2 + r and |r| ≤ ln 2 / 2, for x from −80 to 88; other x are brought there.
+#[inline(always)]
+fn reduce(x: f32) -> (f32, f32) {
+    /// Adding it rounds to a whole number that then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    // A NaN passes both tests.
+    let x = if x < -80.0 { -80.0 } else { x };
+    let x = if x > 88.0 { 88.0 } else { x };
+    let shifted = f32::mul_add(x, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
+    let r = f32::mul_add(-n, LN_2_LOW, f32::mul_add(-n, LN_2_HIGH, x));
+    (scale, r)
+}
+
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
@@ -190,22 +213,18 @@ impl Real for f32 {
         f64::from(self)
     }
     /// x = n ln 2 + r with |r| ≤ ln 2 / 2; exp(r) − 1 by its Taylor polynomial of degree 7 (relative
-    /// error below 2e-8), then scaled: 2ⁿ(exp(r) − 1) + (2ⁿ − 1). The twin is
-    /// `shaders/common/expm1.wgsl`.
+    /// error below 2e-8), then scaled: 2ⁿ(exp(r) − 1) + (2ⁿ − 1). Below −80 the result is −1. The twin
+    /// is `shaders/common/expm1.wgsl`.
     #[inline(always)]
     fn expm1(self) -> Self {
-        /// Adding it rounds to a whole number that then stands in the low bits.
-        const ROUND: f32 = 12_582_912.0;
-        const LN_2_HIGH: f32 = 0.693_359_4;
-        const LN_2_LOW: f32 = -2.121_944_4e-4;
-        // Outside these bounds the result is −1 or overflows; a NaN passes both tests.
-        let x = if self < -80.0 { -80.0 } else { self };
-        let x = if x > 88.0 { 88.0 } else { x };
-        let shifted = f32::mul_add(x, std::f32::consts::LOG2_E, ROUND);
-        let n = shifted - ROUND;
-        let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
-        let r = f32::mul_add(-n, LN_2_LOW, f32::mul_add(-n, LN_2_HIGH, x));
+        let (scale, r) = reduce(self);
         f32::mul_add(scale, r.expm1_mild(), scale - 1.0)
+    }
+    /// 2ⁿ (1 + (exp(r) − 1)) with the same polynomial. The twin is `shaders/common/exp.wgsl`.
+    #[inline(always)]
+    fn exp(self) -> Self {
+        let (scale, r) = reduce(self);
+        scale * (1.0 + r.expm1_mild())
     }
     /// The polynomial alone: for such x, n is 0 and r is x.
     #[inline(always)]
@@ -259,6 +278,19 @@ mod tests {
         }
         assert!(Real::expm1(f32::NAN).is_nan());
         assert_eq!(Real::expm1(-1e30f32), -1.0);
+    }
+
+    #[test]
+    fn f32_exp_is_accurate_and_never_zero() {
+        for i in 0..168_000 {
+            let x = (-80.0 + i as f32 * 1e-3).min(88.0);
+            let exact = f64::from(x).exp();
+            let error = (f64::from(Real::exp(x)) - exact).abs() / exact;
+            assert!(error < 2e-7, "{x}: {error:e}");
+        }
+        assert_eq!(Real::exp(0.0f32), 1.0);
+        assert_eq!(Real::exp(-1e30f32), Real::exp(-80.0f32));
+        assert!(Real::exp(-1e30f32) > 0.0 && Real::exp(f32::NAN).is_nan());
     }
 
     #[test]

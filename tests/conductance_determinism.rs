@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use dalenet::conductance::batch::{Batch, Forward, Population, Request};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
 use dalenet::conductance::weights::{Matrix, Weights};
-use dalenet::config::MatrixName;
+use dalenet::config::{LoopRule, MatrixName, Optimiser, Parametrisation};
 use dalenet::real::Real;
 use networks::{CPU_F64, Device, SMALL, Setup, Sizes, cpu, devices, draw, norm, relative_error};
 
@@ -225,30 +225,44 @@ fn stored(setup: &Setup, matrices: &Matrices) -> Weights {
 
 #[test]
 fn four_steps_equal_two_and_a_restored_engine_with_two() {
-    let setup = draw(SMALL, 8, 0.0, |_| {});
     for device in devices().into_iter().filter(Device::is_single) {
-        let (.., whole) = train((device.make)(&setup).as_mut(), &setup, 4);
-        let mut first = (device.make)(&setup);
-        let (.., weights) = train(first.as_mut(), &setup, 2);
-        let mut moment = |quantity| stored(&setup, &first.read(quantity).expect("reads"));
-        let [m, v] = [Quantity::AdamM, Quantity::AdamV].map(&mut moment);
-        let resumed = Setup {
-            weights: stored(&setup, &weights),
-            ..setup.clone()
-        };
-        let mut second = (device.make)(&resumed);
-        second.restore(&m, &v, 2).expect("fits");
-        let (.., after) = train(second.as_mut(), &resumed, 2);
-        assert_eq!(second.optimiser_steps(), 4);
-        assert!(same_bits(&after, &whole), "{}", device.name);
-        // Without its optimiser state the run ends elsewhere.
-        let (.., forgetful) = train((device.make)(&resumed).as_mut(), &resumed, 2);
-        assert!(!same_bits(&forgetful, &whole));
-        let mut missing = m.clone();
-        missing.remove(&MatrixName::WOut);
-        let refused = second.restore(&missing, &v, 2);
-        assert!(matches!(refused, Err(EngineError::Moment("out"))));
+        resumes_exactly(&draw(SMALL, 8, 0.0, |_| {}), &device);
+        for optimiser in [Optimiser::Adam, Optimiser::Sgd] {
+            let setup = draw(SMALL, 8, 0.0, |config| {
+                config.training.loop_rule = Some(LoopRule {
+                    optimiser,
+                    learning_rate: Some(0.01),
+                    parametrisation: Parametrisation::Log,
+                });
+            });
+            resumes_exactly(&setup, &device);
+        }
     }
+}
+
+/// Four steps, and two before and two after the engine is made anew.
+fn resumes_exactly(setup: &Setup, device: &Device) {
+    let (.., whole) = train((device.make)(setup).as_mut(), setup, 4);
+    let mut first = (device.make)(setup);
+    let (.., weights) = train(first.as_mut(), setup, 2);
+    let mut moment = |quantity| stored(setup, &first.read(quantity).expect("reads"));
+    let [m, v] = [Quantity::AdamM, Quantity::AdamV].map(&mut moment);
+    let resumed = Setup {
+        weights: stored(setup, &weights),
+        ..setup.clone()
+    };
+    let mut second = (device.make)(&resumed);
+    second.restore(&m, &v, 2).expect("fits");
+    let (.., after) = train(second.as_mut(), &resumed, 2);
+    assert_eq!(second.optimiser_steps(), 4);
+    assert!(same_bits(&after, &whole), "{}", device.name);
+    // Without its optimiser state the run ends elsewhere.
+    let (.., forgetful) = train((device.make)(&resumed).as_mut(), &resumed, 2);
+    assert!(!same_bits(&forgetful, &whole));
+    let mut missing = m.clone();
+    missing.remove(&MatrixName::WOut);
+    let refused = second.restore(&missing, &v, 2);
+    assert!(matches!(refused, Err(EngineError::Moment("out"))));
 }
 
 /// Forward pass and gradient of one engine.

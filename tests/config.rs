@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use dalenet::config::{
-    BUILTINS, Config, ConfigError, Dale, Dataset, MatrixName, Override, Subset, builtin, load,
-    parse, schema, sha256, to_pretty_json,
+    BUILTINS, Config, ConfigError, Dale, Dataset, LoopRule, MatrixName, Optimiser, Override,
+    Parametrisation, Subset, builtin, load, parse, schema, sha256, to_pretty_json,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,11 @@ fn schema_at(path: &str) -> Value {
     let schema = schema();
     path.split('.').fold(schema.clone(), |part, key| {
         let part = part["properties"][key].clone();
+        // A section that may be null is a choice of it and null.
+        let part = match part["anyOf"].as_array() {
+            Some(choices) => choices[0].clone(),
+            None => part,
+        };
         match part["$ref"].as_str() {
             Some(target) => schema["$defs"][target.trim_start_matches("#/$defs/")].clone(),
             None => part,
@@ -63,7 +68,11 @@ fn builtin_configurations_are_what_they_are_called() {
 
 #[test]
 fn schema_has_every_key_and_every_default_is_within_its_range() {
-    let tree: Value = serde_json::from_str(&to_pretty_json(&Config::default())).unwrap();
+    let mut config = Config::default();
+    config.training.trainable.push(MatrixName::WEi);
+    // Left out where there is none.
+    config.training.loop_rule = Some(LoopRule::default());
+    let tree: Value = serde_json::from_str(&to_pretty_json(&config)).unwrap();
     let mut keys = BTreeSet::new();
     keys_of(&tree, "", &mut keys);
     assert!(keys.len() > 60);
@@ -79,13 +88,8 @@ fn schema_has_every_key_and_every_default_is_within_its_range() {
     }
     let mut in_schema = BTreeSet::new();
     for (section, part) in schema()["properties"].as_object().unwrap() {
-        in_schema.insert(section.clone());
         assert!(!part["default"].is_null(), "{section} has no default");
-        let part = schema_at(section);
-        for key in part["properties"].as_object().into_iter().flatten() {
-            in_schema.insert(format!("{section}.{}", key.0));
-        }
-        assert!(part["type"] != "object" || part["additionalProperties"] == false);
+        keys_below(section, &mut in_schema);
     }
     assert_eq!(keys, in_schema);
     assert_eq!(
@@ -93,19 +97,105 @@ fn schema_has_every_key_and_every_default_is_within_its_range() {
         "https://json-schema.org/draft/2020-12/schema"
     );
     // `{}` takes defaults without looking at them; the full text has them checked.
+    assert_eq!(parse(&tree.to_string(), "defaults").unwrap(), config);
+    let tree = to_pretty_json(&Config::default());
+    assert_eq!(parse(&tree, "defaults").unwrap(), Config::default());
+    assert_eq!(parse("{}", "empty").unwrap(), Config::default());
+}
+
+/// Paths of a key and of all below it in the schema.
+fn keys_below(path: &str, keys: &mut BTreeSet<String>) {
+    let part = schema_at(path);
+    assert!(part["type"] != "object" || part["additionalProperties"] == false);
+    for (key, _) in part["properties"].as_object().into_iter().flatten() {
+        keys_below(&format!("{path}.{key}"), keys);
+    }
+    keys.insert(path.to_owned());
+}
+
+#[test]
+fn a_loop_rule_is_optional_and_belongs_to_a_trained_loop() {
+    let loop_rule = |sets: &[&str]| {
+        let mut all = vec!["training.trainable=w_in,w_ei"];
+        all.extend(sets);
+        load(None, &overrides(&all), None).map(|config| config.training.loop_rule)
+    };
+    for none in [&[][..], &["training.loop_rule=null"]] {
+        assert_eq!(loop_rule(none).unwrap(), None);
+    }
+    let slow_descent = LoopRule {
+        optimiser: Optimiser::Sgd,
+        learning_rate: Some(0.25),
+        parametrisation: Parametrisation::Log,
+    };
+    let whole =
+        r#"training.loop_rule={"optimiser":"sgd","learning_rate":0.25,"parametrisation":"log"}"#;
+    let keys = [
+        "training.loop_rule.optimiser=sgd",
+        "training.loop_rule.learning_rate=0.25",
+        "training.loop_rule.parametrisation=log",
+    ];
+    for sets in [&[whole][..], &keys, &["training.loop_rule=null", whole]] {
+        assert_eq!(loop_rule(sets).unwrap(), Some(slow_descent.clone()));
+    }
+    let cleared = loop_rule(&[whole, "training.loop_rule=null"]);
+    assert_eq!(cleared.unwrap(), None);
+    let of_null = r#"{"training": {"trainable": ["w_ie"], "loop_rule": null}}"#;
+    assert_eq!(parse(of_null, "null").unwrap().training.loop_rule, None);
     assert_eq!(
-        parse(&tree.to_string(), "defaults").unwrap(),
-        parse("{}", "empty").unwrap()
+        loop_rule(&["training.loop_rule={}"]).unwrap(),
+        Some(LoopRule::default())
     );
+
+    for (set, part) in [
+        (
+            "training.loop_rule.optimiser=sgdd",
+            r#"did you mean "sgd"?"#,
+        ),
+        ("training.loop_rule.learning_rate=-1", "from 0 to"),
+        ("training.loop_rule.learning_rate=fast", "or null"),
+        ("training.loop_rule.learningrate=1", "learning_rate"),
+        ("training.loop_rule=sgd", "or null"),
+        (
+            r#"training.loop_rule={"parametrization":"log"}"#,
+            "`training.loop_rule.parametrisation`",
+        ),
+    ] {
+        let error = loop_rule(&[set]).unwrap_err().to_string();
+        assert!(
+            error.contains("training.loop_rule") && error.contains(part),
+            "{error}"
+        );
+    }
+    let frozen = load(None, &overrides(&[whole]), None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        frozen.contains("unless training.trainable names"),
+        "{frozen}"
+    );
+}
+
+/// SHA-256 of the JSON that version 0.1.0 wrote of `ping`, with every key but `training.loop_rule`.
+const PING_SHA256: &str = "7250014bdfd80df88a33f8dd937315e7f92db292b276523a2ee06285d5f171e9";
+
+/// Runs of older versions must stay what they are called by.
+#[test]
+fn hashes_of_configurations_without_a_loop_rule_stay() {
+    let [_, ping, _] = BUILTINS.map(|(name, text)| sha256(&parse(text, name).unwrap()));
+    assert_eq!(ping, PING_SHA256);
+    let with_null = r#"{"training": {"loop_rule": null}}"#;
+    assert_eq!(sha256(&parse(with_null, "null").unwrap()), PING_SHA256);
 }
 
 /// A restriction added to the types in words that the checks do not know would go unnoticed.
 #[test]
 fn schema_uses_only_keywords_that_are_checked() {
-    const CHECKED: [&str; 13] = [
+    const CHECKED: [&str; 14] = [
         "$defs",
         "$ref",
         "additionalProperties",
+        "anyOf",
         "const",
         "items",
         "maxLength",
@@ -128,7 +218,7 @@ fn schema_uses_only_keywords_that_are_checked() {
                         .values()
                         .for_each(|part| unknown(part, found));
                 }
-                "oneOf" => value
+                "oneOf" | "anyOf" => value
                     .as_array()
                     .unwrap()
                     .iter()

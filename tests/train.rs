@@ -36,6 +36,8 @@ const SMALL: [&str; 12] = [
     "training.epochs=4",
 ];
 
+const TRAINED_LOOP: &str = "training.trainable=w_in,w_out,w_ei,w_ie";
+
 fn config(more: &[&str]) -> Config {
     let set: Vec<Override> = SMALL
         .iter()
@@ -137,6 +139,38 @@ fn four_epochs_equal_two_and_two_after_a_resume() {
     assert_eq!(manifest.status, Status::Finished);
     assert_eq!(manifest.resumed[0].note, "from epoch 2, batch 0");
     assert!(RunFiles::at(&parts).raster().is_file());
+}
+
+#[test]
+fn a_run_with_a_loop_rule_goes_on_exactly() {
+    let rules = [
+        r#"{"optimiser": "sgd", "learning_rate": 0.5}"#,
+        r#"{"optimiser": "sgd", "parametrisation": "log", "learning_rate": 100}"#,
+        r#"{"parametrisation": "log"}"#,
+    ];
+    let mut ends = Vec::new();
+    for rule in rules {
+        let rule = format!("training.loop_rule={rule}");
+        let of = |epochs| config(&[TRAINED_LOOP, &rule, epochs]);
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+        run_new(&whole, of("training.epochs=4"), cpu(2, None));
+        run_new(&parts, of("training.epochs=2"), cpu(2, None));
+        let half = result(&parts);
+        resume(&parts, of("training.epochs=4")).unwrap();
+        let (a, b) = (result(&whole), result(&parts));
+        assert_eq!(a, b, "{rule}");
+        for name in ["ei", "ie"] {
+            assert_ne!(half.last.weights[name], b.last.weights[name], "{rule}");
+            let moments = &b.last.adam_m[name].data;
+            let kept = moments.iter().any(|&m| m != 0.0);
+            assert_eq!(kept, !rule.contains("sgd"), "{rule}");
+        }
+        // The rule is part of what a resume must find unchanged.
+        assert!(resume(&parts, config(&[TRAINED_LOOP])).is_err());
+        ends.push(b.last.weights);
+    }
+    assert!(ends[0] != ends[1] && ends[1] != ends[2] && ends[0] != ends[2]);
 }
 
 #[test]

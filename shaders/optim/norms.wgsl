@@ -1,5 +1,6 @@
 // Finishes the gradient of one matrix (none where a clamped weight is negative) and leaves the sums of
-// squares of gradient and weights of each workgroup's share, added in a fixed tree.
+// squares of gradient and weights of each workgroup's share, added in a fixed tree. A matrix that
+// learns in u = ln |w| enters with the gradient by u, which is w times that by w.
 //
 // grid      at most MAX_PARTIALS workgroups; each strides through the matrix
 // weights   stored weights, all matrices
@@ -10,6 +11,10 @@ struct Step {
     len: u32,
     clamped: u32,
     matrix: u32,
+    log: u32,
+    unused_a: u32,
+    unused_b: u32,
+    unused_c: u32,
 }
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
@@ -34,7 +39,8 @@ fn main(
             g = 0.0;
             gradient[at] = 0.0;
         }
-        sum += vec2<f32>(g * g, w * w);
+        let by_u = select(g, w * g, this_step.log != 0u);
+        sum += vec2<f32>(by_u * by_u, w * w);
     }
     sums[tid] = sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {

@@ -167,7 +167,8 @@ fn report(sweep: &LoopSweep, run: &StoredRun, files: &RunFiles) {
             ),
         ),
     ]);
-    let measures: [(&str, fn(&SweepPoint) -> f64); 3] = [
+    type Measure = fn(&SweepPoint) -> f64;
+    let measures: [(&str, Measure); 3] = [
         ("accuracy, %", |p| p.accuracy_percent),
         ("E rate, Hz", |p| p.e_rate_hz),
         ("I rate, Hz", |p| p.i_rate_hz),

@@ -64,7 +64,8 @@ pub struct Gradient {
     pub spikes_i: u64,
 }
 
-/// What an optimiser step did. Norms are Frobenius norms before the step and before clipping.
+/// What an optimiser step did. Norms are Frobenius norms before the step and before clipping; where
+/// a matrix learns in u = ln |w|, its gradient is that by u.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepReport {
     /// Norm of the whole gradient.
@@ -84,7 +85,7 @@ pub struct StepReport {
 pub enum Quantity {
     /// Stored weights of all matrices.
     Weights,
-    /// Gradient of the trained matrices before clipping.
+    /// Gradient by the trained matrices' weights, before clipping.
     Gradient,
     /// Adam's first moment.
     AdamM,
@@ -136,8 +137,8 @@ pub trait Engine: Send {
     /// As [`forward`](Self::forward).
     fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError>;
 
-    /// Clips the gradient, takes one Adam step and keeps Dale's law; skipped where the norm of the
-    /// gradient is not finite.
+    /// Clips the gradient, takes one optimiser step and keeps Dale's law; skipped where the norm of
+    /// the gradient is not finite.
     ///
     /// # Errors
     /// A failure of the device.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::conductance::params::Params;
 use crate::config::{self, Dale, MatrixName};
+use crate::optim::Rule;
 use crate::random::{Purpose, Stream};
 
 impl MatrixName {
@@ -71,6 +72,8 @@ pub struct Slot {
     pub clamped: bool,
     /// Stored weights are set to max(w, 0) after every optimiser step.
     pub projected: bool,
+    /// How it learns.
+    pub rule: Rule,
     /// The matrix has an effect: it is trained or not everywhere zero.
     pub active: bool,
 }
@@ -180,6 +183,7 @@ impl Layout {
                     trained,
                     clamped: !raw,
                     projected: !raw && training.dale == Dale::Project,
+                    rule: Rule::new(training, name.is_loop()),
                     active: trained || matrix.data.iter().any(|&w| w != 0.0),
                 });
             }

@@ -27,8 +27,17 @@ pub fn schema() -> Value {
 /// The part of the schema that describes `path`, as `network.n_e`; `None` if there is no such key.
 pub(super) fn schema_of(path: &str) -> Option<&'static Value> {
     path.split('.').try_fold(&*SCHEMA, |part, key| {
-        part["properties"].get(key).map(resolve)
+        section(part)["properties"].get(key).map(resolve)
     })
+}
+
+/// The section inside one that may also be null; any other part as it is.
+fn section(part: &'static Value) -> &'static Value {
+    let choices = part["anyOf"].as_array().into_iter().flatten();
+    choices
+        .map(resolve)
+        .find(|choice| choice["type"] != "null")
+        .unwrap_or(part)
 }
 
 /// Follows a reference into the schema's definitions.
@@ -75,11 +84,12 @@ pub(super) fn check_value(
     if problems.len() >= MAX_PROBLEMS {
         return;
     }
+    let inside = section(part);
     match value {
-        Value::Object(entries) if takes(part, "object") => {
+        Value::Object(entries) if takes(inside, "object") => {
             for (key, value) in entries {
                 let inner = join(path, key);
-                match part["properties"].get(key) {
+                match inside["properties"].get(key) {
                     Some(part) => check_value(source, &inner, resolve(part), value, problems),
                     None => report_unknown_key(source, &inner, value, problems),
                 }
@@ -141,7 +151,7 @@ fn fits(part: &Value, value: &Value) -> bool {
             && part[most].as_f64().is_none_or(|limit| x <= limit)
     };
     match value {
-        Value::Null => takes(part, "null"),
+        Value::Null => takes(part, "null") || part["anyOf"].is_array(),
         Value::Bool(_) => takes(part, "boolean"),
         // 1600.0 and 1e3 are no integers here, and neither is what u64 cannot hold.
         Value::Number(x) => {
@@ -165,7 +175,9 @@ fn allowed(part: &'static Value) -> String {
         Value::Null => otherwise.to_owned(),
         bound => bound.to_string().trim_end_matches(".0").to_owned(),
     };
-    if let Some(names) = choices(part) {
+    if part["anyOf"].is_array() {
+        format!("{}, or null", allowed(section(part)))
+    } else if let Some(names) = choices(part) {
         let quoted: Vec<_> = names.iter().map(|name| json!(name).to_string()).collect();
         match quoted.split_last() {
             Some((last, [])) => last.clone(),
@@ -180,7 +192,8 @@ fn allowed(part: &'static Value) -> String {
         format!("an integer in plain digits, from {least} to {most}")
     } else if takes(part, "number") {
         let (least, most) = (limit("minimum", "-∞"), limit("maximum", "∞"));
-        format!("a number from {least} to {most}")
+        let or_null = if takes(part, "null") { ", or null" } else { "" };
+        format!("a number from {least} to {most}{or_null}")
     } else if takes(part, "boolean") {
         "true or false".to_owned()
     } else if takes(part, "array") {
@@ -245,7 +258,8 @@ fn nearest_key(path: &str) -> Option<String> {
 
 /// Adds the paths of all keys inside `part`, sections too.
 fn collect_keys(path: &str, part: &'static Value, keys: &mut Vec<String>) {
-    for (key, part) in part["properties"].as_object().into_iter().flatten() {
+    let properties = section(part)["properties"].as_object();
+    for (key, part) in properties.into_iter().flatten() {
         let inner = join(path, key);
         collect_keys(&inner, resolve(part), keys);
         keys.push(inner);
@@ -344,6 +358,12 @@ pub(super) fn check_consistency(
         "training.trainable",
         json!(trainable),
         "must name each matrix once".into(),
+    );
+    require(
+        config.training.loop_rule.is_none() || trainable.iter().any(|name| name.is_loop()),
+        "training.loop_rule",
+        json!(config.training.loop_rule),
+        "must be left out unless training.trainable names w_ee, w_ei, w_ie or w_ii".into(),
     );
     problems
 }

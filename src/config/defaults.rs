@@ -1,8 +1,8 @@
 //! The default of every key: the canonical PING network and its recipe.
 
 use super::{
-    Config, Dale, Data, Dataset, Encoding, Family, Integrator, MatrixName, Network, Readout,
-    ReadoutReset, Seeds, Subset, Training, Weights,
+    Config, Dale, Data, Dataset, Encoding, Family, Integrator, LoopRule, MatrixName, Network,
+    Optimiser, Parametrisation, Readout, ReadoutReset, Seeds, Subset, Training, Weights,
 };
 
 impl Default for Config {
@@ -115,9 +115,20 @@ impl Default for Training {
             dale: Dale::Project,
             signed_loop: false,
             trainable: vec![MatrixName::WIn, MatrixName::WOut],
+            loop_rule: None,
             rate_theta_hz: 0.0,
             rate_strength: 0.0,
             checkpoint_every_epochs: 1,
+        }
+    }
+}
+
+impl Default for LoopRule {
+    fn default() -> Self {
+        Self {
+            optimiser: Optimiser::Adam,
+            learning_rate: None,
+            parametrisation: Parametrisation::Linear,
         }
     }
 }

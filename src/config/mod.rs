@@ -308,6 +308,9 @@ pub struct Training {
     pub signed_loop: bool,
     /// Matrices that are trained; the others stay as they start.
     pub trainable: Vec<MatrixName>,
+    /// How trained loop matrices (W_EE, W_EI, W_IE, W_II) learn; left out or null: as the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_rule: Option<LoopRule>,
     /// θ of the firing-rate penalty on E cells, Hz.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub rate_theta_hz: f64,
@@ -317,6 +320,41 @@ pub struct Training {
     /// Epochs between two writes of the last checkpoint.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub checkpoint_every_epochs: u64,
+}
+
+/// How the trained loop matrices (W_EE, W_EI, W_IE, W_II) learn. Clipping and Dale's law are those of
+/// all matrices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoopRule {
+    /// What makes a step of a gradient.
+    pub optimiser: Optimiser,
+    /// Learning rate of the loop matrices; null: `training.learning_rate`.
+    #[schemars(range(min = 0.0, max = 1e12))]
+    pub learning_rate: Option<f64>,
+    /// What the steps are taken in.
+    pub parametrisation: Parametrisation,
+}
+
+/// Optimisers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimiser {
+    /// Adam.
+    Adam,
+    /// Gradient descent without momentum, after clipping.
+    Sgd,
+}
+
+/// What the steps of an optimiser are taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Parametrisation {
+    /// The weight itself.
+    Linear,
+    /// u = ln |w|, so that a weight keeps its sign and a zero stays zero. The gradient by u,
+    /// w · ∂loss/∂w, is what enters norms, clipping and steps.
+    Log,
 }
 
 /// Ways to keep weights of one sign.

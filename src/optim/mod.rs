@@ -1,14 +1,46 @@
-//! Adam, global-norm clipping and the Dale projection on flat vectors. The GPU kernels are
-//! `shaders/optim/*.wgsl`.
+//! Steps of the optimisers, global-norm clipping and the Dale projection on flat vectors. The GPU
+//! kernels are `shaders/optim/*.wgsl`.
 
-use crate::config::Training;
+use crate::config::{Optimiser, Parametrisation, Training};
 use crate::real::Real;
 
-/// Settings of an optimiser step.
+/// How the weights of one matrix learn.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam {
+pub struct Rule {
+    /// What makes a step of a gradient.
+    pub optimiser: Optimiser,
     /// Learning rate.
     pub learning_rate: f64,
+    /// What the step is taken in.
+    pub parametrisation: Parametrisation,
+}
+
+impl Rule {
+    /// The rule of a matrix under a recipe.
+    pub fn new(training: &Training, is_loop: bool) -> Self {
+        let own = training.loop_rule.clone().filter(|_| is_loop);
+        let rule = own.unwrap_or_default();
+        Self {
+            optimiser: rule.optimiser,
+            learning_rate: rule.learning_rate.unwrap_or(training.learning_rate),
+            parametrisation: rule.parametrisation,
+        }
+    }
+
+    /// The gradient by what the step is taken in, where the weight is `w` and the gradient by the
+    /// weight `g`: that itself, or w g for u = ln |w|.
+    #[inline(always)]
+    pub fn gradient<R: Real>(&self, w: R, g: R) -> R {
+        match self.parametrisation {
+            Parametrisation::Linear => g,
+            Parametrisation::Log => w * g,
+        }
+    }
+}
+
+/// Settings of an optimiser step that all matrices share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
     /// Decay of the first moment.
     pub beta1: f64,
     /// Decay of the second moment.
@@ -23,7 +55,6 @@ impl Adam {
     /// The optimiser of a recipe.
     pub fn new(training: &Training) -> Self {
         Self {
-            learning_rate: training.learning_rate,
             beta1: training.adam_beta1,
             beta2: training.adam_beta2,
             epsilon: training.adam_epsilon,
@@ -36,19 +67,26 @@ impl Adam {
         (self.clip_norm / (norm + 1e-6)).min(1.0)
     }
 
-    /// Learning rate over 1 − β₁ᵗ, and 1/√(1 − β₂ᵗ), of step `t` (from 1).
-    pub fn corrections(&self, t: u64) -> (f64, f64) {
+    /// The factors of a step's size at step `t` (from 1): for Adam the learning rate over 1 − β₁ᵗ, and
+    /// 1/√(1 − β₂ᵗ); for descent the learning rate, and 1.
+    pub fn rates(&self, rule: &Rule, t: u64) -> (f64, f64) {
         let power = |beta: f64| libm::pow(beta, t as f64);
-        (
-            self.learning_rate / (1.0 - power(self.beta1)),
-            1.0 / (1.0 - power(self.beta2)).sqrt(),
-        )
+        match rule.optimiser {
+            Optimiser::Adam => (
+                rule.learning_rate / (1.0 - power(self.beta1)),
+                1.0 / (1.0 - power(self.beta2)).sqrt(),
+            ),
+            Optimiser::Sgd => (rule.learning_rate, 1.0),
+        }
     }
 
-    /// One step (Kingma & Ba 2015, algorithm 1) over a slice of a flat vector, with the gradient
-    /// multiplied by `clip_factor`; with `project`, weights are set to max(w, 0) afterwards.
+    /// One step over a slice of a matrix, with its gradient multiplied by `clip_factor`: Adam's (Kingma
+    /// & Ba 2015, algorithm 1) or plain descent, which leaves the moments alone. The step Δ is
+    /// subtracted from w, or from u = ln |w|: w ← w exp(−Δ). With `project`, weights are set to
+    /// max(w, 0) afterwards.
     pub fn update<R: Real>(
         &self,
+        rule: &Rule,
         t: u64,
         clip_factor: f64,
         project: bool,
@@ -57,18 +95,51 @@ impl Adam {
         v: &mut [R],
         weights: &mut [R],
     ) {
-        let (rate, root) = self.corrections(t);
+        let (rate, root) = self.rates(rule, t);
         let [rate, root, clip] = [rate, root, clip_factor].map(R::from_f64);
         let [beta1, beta2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(R::from_f64);
         let (keep1, keep2) = (R::from_f64(1.0 - self.beta1), R::from_f64(1.0 - self.beta2));
-        for (((&g, m), v), w) in gradient.iter().zip(m).zip(v).zip(weights) {
-            let g = g * clip;
+        let adam = |g: R, m: &mut R, v: &mut R| {
             *m = beta1 * *m + keep1 * g;
             *v = beta2 * *v + keep2 * (g * g);
-            *w -= rate * *m / (v.sqrt() * root + epsilon);
-            if project {
-                *w = w.at_least(R::ZERO);
+            rate * *m / (v.sqrt() * root + epsilon)
+        };
+        let descent = |g: R, _: &mut R, _: &mut R| rate * g;
+        let linear = |w: R, step: R| w - step;
+        // Short steps add what they change, with one rounding; long ones must not end at zero.
+        let log = |w: R, step: R| {
+            if step.abs() <= R::ONE {
+                w + w * (-step).expm1()
+            } else {
+                w * (-step).exp()
             }
+        };
+        let slices = (gradient, m, v, weights);
+        let each = (*rule, clip, project);
+        match (rule.optimiser, rule.parametrisation) {
+            (Optimiser::Adam, Parametrisation::Linear) => update_each(each, slices, adam, linear),
+            (Optimiser::Adam, Parametrisation::Log) => update_each(each, slices, adam, log),
+            (Optimiser::Sgd, Parametrisation::Linear) => {
+                update_each(each, slices, descent, linear);
+            }
+            (Optimiser::Sgd, Parametrisation::Log) => update_each(each, slices, descent, log),
+        }
+    }
+}
+
+/// A loop of its own for each rule, so that each vectorises.
+#[inline(always)]
+fn update_each<R: Real>(
+    (rule, clip, project): (Rule, R, bool),
+    (gradient, m, v, weights): (&[R], &mut [R], &mut [R], &mut [R]),
+    step: impl Fn(R, &mut R, &mut R) -> R,
+    moved: impl Fn(R, R) -> R,
+) {
+    for (((&g, m), v), w) in gradient.iter().zip(m).zip(v).zip(weights) {
+        let g = rule.gradient(*w, g) * clip;
+        *w = moved(*w, step(g, m, v));
+        if project {
+            *w = w.at_least(R::ZERO);
         }
     }
 }
@@ -78,27 +149,114 @@ pub fn sum_of_squares<R: Real>(x: &[R]) -> f64 {
     x.iter().map(|x| x.to_f64() * x.to_f64()).sum()
 }
 
+/// Σ of the squared gradients by what the steps are taken in, in double precision.
+pub fn sum_of_gradient_squares<R: Real>(rule: &Rule, weights: &[R], gradient: &[R]) -> f64 {
+    let both = weights.iter().zip(gradient);
+    both.map(|(&w, &g)| rule.gradient(w, g).to_f64())
+        .map(|g| g * g)
+        .sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LoopRule;
 
     fn adam() -> Adam {
         Adam::new(&Training::default())
     }
 
+    /// The rule of a loop matrix.
+    fn rule(optimiser: Optimiser, parametrisation: Parametrisation, rate: f64) -> Rule {
+        let training = Training {
+            loop_rule: Some(LoopRule {
+                optimiser,
+                learning_rate: Some(rate),
+                parametrisation,
+            }),
+            ..Training::default()
+        };
+        Rule::new(&training, true)
+    }
+
+    /// One first step from `w` under `gradient`, clipped by a half.
+    fn step(rule: Rule, w: f64, gradient: f64, project: bool) -> (f64, f64, f64) {
+        let (mut m, mut v, mut w) = ([0.0], [0.0], [w]);
+        adam().update::<f64>(&rule, 1, 0.5, project, &[gradient], &mut m, &mut v, &mut w);
+        (w[0], m[0], v[0])
+    }
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() <= 1e-12 * b.abs(), "{a} is not {b}");
+    }
+
+    #[test]
+    fn only_loop_matrices_have_a_rule_of_their_own() {
+        let usual = Rule::new(&Training::default(), true);
+        assert_eq!(usual, Rule::new(&Training::default(), false));
+        assert_eq!(usual.learning_rate, 4e-4);
+        let mut training = Training {
+            loop_rule: Some(LoopRule::default()),
+            ..Training::default()
+        };
+        assert_eq!(
+            Rule::new(&training, true),
+            usual,
+            "the default changes nothing"
+        );
+        training.loop_rule = Some(LoopRule {
+            optimiser: Optimiser::Sgd,
+            ..LoopRule::default()
+        });
+        assert_eq!(Rule::new(&training, false), usual);
+        let own = Rule::new(&training, true);
+        assert_eq!((own.optimiser, own.learning_rate), (Optimiser::Sgd, 4e-4));
+    }
+
     #[test]
     fn first_step_moves_by_the_learning_rate() {
-        let (mut m, mut v, mut w) = ([0.0], [0.0], [1.0]);
-        adam().update::<f64>(1, 1.0, false, &[3.0], &mut m, &mut v, &mut w);
-        assert!((1.0 - w[0] - 4e-4).abs() < 1e-11, "moved by {}", 1.0 - w[0]);
+        let rule = Rule::new(&Training::default(), true);
+        let (w, ..) = step(rule, 1.0, 3.0, false);
+        assert!((1.0 - w - 4e-4).abs() < 1e-11, "moved by {}", 1.0 - w);
+    }
+
+    #[test]
+    fn descent_moves_along_the_clipped_gradient_and_keeps_no_moments() {
+        let rule = rule(Optimiser::Sgd, Parametrisation::Linear, 0.1);
+        let (w, m, v) = step(rule, 1.0, 3.0, false);
+        close(w, 1.0 - 0.1 * 0.5 * 3.0);
+        assert_eq!((m, v), (0.0, 0.0));
+        assert_eq!(step(rule, 0.1, 30.0, true).0, 0.0);
+    }
+
+    #[test]
+    fn logarithmic_weights_are_multiplied_and_keep_their_sign() {
+        let descent = rule(Optimiser::Sgd, Parametrisation::Log, 0.1);
+        for w in [2.0f64, -2.0] {
+            let u = w.abs().ln() - 0.1 * 0.5 * (w * 3.0);
+            close(step(descent, w, 3.0, false).0, w.signum() * u.exp());
+        }
+        let adam = rule(Optimiser::Adam, Parametrisation::Log, 0.1);
+        let (w, m, _) = step(adam, 2.0, 3.0, false);
+        close(m, 0.1 * 0.5 * 6.0);
+        assert!((w - 2.0 * (-0.1f64).exp()).abs() < 1e-8, "{w}");
+        for rule in [descent, adam] {
+            assert_eq!(step(rule, 0.0, 3.0, false).0, 0.0);
+            assert!(
+                step(rule, 1e-3, 1e6, true).0 > 0.0,
+                "not after a step of 50 either"
+            );
+        }
+        assert_eq!(step(descent, -2.0, 3.0, true).0, 0.0, "projected");
+        let squares = sum_of_gradient_squares(&adam, &[2.0, -1.0], &[3.0, 4.0]);
+        assert_eq!(squares, 36.0 + 16.0);
     }
 
     #[test]
     fn projection_keeps_weights_at_zero_or_above() {
-        let (mut m, mut v, mut w) = ([0.0; 2], [0.0; 2], [1e-5, 1e-5]);
-        adam().update::<f64>(1, 1.0, true, &[1.0, -1.0], &mut m, &mut v, &mut w);
-        assert_eq!(w[0], 0.0);
-        assert!(w[1] > 1e-5);
+        let rule = Rule::new(&Training::default(), false);
+        assert_eq!(step(rule, 1e-5, 2.0, true).0, 0.0);
+        assert!(step(rule, 1e-5, -2.0, true).0 > 1e-5);
     }
 
     #[test]

@@ -68,7 +68,7 @@ use crate::conductance::plan::resident_memory;
 use crate::conductance::weights::{Layout, Weights};
 use crate::conductance::{TRIAL_GROUP, block_trials, check_batch};
 use crate::config::MatrixName;
-use crate::optim::{Adam, sum_of_squares};
+use crate::optim::{Adam, sum_of_gradient_squares, sum_of_squares};
 use crate::real::Real;
 use clock::{Clock, Stage};
 use network::Network;
@@ -316,10 +316,11 @@ impl<R: Real> Engine for CpuEngine<R> {
         let mut report = StepReport::default();
         let mut total = 0.0;
         for slot in layout.trained_slots() {
-            let squares = sum_of_squares(&self.gradient[slot.range()]);
+            let (stored, gradient) = (&self.stored[slot.range()], &self.gradient[slot.range()]);
+            let squares = sum_of_gradient_squares(&slot.rule, stored, gradient);
             total += squares;
             report.gradient_norm_of.insert(slot.name, squares.sqrt());
-            let weights = sum_of_squares(&self.stored[slot.range()]);
+            let weights = sum_of_squares(stored);
             report.weight_norm_of.insert(slot.name, weights.sqrt());
         }
         report.gradient_norm = total.sqrt();
@@ -339,8 +340,9 @@ impl<R: Real> Engine for CpuEngine<R> {
             self.pool.install(|| {
                 parts.for_each(|(((gradient, m), v), stored)| {
                     let (t, clip) = (self.optimiser_steps, report.clip_factor);
+                    let (rule, project) = (&slot.rule, slot.projected);
                     self.adam
-                        .update(t, clip, slot.projected, gradient, m, v, stored);
+                        .update(rule, t, clip, project, gradient, m, v, stored);
                 });
             });
         }

@@ -208,7 +208,7 @@ pub(super) fn bind(
                 step,
             ]
         }
-        Which::Adam => vec![
+        Which::Update => vec![
             ("weights", &b.stored),
             ("gradient", &b.gradient),
             ("m", &b.m),

@@ -30,6 +30,7 @@ macro_rules! shaders {
 
 shaders!(
     "common/expm1.wgsl",
+    "common/exp.wgsl",
     "conductance/cell.wgsl",
     "conductance/spike_set.wgsl",
     "conductance/step_cell.wgsl",
@@ -44,7 +45,7 @@ shaders!(
     "conductance/gradient_spikes.wgsl",
     "optim/sum_groups.wgsl",
     "optim/norms.wgsl",
-    "optim/adam.wgsl",
+    "optim/update.wgsl",
     "optim/effective.wgsl",
 );
 
@@ -61,7 +62,7 @@ pub(super) enum Which {
     GradientSpikes,
     SumGroups,
     Norms,
-    Adam,
+    Update,
     Effective,
 }
 
@@ -77,7 +78,7 @@ impl Which {
         Self::GradientSpikes,
         Self::SumGroups,
         Self::Norms,
-        Self::Adam,
+        Self::Update,
         Self::Effective,
     ];
 
@@ -94,7 +95,7 @@ impl Which {
             Self::GradientSpikes => "conductance/gradient_spikes.wgsl",
             Self::SumGroups => "optim/sum_groups.wgsl",
             Self::Norms => "optim/norms.wgsl",
-            Self::Adam => "optim/adam.wgsl",
+            Self::Update => "optim/update.wgsl",
             Self::Effective => "optim/effective.wgsl",
         }
     }

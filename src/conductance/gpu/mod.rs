@@ -53,6 +53,7 @@ mod transfers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{Batch, Forward, Request};
 use crate::conductance::engine::{
     Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage, moment,
@@ -60,7 +61,6 @@ use crate::conductance::engine::{
 use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Layout, Weights, Wiring};
-use crate::conductance::{TRIAL_GROUP, check_batch};
 use crate::config::MatrixName;
 use crate::gpu::{Bound, Gpu, GpuError, Kernel, UniformArray};
 use crate::optim::Adam;
@@ -233,18 +233,6 @@ impl GpuEngine {
                 slot += 1;
             }
             commands.submit()?;
-        }
-        Ok(())
-    }
-
-    fn checked(&self, batch: &Batch, request: Request<'_>) -> Result<(), EngineError> {
-        check_batch(&self.params, batch, request)?;
-        if self.plan.chunk_trials < batch.trials() && self.plan.chunk_trials < TRIAL_GROUP {
-            return Err(EngineError::Memory(format!(
-                "the engine was made for batches of {} trials, this one has {}",
-                self.batch_trials,
-                batch.trials()
-            )));
         }
         Ok(())
     }

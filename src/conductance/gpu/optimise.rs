@@ -1,13 +1,13 @@
-//! Norms, clipping, Adam and the renewal of what passes use of the weights.
+//! Norms, clipping, optimiser steps and the renewal of what passes use of the weights.
 
 use super::GpuEngine;
 use super::kernels::{self, MAX_PARTIALS};
 use super::plan::WORKGROUP;
 use super::program::{Dispatch, linear_grid};
-use super::steps::{AdamStep, EffectiveStep, NormsStep, Step};
+use super::steps::{EffectiveStep, NormsStep, Step, UpdateStep, update_flags};
 use crate::conductance::engine::{EngineError, StepReport};
 use crate::conductance::weights::Slot;
-use crate::config::MatrixName;
+use crate::config::{MatrixName, Optimiser, Parametrisation};
 use crate::gpu::GpuError;
 
 impl GpuEngine {
@@ -21,13 +21,15 @@ impl GpuEngine {
                     len: slot.len() as u32,
                     clamped: u32::from(slot.clamped),
                     matrix: matrix as u32,
+                    log: u32::from(is_log(slot)),
+                    ..Default::default()
                 };
                 optimiser_dispatch([norm_groups(slot), 1, 1], step)
             })
             .collect()
     }
 
-    /// Clips, takes one Adam step and keeps Dale's law.
+    /// Clips, takes one optimiser step and keeps Dale's law.
     pub(super) fn optimise(&mut self) -> Result<StepReport, EngineError> {
         let slots: Vec<Slot> = self.layout.trained_slots().cloned().collect();
         let partials = self.gpu.read::<[f32; 2]>(
@@ -54,13 +56,13 @@ impl GpuEngine {
             return Ok(report);
         }
         self.optimiser_steps += 1;
-        let (rate, root) = self.adam.corrections(self.optimiser_steps);
         let mut dispatches = Vec::new();
         for slot in &slots {
-            let step = AdamStep {
+            let (rate, root) = self.adam.rates(&slot.rule, self.optimiser_steps);
+            let step = UpdateStep {
                 offset: slot.offset as u32,
                 len: slot.len() as u32,
-                project: u32::from(slot.projected),
+                flags: flags_of(slot),
                 clip_factor: report.clip_factor as f32,
                 rate: rate as f32,
                 root: root as f32,
@@ -102,6 +104,19 @@ impl GpuEngine {
         };
         optimiser_dispatch(linear_grid(slot.len()), step)
     }
+}
+
+fn is_log(slot: &Slot) -> bool {
+    slot.rule.parametrisation == Parametrisation::Log
+}
+
+/// What the update kernel is told of a matrix.
+fn flags_of(slot: &Slot) -> u32 {
+    let flag = |wanted: bool, flag: u32| if wanted { flag } else { 0 };
+    let descends = slot.rule.optimiser == Optimiser::Sgd;
+    flag(slot.projected, update_flags::PROJECT)
+        | flag(descends, update_flags::DESCENT)
+        | flag(is_log(slot), update_flags::LOG)
 }
 
 fn optimiser_dispatch<S: Step>(grid: [usize; 3], step: S) -> Dispatch {

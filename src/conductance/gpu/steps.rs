@@ -184,15 +184,19 @@ step!(
         len: u32,
         clamped: u32,
         matrix: u32,
+        log: u32,
+        unused_a: u32,
+        unused_b: u32,
+        unused_c: u32,
     }
 );
 
 step!(
     /// One matrix of the optimiser step.
-    AdamStep for Adam {
+    UpdateStep for Update {
         offset: u32,
         len: u32,
-        project: u32,
+        flags: u32,
         clip_factor: f32,
         rate: f32,
         root: f32,
@@ -204,6 +208,16 @@ step!(
         unused: u32,
     }
 );
+
+/// Flags of [`UpdateStep`].
+pub(super) mod update_flags {
+    /// Weights are set to max(w, 0) afterwards.
+    pub(in super::super) const PROJECT: u32 = 1;
+    /// Plain descent instead of Adam.
+    pub(in super::super) const DESCENT: u32 = 2;
+    /// The step is taken in ln |w|.
+    pub(in super::super) const LOG: u32 = 4;
+}
 
 step!(
     /// One matrix whose effective copy is renewed.
@@ -259,7 +273,7 @@ mod tests {
         agrees::<GradientSpikesStep>(&GradientSpikesStep::fields()).expect("spikes");
         agrees::<SumGroupsStep>(&SumGroupsStep::fields()).expect("groups");
         agrees::<NormsStep>(&NormsStep::fields()).expect("norms");
-        agrees::<AdamStep>(&AdamStep::fields()).expect("adam");
+        agrees::<UpdateStep>(&UpdateStep::fields()).expect("update");
         agrees::<EffectiveStep>(&EffectiveStep::fields()).expect("effective");
     }
 

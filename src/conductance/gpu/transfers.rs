@@ -9,11 +9,26 @@ use super::program::Chunk;
 use crate::conductance::batch::{
     Batch, Disagreement, Forward, Population, Raster, Request, Traces,
 };
+use crate::conductance::engine::EngineError;
+use crate::conductance::{TRIAL_GROUP, check_batch};
 use crate::config::MatrixName;
 use crate::data::Event;
 use crate::gpu::{Buffer, GpuError};
 
 impl GpuEngine {
+    /// Refuses a batch that does not fit the network or the plan.
+    pub(super) fn checked(&self, batch: &Batch, request: Request<'_>) -> Result<(), EngineError> {
+        check_batch(&self.params, batch, request)?;
+        if self.plan.chunk_trials < batch.trials() && self.plan.chunk_trials < TRIAL_GROUP {
+            return Err(EngineError::Memory(format!(
+                "the engine was made for batches of {} trials, this one has {}",
+                self.batch_trials,
+                batch.trials()
+            )));
+        }
+        Ok(())
+    }
+
     /// Sends the trials of a batch to the device.
     pub(super) fn upload(&mut self, batch: &Batch) -> Result<(), GpuError> {
         let mut grown = false;

@@ -1,0 +1,70 @@
+// One optimiser step of one matrix with its gradient scaled by the clip factor, and Dale's projection.
+// The step Δ is Adam's or that of plain descent; it is subtracted from w, or from u = ln |w|, whose
+// gradient is w g: w ← w exp(−Δ).
+//
+// grid      one invocation an entry, in two dimensions past 65,535 workgroups
+// weights, gradient, m, v  flat, the trained matrices in the same places
+// twin      `Adam::update` in src/optim/mod.rs
+#import "common/exp.wgsl"
+
+// Flags.
+const PROJECT = 1u;
+const DESCENT = 2u;
+const LOG = 4u;
+
+struct Step {
+    offset: u32,
+    len: u32,
+    flags: u32,
+    clip_factor: f32,
+    // Learning rate / (1 − β₁ᵗ); of plain descent the learning rate.
+    rate: f32,
+    // 1 / √(1 − β₂ᵗ).
+    root: f32,
+    beta1: f32,
+    beta2: f32,
+    keep1: f32,
+    keep2: f32,
+    epsilon: f32,
+    unused: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(2) var<storage, read_write> m: array<f32>;
+@group(0) @binding(3) var<storage, read_write> v: array<f32>;
+@group(0) @binding(4) var<uniform> this_step: Step;
+
+fn adam(at: u32, g: f32) -> f32 {
+    let first = this_step.beta1 * m[at] + this_step.keep1 * g;
+    let second = this_step.beta2 * v[at] + this_step.keep2 * (g * g);
+    m[at] = first;
+    v[at] = second;
+    return this_step.rate * first / (sqrt(second) * this_step.root + this_step.epsilon);
+}
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) tid: u32,
+) {
+    let i = (group.y * grid.x + group.x) * WG + tid;
+    if i >= this_step.len {
+        return;
+    }
+    let at = this_step.offset + i;
+    let is_log = (this_step.flags & LOG) != 0u;
+    let old = weights[at];
+    let g = select(gradient[at], old * gradient[at], is_log) * this_step.clip_factor;
+    var delta = this_step.rate * g;
+    if (this_step.flags & DESCENT) == 0u {
+        delta = adam(at, g);
+    }
+    var w = old - delta;
+    if is_log {
+        // Short steps add what they change, with one rounding; long ones must not end at zero.
+        w = select(old * exp_of(-delta), old + old * expm1(-delta), abs(delta) <= 1.0);
+    }
+    weights[at] = select(w, 0.0, (this_step.flags & PROJECT) != 0u && w < 0.0);
+}
