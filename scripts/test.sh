@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test. The GPU kernels are tested on whatever Vulkan driver there is; where there is
-# none, this installs Mesa's software driver (as root on Debian or Ubuntu) or says which tests are left out.
+# none, this installs Mesa's software driver (as root on Debian or Ubuntu) or says which tests are left
+# out. The same holds for Chromium, in which the pages of reports are looked at.
 # Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,14 +18,26 @@ has_vulkan() {
     [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ]
 }
 
+has_browser() {
+    [ -n "${CHROME:-}" ] || have google-chrome-stable || have chromium || have chromium-browser ||
+        have chrome || [ -d "/Applications/Google Chrome.app" ]
+}
+
 packages=()
 has_vulkan || packages+=(libvulkan1 mesa-vulkan-drivers)
 have cc || packages+=(gcc libc6-dev)
-if [ "$(uname -s)" = Linux ] && [ ${#packages[@]} -gt 0 ] && have apt-get && [ "$(id -u)" = 0 ]; then
-    echo "installing ${packages[*]}"
+
+install() {
+    echo "installing $*"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+if [ "$(uname -s)" = Linux ] && have apt-get && [ "$(id -u)" = 0 ]; then
+    [ ${#packages[@]} = 0 ] || install "${packages[@]}"
+    # Ubuntu has no such package; there the test of the pages is left out.
+    has_browser || install chromium || true
 fi
 
 if ! have cargo; then
@@ -45,6 +58,15 @@ else
 No Vulkan driver was found, and none can be installed without root. These tests will not run:
     tests/conductance_gpu.rs, tests/gpu.rs, tests/gpu_faults.rs, and the GPU parts of tests/parity.rs
 To run them: apt-get install libvulkan1 mesa-vulkan-drivers (Debian, Ubuntu), or your GPU's driver.
+TEXT
+fi
+if has_browser; then
+    export DALENET_REQUIRE_BROWSER=1
+else
+    cat >&2 <<'TEXT'
+No Chromium was found, and none can be installed without root. This test will not run:
+    tests/report_browser.rs
+To run it: apt-get install chromium (Debian), or install Chrome, or name one in CHROME.
 TEXT
 fi
 exec cargo test --release "$@"

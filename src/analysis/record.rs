@@ -135,6 +135,19 @@ pub struct Rhythm {
     pub cv: f64,
 }
 
+impl Rhythm {
+    /// The power that shuffled trains would have at the level of the data: what a rhythm must exceed.
+    pub fn raised_null_power(&self) -> Vec<f64> {
+        let level = self.level.max(1.0);
+        self.null_power.iter().map(|power| power * level).collect()
+    }
+
+    /// Power of the peak over the 95 % quantile of the null, raised likewise: above 1 in a rhythm.
+    pub fn peak_over_null(&self) -> f64 {
+        self.peak_power / (self.null_peak_power * self.level.max(1.0))
+    }
+}
+
 /// Spikes of E cells by gamma cycle. Cycles are cut at the minima between bursts of the I population.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Participation {

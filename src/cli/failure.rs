@@ -10,6 +10,7 @@ use dalenet::experiment::ExperimentError;
 use dalenet::experiment::sweep::SweepError;
 use dalenet::gpu::GpuError;
 use dalenet::parity::CaseError;
+use dalenet::report::ReportError;
 use dalenet::study::StudyError;
 use dalenet::train::checkpoint::CheckpointError;
 use dalenet::train::run_folder::RunFolderError;
@@ -57,6 +58,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(of_training(error))
     } else if let Some(error) = error.downcast_ref::<SweepError>() {
         Some(of_sweep(error))
+    } else if let Some(error) = error.downcast_ref::<ReportError>() {
+        Some(of_report(error))
     } else {
         error.downcast_ref::<ExperimentError>().map(of_experiment)
     }
@@ -102,6 +105,13 @@ fn of_bench(error: &BenchError) -> u8 {
         BenchError::Plan(_) => NO_DEVICE,
         BenchError::Gpu(error) => of_gpu(error),
         BenchError::Engine(error) => of_engine(error),
+    }
+}
+
+fn of_report(error: &ReportError) -> u8 {
+    match error {
+        ReportError::Nothing { .. } | ReportError::Record(_) | ReportError::Study(_) => WRONG_USE,
+        ReportError::File(_) | ReportError::Figure { .. } | ReportError::Table(_) => FAILED,
     }
 }
 

@@ -12,6 +12,7 @@ mod eval;
 mod info;
 mod parity;
 mod predict;
+mod report;
 mod resume;
 mod stored;
 mod study;
@@ -58,6 +59,8 @@ enum Command {
     /// Run studies: many runs along axes, their state and their tables
     #[command(subcommand)]
     Study(study::Command),
+    /// Write the page of a run or a study, with figures and numbers
+    Report(report::Args),
     /// Compare the engines with golden cases
     Parity(parity::Args),
     /// Fetch, inspect or draw data
@@ -86,6 +89,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Export(args) => weights::export(args),
         Command::Import(args) => weights::import(args),
         Command::Study(command) => study::run(command),
+        Command::Report(args) => report::run(args),
         Command::Parity(args) => parity::run(args),
         Command::Data(command) => data::run(command),
         Command::Config(args) => config::run(args),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use dalenet::experiment::{Experiment, Run};
+use dalenet::report;
 use dalenet::train::epochs::Outcome;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::progress::Log;
@@ -93,7 +94,17 @@ pub fn finish(
     facts.push(("folder", run.folder().display().to_string()));
     let mut reporter = run.reporter(log);
     reporter.start(&facts);
-    Ok(match run.train(&mut reporter, interrupt)? {
+    let outcome = run.train(&mut reporter, interrupt)?;
+    if !matches!(outcome, Outcome::Interrupted { .. }) {
+        // The run is safe in its folder; a page that cannot be made must not fail it.
+        if let Err(error) = report::write(run.folder(), run.folder()) {
+            note(format!(
+                "warning: no report ({error}); try `dalenet report {}`",
+                run.folder().display()
+            ));
+        }
+    }
+    Ok(match outcome {
         Outcome::Finished => SUCCESS,
         Outcome::Diverged => FAILED,
         Outcome::Interrupted { exit_code } => u8::try_from(exit_code).unwrap_or(u8::MAX),

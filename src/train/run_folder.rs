@@ -8,7 +8,7 @@ use super::files::{self, FileError};
 use super::utc::Utc;
 
 /// Names of everything a run leaves behind; none of them is overwritten without force.
-const RUN_FILES: [&str; 11] = [
+const RUN_FILES: [&str; 13] = [
     "config.json",
     "manifest.json",
     "metrics.jsonl",
@@ -20,6 +20,8 @@ const RUN_FILES: [&str; 11] = [
     "last.safetensors",
     "best.safetensors",
     "raster.png",
+    "report.html",
+    "numbers.csv",
 ];
 
 /// Stays in the folder for good. Removing it would let two processes lock two files of one name.

@@ -47,6 +47,14 @@ pub fn run(args: RunArgs) -> Result<u8> {
     })?;
     board.end();
     let tables = table::collect(&folder)?;
+    // The tables are there whatever becomes of the page.
+    let page = match dalenet::report::write(folder.folder(), folder.folder()) {
+        Ok(written) => Some(written.page),
+        Err(error) => {
+            note(format!("warning: no page: {error}"));
+            None
+        }
+    };
     let failures: Vec<(&Cell, &str)> = ends
         .iter()
         .filter_map(|(index, end)| match end {
@@ -58,6 +66,9 @@ pub fn run(args: RunArgs) -> Result<u8> {
         LogFormat::Human => {
             if let Some(first) = tables.first() {
                 say(format!("table  {}", first.display()));
+            }
+            if let Some(page) = &page {
+                say(format!("page   {}", page.display()));
             }
             for (cell, problem) in &failures {
                 let line = problem.lines().next().unwrap_or_default();
@@ -74,7 +85,9 @@ pub fn run(args: RunArgs) -> Result<u8> {
         }
         LogFormat::Json => {
             let failed: Vec<_> = failures.iter().map(|(cell, _)| &cell.name).collect();
-            say(json!({ "event": "study_ended", "tables": tables, "failed": failed }));
+            say(
+                json!({ "event": "study_ended", "tables": tables, "page": page, "failed": failed }),
+            );
         }
     }
     match interrupt.requested() {

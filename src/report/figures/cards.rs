@@ -1,0 +1,315 @@
+//! One condition on one card, and all conditions side by side.
+
+use super::activity::{has_raster, matrix_colour, raster_panel, rhythm_words, spectrum_panel};
+use super::draw::mark::Mark;
+use super::draw::page::{Page, Row};
+use super::draw::panel::{Key, Panel, Sample};
+use super::draw::scale::{Axis, Scale};
+use super::draw::svg::{Colour, Dash, Marker, Stroke};
+use super::groups::{BLUE, Group, Groups, VERMILION};
+use super::table::Table;
+use super::training::{MATRICES, curve, epoch_axis, names, series};
+use super::{Missing, Sheet};
+use crate::train::metrics::EpochMetrics;
+
+/// Norms, rates and accuracy against the epoch; spectrum and raster of the analysed checkpoint.
+pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
+    let id = format!("diagnostic_{}", group.id);
+    let title = format!("Diagnostics: {}", group.label);
+    // Long format: quantity, and its x and y.
+    let mut table = Table::new(&["cell", "quantity", "x", "y"]);
+    let mut line =
+        |panel: &mut Panel, group: &Group, run, quantity: &str, points: Vec<(f64, f64)>, colour| {
+            for (x, y) in points.iter().filter(|p| p.1.is_finite()) {
+                table.push(&[cell_of(run), quantity], &[*x, *y]);
+            }
+            panel
+                .marks
+                .extend(curve(group, run, points, Stroke::solid(colour, 1.3)));
+        };
+    let log = Axis::new("norm / norm at start").scaled(Scale::Log);
+    let mut norms = Panel::new("Norms", epoch_axis(), log);
+    let mut rates = Panel::new(
+        "Rates (test mean)",
+        epoch_axis(),
+        Axis::new("rate (Hz)").from(0.0),
+    );
+    let mut accuracy = Panel::new(
+        "Test accuracy",
+        epoch_axis(),
+        Axis::new("accuracy (%)").from(0.0),
+    );
+    for run in &group.runs {
+        for (short, name) in MATRICES {
+            let norm = |m: &EpochMetrics| m.weight_norm.get(short).copied().unwrap_or(f64::NAN);
+            let start = run.record.epochs.first().map_or(f64::NAN, norm);
+            let points = series(run, |m| norm(m) / start);
+            if !points.iter().any(|p| p.1.is_finite()) {
+                continue;
+            }
+            line(
+                &mut norms,
+                group,
+                run,
+                &format!("norm_{short}_over_start"),
+                points,
+                matrix_colour(short),
+            );
+            if !norms.key.iter().any(|k| k.label == name) {
+                norms.key.push(Key::new(
+                    Sample::Line(Stroke::solid(matrix_colour(short), 2.0), None),
+                    name,
+                ));
+            }
+        }
+        line(
+            &mut rates,
+            group,
+            run,
+            "e_rate_hz",
+            series(run, |m| m.e_rate_hz),
+            BLUE,
+        );
+        line(
+            &mut rates,
+            group,
+            run,
+            "i_rate_hz",
+            series(run, |m| m.i_rate_hz),
+            VERMILION,
+        );
+        line(
+            &mut accuracy,
+            group,
+            run,
+            "test_accuracy_percent",
+            series(run, |m| m.test_accuracy_percent),
+            Colour::Ink,
+        );
+    }
+    for (label, colour) in [("E", BLUE), ("I", VERMILION)] {
+        rates.key.push(Key::new(
+            Sample::Line(Stroke::solid(colour, 2.0), None),
+            label,
+        ));
+    }
+    let upper = Page::grid(vec![norms, rates, accuracy], 3, 110.0);
+    let analyses: Vec<_> = group
+        .runs
+        .iter()
+        .filter_map(|run| Some((run, run.record.analysis.as_ref()?)))
+        .collect();
+    let mut lower = Vec::new();
+    let rhythms: Vec<_> = analyses
+        .iter()
+        .map(|(_, a)| (&a.rhythm, Colour::Ink))
+        .collect();
+    let mut spectrum = spectrum_panel("Spectrum of the E population", &rhythms);
+    spectrum.key.push(Key::new(
+        Sample::Line(Stroke::solid(Colour::Ink, 1.5), None),
+        "measured",
+    ));
+    spectrum.key.push(Key::new(
+        Sample::Line(Stroke::solid(Colour::Ink, 1.1).dashed(Dash::Dotted), None),
+        "shuffled",
+    ));
+    if let Some((_, first)) = analyses.first() {
+        spectrum
+            .key
+            .push(Key::new(Sample::Nothing, rhythm_words(&first.rhythm)));
+    }
+    for (run, analysis) in &analyses {
+        let rhythm = &analysis.rhythm;
+        for (quantity, power) in [
+            ("power", &rhythm.power),
+            ("shuffled_power", &rhythm.raised_null_power()),
+        ] {
+            for (x, y) in rhythm.frequency_hz.iter().zip(power) {
+                table.push(&[run.cell, quantity], &[*x, *y]);
+            }
+        }
+        if rhythm.is_rhythmic {
+            table.push(
+                &[run.cell, "peak_hz_and_power"],
+                &[rhythm.peak_hz, rhythm.peak_power],
+            );
+        }
+    }
+    if spectrum.has_data() {
+        lower.push(spectrum);
+    }
+    let example = analyses.iter().find(|(_, a)| has_raster(&a.raster));
+    if let Some((run, analysis)) = example {
+        let mut raster = raster_panel(&analysis.raster);
+        raster.share = 1.7;
+        lower.push(raster);
+        for (quantity, spikes) in [
+            ("e_spike_ms_of_cell", &analysis.raster.e),
+            ("i_spike_ms_of_cell", &analysis.raster.i),
+        ] {
+            for (time, cell) in spikes {
+                table.push(&[run.cell, quantity], &[f64::from(*time), f64::from(*cell)]);
+            }
+        }
+    }
+    let mut page = upper;
+    if !lower.is_empty() {
+        page.rows.push(Row {
+            height: 170.0,
+            panels: lower,
+        });
+    }
+    if page.rows.is_empty() {
+        return Err(Missing::new(
+            id,
+            title,
+            "no run of this condition has finished an epoch or an analysis",
+        ));
+    }
+    let lacking = if analyses.is_empty() {
+        " No analysis yet: spectrum and raster are missing."
+    } else {
+        ""
+    };
+    let shown = example.map_or_else(String::new, |(run, a)| {
+        format!(
+            " Raster: cell {}, {} checkpoint, the first {} E and {} I cells.",
+            run.cell, a.checkpoint, a.raster.e_cells, a.raster.i_cells
+        )
+    });
+    let ends: Vec<&str> = group
+        .runs
+        .iter()
+        .filter(|r| r.diverged())
+        .map(|r| r.cell)
+        .collect();
+    let ends = if ends.is_empty() {
+        String::new()
+    } else {
+        format!(" Diverged (cross): {}.", ends.join(", "))
+    };
+    Ok(Sheet {
+        id,
+        title,
+        caption: format!(
+            "Norms of stored matrices over those at the start, rates and accuracy against the epoch, a line a seed; \
+             spectrum of the E population rate with that of rate-matched shuffled trains, an upright line where the \
+             peak stands above them.{shown}{lacking}{ends}"
+        ),
+        alt: format!(
+            "Norms, rates, accuracy, spectrum and raster of {}.",
+            group.label
+        ),
+        page,
+        table,
+    })
+}
+
+/// Accuracy and rates of every condition, seeds as points with mean and standard deviation.
+pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
+    let (id, title) = ("comparison", "Conditions compared");
+    type Measure = (&'static str, &'static str, fn(&EpochMetrics) -> f64);
+    let measures: [Measure; 3] = [
+        ("Test accuracy", "accuracy (%)", |m| m.test_accuracy_percent),
+        ("E rate", "rate (Hz)", |m| m.e_rate_hz),
+        ("I rate", "rate (Hz)", |m| m.i_rate_hz),
+    ];
+    let mut table = Table::new(&["condition", "cell", "measure", "value", "low", "high"]);
+    let rows = groups.groups.len();
+    let mut panels = Vec::new();
+    for (column, (name, unit, measure)) in measures.into_iter().enumerate() {
+        let place = |k: usize| (rows - 1 - k) as f64;
+        let label = |k: usize| {
+            if column == 0 {
+                groups.groups[k].label.clone()
+            } else {
+                String::new()
+            }
+        };
+        let y = Axis::new("").from(-0.6).to(rows as f64 - 0.4);
+        let y = y.named((0..rows).map(|k| (place(k), label(k))).collect());
+        let mut panel = Panel::new(name, Axis::new(unit), y);
+        panel.room = (0.08, 0.0);
+        panel.share = if column == 0 { 1.6 } else { 1.0 };
+        for (k, group) in groups.groups.iter().enumerate() {
+            let of = |run: &super::groups::Run| run.record.last().map_or(f64::NAN, measure);
+            let values: Vec<f64> = group.runs.iter().map(of).collect();
+            for (run, value) in group.runs.iter().zip(&values) {
+                table.push(&[&group.label, run.cell, name], &[*value]);
+            }
+            let finite: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
+            let count = finite.len() as f64;
+            let mean = finite.iter().sum::<f64>() / count;
+            let colour = group.colour;
+            if finite.len() > 1 {
+                let sd = (finite.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>()
+                    / (count - 1.0))
+                    .sqrt();
+                let points = vec![(mean - sd, place(k)), (mean + sd, place(k))];
+                panel.marks.push(Mark::Line {
+                    points,
+                    stroke: Stroke::solid(colour, 1.6),
+                });
+                table.push(
+                    &[&group.label, "mean ± standard deviation", name],
+                    &[mean, mean - sd, mean + sd],
+                );
+                let points = vec![(mean, place(k))];
+                panel.marks.push(Mark::Points {
+                    points,
+                    marker: Marker::Diamond,
+                    size: 8.0,
+                    colour,
+                    open: false,
+                });
+            }
+            let points = finite.iter().map(|v| (*v, place(k) + 0.22)).collect();
+            panel.marks.push(Mark::Points {
+                points,
+                marker: Marker::Circle,
+                size: 5.0,
+                colour,
+                open: true,
+            });
+        }
+        panels.push(panel);
+    }
+    panels.retain(Panel::has_data);
+    if panels.is_empty() {
+        return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
+    }
+    for row in &mut table.rows {
+        row.resize(table.header.len(), String::new());
+    }
+    let key = vec![
+        Key::new(Sample::Spot(Marker::Circle, Colour::Ink, true), "one seed"),
+        Key::new(
+            Sample::Spot(Marker::Diamond, Colour::Ink, false),
+            "mean ± standard deviation over seeds",
+        ),
+    ];
+    Ok(Sheet {
+        id: id.into(),
+        title: title.into(),
+        caption: format!(
+            "Test accuracy and mean rates over the test set after each cell's last epoch.{}",
+            groups.remarks()
+        ),
+        alt: format!(
+            "Dot plots of accuracy, E rate and I rate for {}.",
+            names(groups)
+        ),
+        page: Page {
+            key,
+            rows: vec![Row {
+                height: 24.0 * rows as f64 + 8.0,
+                panels,
+            }],
+        },
+        table,
+    })
+}
+
+fn cell_of<'a>(run: &super::groups::Run<'a>) -> &'a str {
+    run.cell
+}

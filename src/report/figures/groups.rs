@@ -1,0 +1,286 @@
+//! Cells of a study by condition: which are repeats of each other, and the colours they wear.
+
+use super::draw::panel::{Key, Sample};
+use super::draw::svg::{Colour, Marker, Stroke};
+use crate::record::RunRecord;
+use crate::study::spec::{AxisValue, StudySpec};
+use crate::study::{Cell, CellRecord};
+use crate::train::manifest::Status;
+
+/// Okabe-Ito, told apart with any colour vision; without yellow, which is lost on white.
+pub const PALETTE: [Colour; 7] = [Colour::Ink, VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY];
+/// Of the palette.
+pub const VERMILION: Colour = Colour::Rgb(213, 94, 0);
+/// Of the palette, a little lighter so that it can be seen on dark pages, too.
+pub const BLUE: Colour = Colour::Rgb(0, 124, 193);
+/// Of the palette.
+pub const GREEN: Colour = Colour::Rgb(0, 158, 115);
+/// Of the palette.
+pub const PURPLE: Colour = Colour::Rgb(204, 121, 167);
+/// Of the palette.
+pub const ORANGE: Colour = Colour::Rgb(230, 159, 0);
+/// Of the palette.
+pub const SKY: Colour = Colour::Rgb(86, 180, 233);
+
+const MARKERS: [Marker; 6] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Triangle,
+    Marker::Diamond,
+    Marker::TriangleDown,
+    Marker::Star,
+];
+
+/// A run and the cell it belongs to.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// Name of the cell.
+    pub cell: &'a str,
+    /// Value of its seed axis; its name where there is none.
+    pub seed: &'a str,
+    /// What its folder holds.
+    pub record: &'a RunRecord,
+}
+
+impl Run<'_> {
+    /// Whether it ended before its last epoch since the gradient was not finite.
+    pub fn diverged(&self) -> bool {
+        self.record.manifest.status == Status::Diverged
+    }
+}
+
+/// Runs that differ in their seeds only.
+pub struct Group<'a> {
+    /// Names of its values, joined by `_`.
+    pub id: String,
+    /// For titles and keys.
+    pub label: String,
+    /// Which value of the first axis, and which of the others.
+    pub place: (usize, usize),
+    /// Colour of its lines.
+    pub colour: Colour,
+    /// Marker of its lines.
+    pub marker: Marker,
+    /// Its runs.
+    pub runs: Vec<Run<'a>>,
+}
+
+/// All conditions of a study that have runs.
+pub struct Groups<'a> {
+    /// In the order of the cells.
+    pub groups: Vec<Group<'a>>,
+    /// Labels of the first axis.
+    firsts: Vec<String>,
+    /// Labels of the other axes' combinations.
+    seconds: Vec<String>,
+    /// Cells that have no run, and why as far as known.
+    pub absent: Vec<String>,
+}
+
+impl<'a> Groups<'a> {
+    /// The groups of these cells.
+    pub fn new(spec: &StudySpec, cells: &'a [CellRecord]) -> Self {
+        let mut all = Self {
+            groups: Vec::new(),
+            firsts: Vec::new(),
+            seconds: Vec::new(),
+            absent: Vec::new(),
+        };
+        for CellRecord {
+            cell,
+            record,
+            problem,
+        } in cells
+        {
+            let conditions: Vec<&AxisValue> = cell
+                .values
+                .iter()
+                .filter(|(axis, _)| !is_seed(spec, axis))
+                .map(|(_, v)| v)
+                .collect();
+            let label = |values: &[&AxisValue]| {
+                values
+                    .iter()
+                    .map(|v| value_label(v))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            let split = conditions.len().min(1);
+            let first = position(&mut all.firsts, label(&conditions[..split]));
+            let second = position(&mut all.seconds, label(&conditions[split..]));
+            let Some(record) = record else {
+                let why = problem
+                    .as_ref()
+                    .map(|p| format!(" ({p})"))
+                    .unwrap_or_default();
+                all.absent.push(format!("{}{why}", cell.name));
+                continue;
+            };
+            let run = Run {
+                cell: &cell.name,
+                seed: seed_name(spec, cell),
+                record,
+            };
+            let place = (first, second);
+            if let Some(group) = all.groups.iter_mut().find(|g| g.place == place) {
+                group.runs.push(run);
+                continue;
+            }
+            let names: Vec<&str> = conditions.iter().map(|v| v.name.as_str()).collect();
+            let (id, label) = match names.len() {
+                0 => ("all".to_owned(), spec.name.clone()),
+                _ => (names.join("_"), label(&conditions)),
+            };
+            let (colour, marker) = (Colour::Ink, Marker::Circle);
+            all.groups.push(Group {
+                id,
+                label,
+                place,
+                colour,
+                marker,
+                runs: vec![run],
+            });
+        }
+        let colours = colours(&all.firsts);
+        let many = all.seconds.len() > 1;
+        for group in &mut all.groups {
+            group.colour = colours[group.place.0];
+            let shape = if many { group.place.1 } else { group.place.0 };
+            group.marker = MARKERS[shape % MARKERS.len()];
+        }
+        all
+    }
+
+    /// Every run and its group.
+    pub fn runs(&self) -> impl Iterator<Item = (&Group<'a>, &Run<'a>)> {
+        self.groups
+            .iter()
+            .flat_map(|group| group.runs.iter().map(move |run| (group, run)))
+    }
+
+    /// Key of lines: colours for the first axis, markers for the others.
+    pub fn key(&self) -> Vec<Key> {
+        let mut key: Vec<Key> = Vec::new();
+        let many = self.seconds.len() > 1;
+        for group in &self.groups {
+            let marker = Some(group.marker).filter(|_| !many);
+            let sample = Sample::Line(Stroke::solid(group.colour, 2.0), marker);
+            let label = if self.firsts[group.place.0].is_empty() {
+                &group.label
+            } else {
+                &self.firsts[group.place.0]
+            };
+            if !key.iter().any(|k| k.label == *label) {
+                key.push(Key::new(sample, label));
+            }
+        }
+        for (place, label) in self.seconds.iter().enumerate().filter(|_| many) {
+            let sample = Sample::Spot(MARKERS[place % MARKERS.len()], Colour::Ink, false);
+            key.push(Key::new(sample, label));
+        }
+        key
+    }
+
+    /// Label of the group's value of the first axis.
+    pub fn first_label(&self, group: &Group) -> String {
+        let label = &self.firsts[group.place.0];
+        if label.is_empty() {
+            group.label.clone()
+        } else {
+            label.clone()
+        }
+    }
+
+    /// Colour where panels tell the first axis apart: that of the other axes, where there are any.
+    pub fn second_colour(&self, group: &Group) -> Colour {
+        if self.seconds.len() > 1 {
+            PALETTE[group.place.1 % PALETTE.len()]
+        } else {
+            group.colour
+        }
+    }
+
+    /// Key to [`Self::second_colour`]; empty without other axes.
+    pub fn second_key(&self) -> Vec<Key> {
+        let many = self.seconds.len() > 1;
+        let labels = self.seconds.iter().enumerate().filter(|_| many);
+        let key = labels.map(|(place, label)| {
+            let stroke = Stroke::solid(PALETTE[place % PALETTE.len()], 2.0);
+            Key::new(
+                Sample::Line(stroke, Some(MARKERS[place % MARKERS.len()])),
+                label,
+            )
+        });
+        key.collect()
+    }
+
+    /// A sentence about cells that are not in the figures or did not end well; empty where there are none.
+    pub fn remarks(&self) -> String {
+        let mut remarks = String::new();
+        let diverged: Vec<&str> = self
+            .runs()
+            .filter(|(_, r)| r.diverged())
+            .map(|(_, r)| r.cell)
+            .collect();
+        if !diverged.is_empty() {
+            remarks += &format!(
+                " Diverged (last finite state kept, end marked by a cross): {}.",
+                diverged.join(", ")
+            );
+        }
+        if !self.absent.is_empty() {
+            remarks += &format!(" Not measured: {}.", self.absent.join(", "));
+        }
+        remarks
+    }
+}
+
+fn is_seed(spec: &StudySpec, axis: &str) -> bool {
+    let by_key = spec
+        .axes
+        .iter()
+        .filter(|a| a.name == axis)
+        .filter_map(|a| a.key.as_deref());
+    axis == "seed" || axis == "seeds" || by_key.into_iter().any(|key| key.starts_with("seeds"))
+}
+
+fn seed_name<'a>(spec: &StudySpec, cell: &'a Cell) -> &'a str {
+    let seed = cell.values.iter().find(|(axis, _)| is_seed(spec, axis));
+    seed.map_or(&cell.name, |(_, value)| value_label(value))
+}
+
+/// The label, or the name.
+fn value_label(value: &AxisValue) -> &str {
+    if value.label.is_empty() {
+        &value.name
+    } else {
+        &value.label
+    }
+}
+
+fn position(labels: &mut Vec<String>, label: String) -> usize {
+    labels.iter().position(|l| *l == label).unwrap_or_else(|| {
+        labels.push(label);
+        labels.len() - 1
+    })
+}
+
+/// A colour a label: ink for PING and vermilion for COBA, as in the studies, others in order.
+fn colours(labels: &[String]) -> Vec<Colour> {
+    let fixed = |label: &String| match label.to_lowercase().as_str() {
+        "ping" => Some(Colour::Ink),
+        "coba" => Some(VERMILION),
+        _ => None,
+    };
+    let taken: Vec<Colour> = labels.iter().filter_map(fixed).collect();
+    let mut free = PALETTE
+        .into_iter()
+        .filter(|c| !taken.contains(c))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .cycle();
+    labels
+        .iter()
+        .map(|label| fixed(label).or_else(|| free.next()).unwrap_or(Colour::Ink))
+        .collect()
+}

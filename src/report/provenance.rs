@@ -1,0 +1,180 @@
+//! Where the numbers of a run come from: program, device, data, times and how it ended.
+
+use maud::{Markup, html};
+
+use super::table::{Entry, NumberTable, Row, column, row};
+use super::text::{NOTHING, list};
+use crate::record::RunRecord;
+use crate::train::manifest::{Manifest, Status};
+
+/// Characters of a hash that are shown in tables; the whole is below them.
+const SHORT_HASH: usize = 12;
+
+/// How a run stands, in a word.
+pub fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Running => "running",
+        Status::Interrupted => "interrupted",
+        Status::Finished => "finished",
+        Status::Diverged => "diverged",
+        Status::Failed => "failed",
+    }
+}
+
+/// The table of runs, without rows.
+pub fn table(caption: &str) -> NumberTable {
+    let heads = [
+        "status",
+        "epochs",
+        "version",
+        "commit",
+        "device",
+        "driver",
+        "seeds",
+        "configuration",
+        "data",
+        "started (UTC)",
+        "ended (UTC)",
+        "resumed",
+    ];
+    NumberTable {
+        id: "provenance-table".into(),
+        caption: caption.into(),
+        corner: "cell".into(),
+        columns: heads.map(column).into(),
+        notes: vec![
+            "Configuration and data by the beginning of their SHA-256; an epoch that is under way \
+             does not count."
+                .into(),
+        ],
+        ..NumberTable::default()
+    }
+}
+
+/// The row of one run.
+pub fn run_row(name: &str, run: &RunRecord) -> Row {
+    let manifest = &run.manifest;
+    let done = run.last().map_or(0, |epoch| epoch.epoch);
+    let short = |hash: &str| Entry::Code(hash.chars().take(SHORT_HASH).collect());
+    let entries = vec![
+        Entry::text(status_word(manifest.status)),
+        Entry::text(format!("{done} of {}", run.config.training.epochs)),
+        Entry::text(&manifest.dalenet_version),
+        Entry::Code(commit(manifest)),
+        Entry::text(device(manifest)),
+        Entry::text(manifest.driver.clone().unwrap_or_default()),
+        Entry::text(seeds(manifest)),
+        short(&manifest.config_sha256),
+        short(&manifest.data_sha256),
+        Entry::text(&manifest.started_utc),
+        Entry::text(manifest.finished_utc.clone().unwrap_or_default()),
+        Entry::text(match manifest.resumed.len() {
+            0 => "no".to_owned(),
+            n => format!("{n} ×"),
+        }),
+    ];
+    row(name, entries)
+}
+
+/// The row of a cell without a run.
+pub fn empty_row(name: &str, status: &str) -> Row {
+    let mut entries = vec![Entry::text(status)];
+    entries.resize(table("").columns.len(), Entry::text(""));
+    row(name, entries)
+}
+
+fn commit(manifest: &Manifest) -> String {
+    manifest.commit.clone().unwrap_or_else(|| NOTHING.into())
+}
+
+fn device(manifest: &Manifest) -> String {
+    match manifest.threads {
+        0 => format!("{} ({})", manifest.device, manifest.backend),
+        n => format!("{} ({}, {n} threads)", manifest.device, manifest.backend),
+    }
+}
+
+/// The seeds; one number where all are equal.
+fn seeds(manifest: &Manifest) -> String {
+    let mut values = manifest.seeds.values();
+    let first = values.next();
+    match first {
+        Some(first) if values.all(|other| other == first) => first.to_string(),
+        _ => {
+            let name = |(name, seed): (&String, &u64)| format!("{name} {seed}");
+            manifest
+                .seeds
+                .iter()
+                .map(name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+    }
+}
+
+/// Everything the manifest says, as a list.
+pub fn details(run: &RunRecord) -> Markup {
+    let manifest = &run.manifest;
+    let data_place = manifest
+        .data_place
+        .as_ref()
+        .map(|place| place.display().to_string());
+    let data_name = match data_place {
+        Some(place) => format!("{} in {place}", manifest.data_name),
+        None => manifest.data_name.clone(),
+    };
+    html! {
+        dl.facts {
+            div { dt { "Command" } dd { code { (manifest.command.join(" ")) } } }
+            div { dt { "Computer" } dd { (manifest.host) } }
+            div { dt { "Data" } dd { (data_name) } }
+            div { dt { "Data, SHA-256" } dd { code { (manifest.data_sha256) } } }
+            div { dt { "Configuration, SHA-256" } dd { code { (manifest.config_sha256) } } }
+            @for resumed in &manifest.resumed {
+                div {
+                    dt { "Resumed " (resumed.time) }
+                    dd { (resumed.device) "; " (resumed.note) }
+                }
+            }
+            @for note in &manifest.notes { div { dt { "Note" } dd { (note) } } }
+            @if let Some(analysis) = &run.analysis {
+                div {
+                    dt { "Analysis" }
+                    dd {
+                        "checkpoint " (analysis.checkpoint) ", epoch " (analysis.epoch) ", by "
+                        (analysis.program) " on " (analysis.device)
+                    }
+                }
+            }
+            @if let Some(sweep) = &run.sweep {
+                div {
+                    dt { "Loop multipliers" }
+                    dd {
+                        "checkpoint " (sweep.checkpoint) ", epoch " (sweep.epoch) ", "
+                        (sweep.trials) " trials a point, by " (sweep.program) " on " (sweep.device)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Programs, devices and data of runs, each named once.
+pub fn summary<'a>(runs: impl Iterator<Item = &'a RunRecord> + Clone) -> Vec<(String, String)> {
+    let distinct = |of: &dyn Fn(&Manifest) -> String| {
+        let mut all: Vec<String> = runs.clone().map(|run| of(&run.manifest)).collect();
+        all.sort();
+        all.dedup();
+        list(&all)
+    };
+    let program = |m: &Manifest| format!("{} ({})", m.dalenet_version, commit(m));
+    [
+        ("Program", distinct(&program)),
+        ("Device", distinct(&|m| m.device.clone())),
+        ("Data", distinct(&|m| m.data_name.clone())),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(label, value)| (label.to_owned(), value))
+    .collect()
+}

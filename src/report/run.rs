@@ -1,0 +1,202 @@
+//! The page of a run.
+
+use std::path::Path;
+
+use maud::html;
+
+use super::figures;
+use super::method::{self, Method};
+use super::output::{Report, ReportError, Written, divide};
+use super::page::{self, Page, Section};
+use super::provenance::{self, status_word};
+use super::study::checks;
+use super::table::{Entry, NumberTable, column, column_of, row, row_of};
+use super::text::number;
+use crate::record::RunRecord;
+use crate::study::measures::measures;
+
+/// Writes the report of the run in `folder` into `out`.
+///
+/// # Errors
+/// The run cannot be read, or a file not written.
+pub fn write(folder: &Path, out: &Path) -> Result<Written, ReportError> {
+    report(&RunRecord::load(folder)?).write(out)
+}
+
+/// The report of a run, which may be under way.
+pub fn report(run: &RunRecord) -> Report {
+    let (figures, missing) = divide(figures::of_run(run));
+    let method = Method::of([&run.config]);
+    let differences = method::differences_from_defaults(&run.config);
+    let settings = method.shared_tables();
+    let measured = measured(run);
+    let classes = classes(run);
+    let checks = checks::table(&[(run.config.name.clone(), run)]);
+    let mut provenance = provenance::table("Program, device, data and times");
+    provenance
+        .rows
+        .push(provenance::run_row(&run.config.name, run));
+
+    let mut sections = vec![
+        Section::new("figures", "Figures", page::figures(&figures, 1)),
+        Section::of_tables("measures", "Measures", "", &[&measured]),
+    ];
+    if let Some(classes) = &classes {
+        let intro = "Answers over the test set at the analysed checkpoint.";
+        sections.push(Section::of_tables(
+            "classes",
+            "Accuracy by class",
+            intro,
+            &[classes],
+        ));
+    }
+    sections.extend([
+        Section::of_tables("checks", "Checks", checks::INTRODUCTION, &[&checks]),
+        Section::new(
+            "method",
+            "Method",
+            html! {
+                @for paragraph in method.paragraphs() { p { (paragraph) } }
+                (differences.html())
+                h3 { "All settings" }
+                (Method::folded(&settings))
+            },
+        ),
+        not_shown(run, &missing),
+        Section::new(
+            "provenance",
+            "Provenance",
+            html! { (provenance.html()) (provenance::details(run)) },
+        ),
+    ]);
+    let page = Page {
+        title: run.config.name.clone(),
+        kind: "dalenet · run".into(),
+        lead: lead(run),
+        facts: facts(run),
+        sections,
+    };
+    let mut tables = vec![measured];
+    tables.extend(classes);
+    tables.extend([checks, differences]);
+    tables.extend(settings);
+    Report {
+        page,
+        figures,
+        missing,
+        tables,
+    }
+}
+
+fn lead(run: &RunRecord) -> Vec<String> {
+    let Some(last) = run.last() else {
+        return vec!["Nothing has been measured yet.".into()];
+    };
+    let accuracy = match run.best() {
+        Some(best) => format!(
+            "Test accuracy is {} % after epoch {} (best: {} % after epoch {}).",
+            number(last.test_accuracy_percent),
+            last.epoch,
+            number(best.test_accuracy_percent),
+            best.epoch
+        ),
+        None => format!(
+            "Test accuracy is {} % after epoch {}.",
+            number(last.test_accuracy_percent),
+            last.epoch
+        ),
+    };
+    let rates = format!(
+        "Over the test set E cells fire at {} Hz and I cells at {} Hz on average.",
+        number(last.e_rate_hz),
+        number(last.i_rate_hz)
+    );
+    vec![format!("{accuracy} {rates}")]
+}
+
+fn facts(run: &RunRecord) -> Vec<(String, String)> {
+    let done = run.last().map_or(0, |epoch| epoch.epoch);
+    let epochs = format!("{done} of {}", run.config.training.epochs);
+    let mut facts: Vec<_> = [
+        ("Status", status_word(run.manifest.status).to_owned()),
+        ("Epochs", epochs),
+        ("Started (UTC)", run.manifest.started_utc.clone()),
+    ]
+    .map(|(label, value)| (label.to_owned(), value))
+    .into();
+    facts.extend(provenance::summary(std::iter::once(run)));
+    facts
+}
+
+/// Every measure that the run has.
+fn measured(run: &RunRecord) -> NumberTable {
+    let values = measures().iter().map(|measure| (measure, measure.of(run)));
+    let rows = values
+        .filter(|(_, value)| value.is_finite())
+        .map(|(measure, value)| {
+            let entries = vec![Entry::Number(value), Entry::text(&measure.meaning)];
+            row_of(&measure.name, measure.unit, entries)
+        });
+    NumberTable {
+        id: "measures-table".into(),
+        caption: "What was measured".into(),
+        corner: "measure".into(),
+        columns: vec![column("value"), column("meaning")],
+        rows: rows.collect(),
+        ..NumberTable::default()
+    }
+}
+
+/// Trials, correct answers and E rate of each class.
+fn classes(run: &RunRecord) -> Option<NumberTable> {
+    let test = &run.analysis.as_ref()?.test;
+    let count = test.labels.iter().max().map_or(0, |class| class + 1);
+    let of_class = |class: u32| {
+        let answers = test.labels.iter().zip(&test.predicted);
+        let mine = answers.filter(|(label, _)| **label == class);
+        let (trials, correct) = mine.fold((0_u32, 0_u32), |(trials, correct), (label, answer)| {
+            (trials + 1, correct + u32::from(label == answer))
+        });
+        let rate = test.class_e_rate_hz.get(class as usize).copied();
+        let entries = vec![
+            Entry::Number(f64::from(trials)),
+            Entry::Number(f64::from(correct)),
+            Entry::Number(100.0 * f64::from(correct) / f64::from(trials)),
+            Entry::Number(rate.unwrap_or(f64::NAN)),
+        ];
+        row(format!("class {class}"), entries)
+    };
+    Some(NumberTable {
+        id: "classes-table".into(),
+        caption: "Accuracy and E rate by class".into(),
+        corner: "class".into(),
+        columns: vec![
+            column("test trials"),
+            column("correct"),
+            column_of("accuracy", "%"),
+            column_of("E rate", "Hz"),
+        ],
+        // More classes than trials are no classes.
+        rows: (0..count.min(test.labels.len() as u32))
+            .map(of_class)
+            .collect(),
+        ..NumberTable::default()
+    })
+}
+
+fn not_shown(run: &RunRecord, missing: &[figures::Missing]) -> Section {
+    let folder = run.files.folder().display().to_string();
+    let body = html! {
+        @if missing.is_empty() && run.analysis.is_some() { p { "Nothing." } }
+        ul {
+            @if run.analysis.is_none() {
+                li {
+                    "There is no analysis of the trained network (analysis.json); make it with "
+                    code { "dalenet analyse " (folder) } "."
+                }
+            }
+            @for figure in missing { li { "Figure “" (figure.title) "”: " (figure.reason) } }
+        }
+    };
+    Section::new("missing", "What is not shown", body)
+}

@@ -1,0 +1,299 @@
+//! The page of a study, which may be under way: what is missing is named.
+
+pub mod checks;
+mod conditions;
+mod paired;
+mod reported;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use maud::{Markup, html};
+
+use super::figures::{self, Missing};
+use super::method::{Method, words};
+use super::output::{Report, ReportError, Written, divide};
+use super::page::{self, Page, Section};
+use super::provenance::{self, status_word};
+use super::table::NumberTable;
+use super::text::{count, list};
+use crate::record::RunRecord;
+use crate::study::{CellRecord, Study, StudyFolder};
+use crate::train::manifest::Status;
+
+/// Writes the report of the study in `folder` into `out`.
+///
+/// # Errors
+/// The study cannot be read, or a file not written. Cells that cannot be read are named on the page.
+pub fn write(folder: &Path, out: &Path) -> Result<Written, ReportError> {
+    let (study, cells) = StudyFolder::at(folder).load()?;
+    report(&study, &cells).write(out)
+}
+
+/// How a cell stands, in a word.
+pub(super) fn cell_status(cell: &CellRecord) -> &'static str {
+    match (&cell.record, &cell.problem) {
+        (_, Some(_)) => "failed",
+        (Some(run), None) => status_word(run.manifest.status),
+        (None, None) => "pending",
+    }
+}
+
+/// The report of a study.
+pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
+    let spec = &study.spec;
+    let (figures, missing) = divide(figures::of_study(spec, cells));
+    let configs = cells.iter().map(|cell| match &cell.record {
+        Some(run) => &run.config,
+        None => &cell.cell.config,
+    });
+    let method = Method::of(configs);
+    let settings = method.shared_tables();
+    let runs: Vec<(String, &RunRecord)> = cells
+        .iter()
+        .filter_map(|cell| Some((cell.cell.name.clone(), cell.record.as_ref()?)))
+        .collect();
+
+    let reported = reported::table(spec, cells);
+    let by_condition = conditions::by_condition(study, cells);
+    let by_cell = conditions::by_cell(cells);
+    let paired = paired::table(study, cells);
+    let convergence = conditions::convergence(&runs);
+    let checks = checks::table(&runs);
+    let evidence = reported::evidence(spec, cells);
+    let provenance = provenance_table(cells);
+
+    let mut sections = vec![
+        Section::new("method", "Method", method_body(study, &method, &settings)),
+        Section::new("figures", "Figures", page::figures(&figures, 1)),
+    ];
+    if !spec.reported.is_empty() {
+        let title = "Reported and measured";
+        let intro = reported::INTRODUCTION;
+        sections.push(Section::of_tables("reported", title, intro, &[&reported]));
+    }
+    sections.extend([
+        Section::of_tables(
+            "conditions",
+            "Conditions",
+            conditions::INTRODUCTION,
+            &[&by_condition],
+        ),
+        Section::of_tables("cells", "Cells", "", &[&by_cell]),
+        Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
+        Section::of_tables(
+            "convergence",
+            "Convergence",
+            conditions::CONVERGENCE,
+            &[&convergence],
+        ),
+        Section::of_tables("checks", "Checks", checks::INTRODUCTION, &[&checks]),
+    ]);
+    if !spec.contradictions.is_empty() {
+        let body = reported::contradictions(spec, &evidence);
+        sections.push(Section::new(
+            "contradictions",
+            "Contradictions in the sources",
+            body,
+        ));
+    }
+    sections.extend([
+        Section::new(
+            "not-measured",
+            "What could not be measured",
+            not_measured(study, cells, &missing),
+        ),
+        Section::new(
+            "provenance",
+            "Provenance",
+            provenance_body(&provenance, &runs),
+        ),
+    ]);
+
+    let mut lead = page::paragraphs(&spec.question);
+    if !spec.source.is_empty() {
+        lead.push(format!("Source: {}", spec.source));
+    }
+    let page = Page {
+        title: spec.title.clone(),
+        kind: format!("dalenet · study “{}”", spec.name),
+        lead,
+        facts: facts(cells, &runs),
+        sections,
+    };
+    let mut tables = vec![reported, by_condition, by_cell, paired, convergence, checks];
+    tables.extend(evidence);
+    tables.extend(settings);
+    Report {
+        page,
+        figures,
+        missing,
+        tables,
+    }
+}
+
+fn facts(cells: &[CellRecord], runs: &[(String, &RunRecord)]) -> Vec<(String, String)> {
+    let words = [
+        "finished",
+        "running",
+        "interrupted",
+        "diverged",
+        "failed",
+        "pending",
+    ];
+    let counts = words.iter().filter_map(|word| {
+        let n = cells
+            .iter()
+            .filter(|cell| cell_status(cell) == *word)
+            .count();
+        (n > 0).then(|| format!("{n} {word}"))
+    });
+    let cells = format!(
+        "{}: {}",
+        count(cells.len(), "cell", "cells"),
+        counts.collect::<Vec<_>>().join(", ")
+    );
+    let mut facts = vec![("Cells".to_owned(), cells)];
+    facts.extend(provenance::summary(runs.iter().map(|(_, run)| *run)));
+    facts
+}
+
+fn method_body(study: &Study, method: &Method, settings: &[NumberTable]) -> Markup {
+    html! {
+        @for paragraph in method.paragraphs() { p { (paragraph) } }
+        @if study.spec.axes.is_empty() {
+            p { "The study has a single cell." }
+        } @else {
+            p {
+                "Cells are all combinations of the values below"
+                @if !study.spec.except.is_empty() { ", but for some that are left out" }
+                "; in everything else they are equal. They differ in "
+                (list(method.varied())) "."
+            }
+            (axes_table(study).html())
+        }
+        h3 { "Settings that all cells share" }
+        (Method::folded(settings))
+    }
+}
+
+/// What each value of each axis sets.
+fn axes_table(study: &Study) -> NumberTable {
+    use super::table::{Entry, column, row};
+    let mut rows: Vec<super::table::Row> = Vec::new();
+    for (place, axis) in study.spec.axes.iter().enumerate() {
+        let mut names: Vec<&str> = Vec::new();
+        for cell in &study.cells {
+            let Some((_, value)) = cell.values.get(place) else {
+                continue;
+            };
+            if names.contains(&&value.name[..]) {
+                continue;
+            }
+            names.push(&value.name);
+            let set =
+                |(key, value): (&String, &serde_json::Value)| format!("{key} = {}", words(value));
+            let keys: Vec<_> = value.set.iter().map(set).collect();
+            let keys = if keys.is_empty() {
+                "nothing (the base)".into()
+            } else {
+                keys.join("; ")
+            };
+            let entries = vec![
+                Entry::text(&value.name),
+                Entry::text(if value.label == value.name {
+                    ""
+                } else {
+                    &value.label
+                }),
+                Entry::Text(keys),
+            ];
+            rows.push(row(&axis.name, entries));
+        }
+    }
+    NumberTable {
+        id: "axes".into(),
+        caption: "In what the cells differ".into(),
+        corner: "axis".into(),
+        columns: ["value", "label", "sets"].map(column).into(),
+        rows,
+        ..NumberTable::default()
+    }
+}
+
+fn provenance_table(cells: &[CellRecord]) -> NumberTable {
+    let mut table = provenance::table("Program, device, data and times of every cell");
+    table.rows = cells
+        .iter()
+        .map(|cell| match &cell.record {
+            Some(run) => provenance::run_row(&cell.cell.name, run),
+            None => provenance::empty_row(&cell.cell.name, cell_status(cell)),
+        })
+        .collect();
+    table
+}
+
+fn provenance_body(table: &NumberTable, runs: &[(String, &RunRecord)]) -> Markup {
+    html! {
+        (table.html())
+        @for (name, run) in runs {
+            details {
+                summary { "Command, hashes and notes of " (name) }
+                (provenance::details(run))
+            }
+        }
+    }
+}
+
+fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Markup {
+    let named = |wanted: &dyn Fn(&CellRecord) -> bool| -> Vec<String> {
+        let found = cells.iter().filter(|cell| wanted(cell));
+        found.map(|cell| cell.cell.name.clone()).collect()
+    };
+    let is = |status: Status| {
+        move |cell: &CellRecord| {
+            let run = cell.record.as_ref();
+            cell.problem.is_none() && run.is_some_and(|run| run.manifest.status == status)
+        }
+    };
+    let lacks = |cell: &CellRecord| cell.finished().is_some_and(|run| run.analysis.is_none());
+    let groups = [
+        ("Not begun: ", named(&|cell| cell_status(cell) == "pending")),
+        (
+            "Under way or killed, and in no mean: ",
+            named(&is(Status::Running)),
+        ),
+        (
+            "Interrupted, and in no mean: ",
+            named(&is(Status::Interrupted)),
+        ),
+        (
+            "Diverged (no finite gradient), in no mean; the last finite weights are kept: ",
+            named(&is(Status::Diverged)),
+        ),
+        (
+            "Finished, but not analysed (no analysis.json; `dalenet analyse` makes it): ",
+            named(&lacks),
+        ),
+    ];
+    let failed = cells
+        .iter()
+        .filter_map(|cell| Some((&cell.cell.name, cell.problem.as_ref()?)));
+    let failed: Vec<_> = failed.collect();
+    let nothing = study.spec.not_measured.is_empty()
+        && missing.is_empty()
+        && failed.is_empty()
+        && groups.iter().all(|(_, names)| names.is_empty());
+    html! {
+        @if nothing { p { "Nothing: every cell finished and every figure was drawn." } }
+        ul {
+            @for sentence in &study.spec.not_measured { li { (sentence) } }
+            @for (what, names) in &groups {
+                @if !names.is_empty() { li { (what) (list(names)) "." } }
+            }
+            @for (name, problem) in &failed { li { "Failed: " (name) ": " (problem) } }
+            @for figure in missing { li { "Figure “" (figure.title) "”: " (figure.reason) } }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Tables of what was measured: by condition, by cell, and how far training has settled.
+
+use super::super::table::{Column, Entry, NumberTable, column, column_of, row, row_of};
+use super::super::text::list;
+use super::cell_status;
+use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH};
+use crate::record::RunRecord;
+use crate::study::aggregate::{conditions, spread};
+use crate::study::measures::{Measure, find, measures};
+use crate::study::{CellRecord, Study};
+
+/// What stands above the table by condition.
+pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
+    condition (seeds). Rates are means over the test set unless a measure says otherwise.";
+
+/// What stands above the table of slopes.
+pub const CONVERGENCE: &str = "Least-squares slopes over the last 10 epochs. Accuracy has converged \
+    below 0.1 percentage points an epoch, the E rate below 0.05 Hz an epoch.";
+
+/// Measures of the table by cell, in its order.
+const OF_CELLS: [&str; 12] = [
+    "test_accuracy_percent",
+    "best_accuracy_percent",
+    "best_epoch",
+    "test_loss_nats",
+    "e_rate_hz",
+    "i_rate_hz",
+    "total_rate_hz",
+    "silent_e_percent",
+    "f_gamma_hz",
+    "in_norm",
+    "out_norm",
+    "seconds",
+];
+
+/// A row a measure, a column a condition; measures that no cell has are left out.
+pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
+    let conditions = conditions(study);
+    let of_row = |measure: &Measure| {
+        let spreads = conditions.iter().map(|condition| {
+            let mine = condition.cells.iter().filter_map(|&index| cells.get(index));
+            let spread = spread(mine, measure);
+            (spread.n > 0, mean(&spread))
+        });
+        let (has, entries): (Vec<bool>, Vec<Entry>) = spreads.unzip();
+        has.contains(&true)
+            .then(|| row_of(&measure.name, measure.unit, entries))
+    };
+    let mut table = NumberTable {
+        id: "conditions-table".into(),
+        caption: "Measures by condition".into(),
+        corner: "measure".into(),
+        columns: conditions
+            .iter()
+            .map(|condition| column(&condition.name))
+            .collect(),
+        rows: measures().iter().filter_map(of_row).collect(),
+        notes: left_out(cells),
+    };
+    if table.rows.is_empty() {
+        table.notes.push("No cell has finished yet.".into());
+    }
+    table
+}
+
+/// A mean over cells as an entry.
+pub fn mean(spread: &crate::study::aggregate::Spread) -> Entry {
+    Entry::Mean {
+        mean: spread.mean,
+        sd: spread.sd,
+        n: spread.n,
+        of: spread.of,
+    }
+}
+
+/// Names the cells that are in no mean.
+fn left_out(cells: &[CellRecord]) -> Vec<String> {
+    let unfinished = cells.iter().filter(|cell| cell.finished().is_none());
+    let names: Vec<_> = unfinished
+        .map(|cell| format!("{} ({})", cell.cell.name, cell_status(cell)))
+        .collect();
+    if names.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("In no mean: {}.", list(&names))]
+    }
+}
+
+/// A row a cell, unfinished ones included.
+pub fn by_cell(cells: &[CellRecord]) -> NumberTable {
+    let shown: Vec<&Measure> = OF_CELLS
+        .iter()
+        .filter_map(|name| find(name))
+        .filter(|measure| {
+            let mut runs = cells.iter().filter_map(|cell| cell.record.as_ref());
+            runs.any(|run| measure.of(run).is_finite())
+        })
+        .collect();
+    let mut columns = vec![column("status"), column("epochs")];
+    columns.extend(shown.iter().map(|measure| head(measure)));
+    let rows = cells.iter().map(|cell| {
+        let run = cell.record.as_ref();
+        let epoch = run.and_then(|run| run.last()).map(|epoch| epoch.epoch);
+        let mut entries = vec![
+            Entry::text(cell_status(cell)),
+            Entry::Number(epoch.map_or(f64::NAN, |epoch| epoch as f64)),
+        ];
+        let value = |measure: &&Measure| Entry::Number(run.map_or(f64::NAN, |run| measure.of(run)));
+        entries.extend(shown.iter().map(value));
+        row(&cell.cell.name, entries)
+    });
+    NumberTable {
+        id: "cells-table".into(),
+        caption: "Cells, each after its newest epoch".into(),
+        corner: "cell".into(),
+        rows: rows.collect(),
+        columns,
+        notes: Vec::new(),
+    }
+}
+
+/// A column named after a measure.
+fn head(measure: &Measure) -> Column {
+    column_of(&measure.name, measure.unit)
+}
+
+/// Slopes and whether they meet their criteria.
+pub fn convergence(runs: &[(String, &RunRecord)]) -> NumberTable {
+    let slope = |name: &str, run: &RunRecord| find(name).map_or(f64::NAN, |m| m.of(run));
+    let verdict = |slope: f64, limit: f64| {
+        if slope.is_nan() {
+            Entry::Verdict(None, "fewer than 10 epochs".into())
+        } else if slope.abs() < limit {
+            Entry::Verdict(Some(true), "met".into())
+        } else {
+            Entry::Verdict(Some(false), "not met".into())
+        }
+    };
+    let rows = runs.iter().map(|(name, run)| {
+        let accuracy = slope("accuracy_slope_percent_per_epoch", run);
+        let e_rate = slope("e_rate_slope_hz_per_epoch", run);
+        let entries = vec![
+            Entry::Difference(accuracy),
+            verdict(accuracy, ACCURACY_PERCENT_PER_EPOCH),
+            Entry::Difference(e_rate),
+            verdict(e_rate, RATE_HZ_PER_EPOCH),
+            Entry::Difference(slope("i_rate_slope_hz_per_epoch", run)),
+        ];
+        row(name, entries)
+    });
+    NumberTable {
+        id: "convergence-table".into(),
+        caption: "Slopes over the last 10 epochs".into(),
+        corner: "cell".into(),
+        columns: vec![
+            column_of("accuracy slope", "%/epoch"),
+            column("accuracy criterion"),
+            column_of("E rate slope", "Hz/epoch"),
+            column("E rate criterion"),
+            column_of("I rate slope", "Hz/epoch"),
+        ],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}

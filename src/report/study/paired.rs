@@ -1,0 +1,122 @@
+//! Conditions compared on the same images, seed by seed.
+
+use super::super::table::{Entry, NumberTable, column, column_of, row};
+use crate::analysis::compare::Paired;
+use crate::analysis::record::RunAnalysis;
+use crate::study::{CellRecord, Study};
+
+/// What stands above the table.
+pub const INTRODUCTION: &str = "Two conditions with the same seed answer the same test images. \
+    McNemar's exact test looks at the images that only one of them answers correctly. The interval \
+    is that of the paired difference (95 %).";
+
+/// Pairs of conditions (values of the first axis), each for every combination of the other axes.
+pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
+    let mut rows = Vec::new();
+    let mut notes = Vec::new();
+    for [first, second] in pairs(study) {
+        for a in cells.iter().filter(|cell| leads_with(cell, &first)) {
+            let partner = cells
+                .iter()
+                .find(|b| leads_with(b, &second) && differ_only_there(a, b));
+            let Some(b) = partner else { continue };
+            let name = format!("{} → {}", a.cell.name, b.cell.name);
+            match compare(a, b) {
+                Ok(entries) => rows.push(row(name, entries)),
+                Err(reason) => notes.push(format!("{name}: not compared, {reason}.")),
+            }
+        }
+    }
+    if rows.is_empty() && notes.is_empty() {
+        notes.push("There are no two conditions to compare.".into());
+    }
+    NumberTable {
+        id: "paired-table".into(),
+        caption: "Test accuracy of pairs of cells".into(),
+        corner: "pair".into(),
+        columns: vec![
+            column_of("first", "%"),
+            column_of("second", "%"),
+            column_of("difference", "%"),
+            column_of("from", "%"),
+            column_of("to", "%"),
+            column("only first correct"),
+            column("only second correct"),
+            column("p (McNemar)"),
+        ],
+        rows,
+        notes,
+    }
+}
+
+/// The pairs that the study names, or every value of the first axis against its first.
+fn pairs(study: &Study) -> Vec<[String; 2]> {
+    if !study.spec.compare.is_empty() {
+        return study.spec.compare.clone();
+    }
+    let mut names: Vec<&String> = Vec::new();
+    for cell in &study.cells {
+        if let Some((_, value)) = cell.values.first()
+            && !names.contains(&&value.name)
+        {
+            names.push(&value.name);
+        }
+    }
+    let Some((first, others)) = names.split_first() else {
+        return Vec::new();
+    };
+    others
+        .iter()
+        .map(|other| [(*first).clone(), (*other).clone()])
+        .collect()
+}
+
+fn leads_with(cell: &CellRecord, name: &str) -> bool {
+    let first = cell.cell.values.first();
+    first.is_some_and(|(_, value)| value.name == name)
+}
+
+fn differ_only_there(a: &CellRecord, b: &CellRecord) -> bool {
+    let others = |cell: &CellRecord| -> Vec<(String, String)> {
+        let values = cell.cell.values.iter().skip(1);
+        values
+            .map(|(axis, value)| (axis.clone(), value.name.clone()))
+            .collect()
+    };
+    others(a) == others(b)
+}
+
+fn compare(a: &CellRecord, b: &CellRecord) -> Result<Vec<Entry>, String> {
+    let (first, second) = (analysis(a)?, analysis(b)?);
+    let same_images = first.data_sha256 == second.data_sha256
+        && first.test.labels == second.test.labels
+        && !first.test.labels.is_empty();
+    if !same_images {
+        return Err("the two were tested on different images".into());
+    }
+    let correct = |analysis: &RunAnalysis| -> Vec<bool> {
+        let answers = analysis.test.labels.iter().zip(&analysis.test.predicted);
+        answers.map(|(label, answer)| label == answer).collect()
+    };
+    let paired = Paired::new(&correct(first), &correct(second))
+        .ok_or("one of them has not answered every image")?;
+    let (difference, [low, high]) = paired.difference_percent();
+    Ok(vec![
+        Entry::Number(first.test.accuracy_percent),
+        Entry::Number(second.test.accuracy_percent),
+        Entry::Difference(difference),
+        Entry::Difference(low),
+        Entry::Difference(high),
+        Entry::Number(paired.only_first as f64),
+        Entry::Number(paired.only_second as f64),
+        Entry::Number(paired.mcnemar_p()),
+    ])
+}
+
+fn analysis(cell: &CellRecord) -> Result<&RunAnalysis, String> {
+    let name = &cell.cell.name;
+    let run = cell.finished().ok_or(format!("{name} has not finished"))?;
+    run.analysis
+        .as_ref()
+        .ok_or(format!("{name} is not analysed"))
+}

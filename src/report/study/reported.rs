@@ -1,0 +1,143 @@
+//! What the sources report, beside what the cells measure, and where the sources disagree.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::super::table::{Entry, NumberTable, column, row_of};
+use super::super::text::list;
+use super::conditions::mean;
+use crate::config::Subset;
+use crate::study::CellRecord;
+use crate::study::aggregate::{Spread, spread};
+use crate::study::measures::{Measure, find};
+use crate::study::spec::{Contradiction, StudySpec};
+
+/// What stands above the table.
+pub const INTRODUCTION: &str = "Measured numbers are the mean over the finished cells that match, \
+    ± the sample standard deviation. The standard error of an accuracy is the binomial one of a \
+    single cell's test set. The note says to which epoch, rate and weights the reported number \
+    belongs; the last column says the same of the measured one.";
+
+/// Reported, measured, difference.
+pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
+    let mut rows = Vec::new();
+    let mut notes = Vec::new();
+    for reported in &spec.reported {
+        let name = format!("{}: {}", selection(&reported.cells), reported.measure);
+        let Some(measure) = find(&reported.measure) else {
+            notes.push(format!("{name}: there is no such measure."));
+            continue;
+        };
+        let matching = matching(cells, &reported.cells);
+        let measured = spread(matching.iter().copied(), measure);
+        if !measured.left_out.is_empty() {
+            notes.push(format!("{name}: without {}.", list(&measured.left_out)));
+        }
+        let entries = vec![
+            Entry::Exact(reported.value),
+            mean(&measured),
+            Entry::Difference(measured.mean - reported.value),
+            Entry::Number(standard_error(measure, &measured, &matching)),
+            Entry::text(&reported.note),
+            Entry::text(&measure.meaning),
+        ];
+        rows.push(row_of(name, measure.unit, entries));
+    }
+    NumberTable {
+        id: "reported-table".into(),
+        caption: "Reported | measured | difference".into(),
+        corner: "cells and measure".into(),
+        columns: [
+            "reported",
+            "measured",
+            "difference",
+            "standard error",
+            "note on the reported number",
+            "what was measured",
+        ]
+        .map(column)
+        .into(),
+        rows,
+        notes,
+    }
+}
+
+/// Values of axes that select cells, in words.
+fn selection(cells: &BTreeMap<String, String>) -> String {
+    if cells.is_empty() {
+        return "all cells".into();
+    }
+    let values: Vec<_> = cells.values().cloned().collect();
+    values.join(" ")
+}
+
+fn matching<'a>(cells: &'a [CellRecord], values: &BTreeMap<String, String>) -> Vec<&'a CellRecord> {
+    cells
+        .iter()
+        .filter(|cell| cell.cell.matches(values))
+        .collect()
+}
+
+/// Binomial standard error of an accuracy over one cell's test set; NaN of other measures.
+fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord]) -> f64 {
+    if measure.unit != "%" || !measure.name.contains("accuracy") {
+        return f64::NAN;
+    }
+    let analyses = cells
+        .iter()
+        .filter_map(|cell| cell.record.as_ref()?.analysis.as_ref());
+    let trials = analyses.map(|analysis| analysis.test.labels.len()).min();
+    let trials = trials.or_else(|| {
+        // The number is configured for drawn subsets, and that of the studies for theirs.
+        let data = cells.iter().map(|cell| &cell.cell.config.data);
+        let known = data.filter(|data| data.subset != Subset::Full);
+        known.map(|data| data.test_samples).min()
+    });
+    let share = measured.mean / 100.0;
+    trials.map_or(f64::NAN, |n| {
+        100.0 * (share * (1.0 - share) / n as f64).sqrt()
+    })
+}
+
+/// Evidence of each contradiction that names some: a table each.
+pub fn evidence(spec: &StudySpec, cells: &[CellRecord]) -> Vec<NumberTable> {
+    let tables = (1..).zip(&spec.contradictions);
+    tables
+        .map(|(number, contradiction)| evidence_table(number, contradiction, cells))
+        .collect()
+}
+
+fn evidence_table(
+    number: usize,
+    contradiction: &Contradiction,
+    cells: &[CellRecord],
+) -> NumberTable {
+    let rows = contradiction.evidence.iter().filter_map(|evidence| {
+        let measure = find(&evidence.measure)?;
+        let measured = spread(matching(cells, &evidence.cells), measure);
+        let name = format!("{}: {}", selection(&evidence.cells), evidence.measure);
+        let entries = vec![mean(&measured), Entry::text(&measure.meaning)];
+        Some(row_of(name, measure.unit, entries))
+    });
+    NumberTable {
+        id: format!("contradiction-{number}"),
+        caption: format!("Evidence on statement {number}"),
+        corner: "cells and measure".into(),
+        columns: ["measured", "what was measured"].map(column).into(),
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// What the sources say, what settles it, and the numbers.
+pub fn contradictions(spec: &StudySpec, evidence: &[NumberTable]) -> Markup {
+    html! {
+        @for (number, (contradiction, table)) in (1..).zip(spec.contradictions.iter().zip(evidence)) {
+            h3 { "Statement " (number) }
+            blockquote { p { (contradiction.claim) } }
+            p { (contradiction.resolution) }
+            @if !table.rows.is_empty() { (table.html()) }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Pages of studies of made-up runs.
+
+use serde_json::json;
+
+use super::super::table::{Entry, NumberTable};
+use super::*;
+use crate::analysis::record::{ExampleTrial, MatrixStatistics, Rhythm, RunAnalysis};
+use crate::config::Config;
+use crate::train::manifest::Manifest;
+use crate::train::metrics::EpochMetrics;
+use crate::train::run_folder::RunFiles;
+
+const HOSTILE: &str = "<script>x</script>&\"";
+
+/// A finished run of twelve epochs with these answers to images of the classes 0, 1, 2, 1.
+fn run(config: &Config, accuracy_percent: f64, predicted: [u32; 4]) -> RunRecord {
+    let epoch = |n: u64| EpochMetrics {
+        test_accuracy_percent: accuracy_percent,
+        e_rate_hz: 9.0 + 0.2 * n as f64,
+        i_rate_hz: 40.0,
+        best: n == 3,
+        ..EpochMetrics::unmeasured(n)
+    };
+    RunRecord {
+        files: RunFiles::at("nowhere"),
+        config: config.clone(),
+        manifest: Manifest {
+            status: Status::Finished,
+            data_sha256: "data".into(),
+            ..Manifest::begin(vec!["dalenet".into(), HOSTILE.into()])
+        },
+        epochs: (0..=12).map(epoch).collect(),
+        steps: Vec::new(),
+        analysis: Some(analysis(accuracy_percent, predicted)),
+        sweep: None,
+    }
+}
+
+fn analysis(accuracy_percent: f64, predicted: [u32; 4]) -> RunAnalysis {
+    let statistics = |norm| MatrixStatistics {
+        norm,
+        ..MatrixStatistics::default()
+    };
+    let matrix = |trained: bool, unchanged: bool, norms: [f64; 2]| {
+        json!({
+            "entries": 4, "trained": trained, "unchanged": unchanged,
+            "initial": statistics(norms[0]), "now": statistics(norms[1]),
+            "really_pruned_percent": 0, "edges": [0, 1], "initial_count": [4], "now_count": [4],
+        })
+    };
+    let content = json!({
+        "format": 1, "checkpoint": "last", "epoch": 12, "config_sha256": "c",
+        "data_sha256": "data", "program": "p", "device": "cpu",
+        "test": {
+            "labels": [0, 1, 2, 1], "predicted": predicted, "accuracy_percent": accuracy_percent,
+            "loss_nats": 1, "e_rate_hz": 9, "i_rate_hz": 40, "active_e_percent": 50,
+            "silent_e_percent": 0, "class_e_rate_hz": [9, 9, 9],
+        },
+        "e_cell_rate_hz": [], "i_cell_rate_hz": [], "rhythm": Rhythm::default(),
+        "participation": null,
+        "weights": {
+            "ei": matrix(false, true, [1.0, 1.0]),
+            "ie": matrix(false, false, [1.0, 1.0]),
+            "in": matrix(true, false, [0.0, 0.0]),
+        },
+        "i_cell_input_us": [[], []], "loop_slopes": [], "raster": ExampleTrial::default(),
+    });
+    serde_json::from_value(content).unwrap()
+}
+
+fn study() -> Study {
+    let measure = |name: &str| json!({ "cells": { "condition": "a" }, "measure": name, "value": 50, "note": HOSTILE });
+    let text = json!({
+        "name": "made-up", "title": HOSTILE, "question": "first\n\nsecond", "base": "ping",
+        "axes": [
+            { "name": "condition", "values": [
+                { "name": "a", "label": HOSTILE, "set": {} },
+                { "name": "b", "set": { "training.dale": "clamp" } },
+            ] },
+            { "name": "seed", "key": "seeds.weights", "values": [1, 2] },
+        ],
+        "reported": [measure("test_accuracy_percent"), measure("e_rate_hz")],
+        "contradictions": [{
+            "claim": HOSTILE, "resolution": "settled",
+            "evidence": [{ "cells": { "condition": "a" }, "measure": "i_rate_hz" }],
+        }],
+        "not_measured": ["the weather"],
+    });
+    Study::parse(&text.to_string(), "test").unwrap()
+}
+
+/// Two finished cells of `a`, one finished and one failed cell of `b`.
+fn cells(study: &Study) -> Vec<CellRecord> {
+    let answers = [[0, 1, 2, 0], [0, 1, 2, 1], [1, 0, 2, 1], [0; 4]];
+    let accuracy = [75.0, 100.0, 50.0, f64::NAN];
+    let made = study.cells.iter().zip(answers).zip(accuracy);
+    made.map(|((cell, answers), accuracy)| CellRecord {
+        cell: cell.clone(),
+        record: accuracy
+            .is_finite()
+            .then(|| run(&cell.config, accuracy, answers)),
+        problem: accuracy.is_nan().then(|| format!("disk full {HOSTILE}")),
+    })
+    .collect()
+}
+
+fn entry<'a>(table: &'a NumberTable, row: &str, column: &str) -> &'a Entry {
+    let place = table.columns.iter().position(|c| c.head == column).unwrap();
+    let row = table.rows.iter().find(|r| r.name == row);
+    &row.unwrap_or_else(|| panic!("{row:?} in {:?}", table.rows))
+        .entries[place]
+}
+
+#[test]
+fn reported_numbers_stand_beside_the_mean_of_their_cells() {
+    let study = study();
+    let table = reported::table(&study.spec, &cells(&study));
+    let row = "a: test_accuracy_percent";
+    let Entry::Mean { mean, sd, n, of } = entry(&table, row, "measured") else {
+        panic!("{table:?}");
+    };
+    assert_eq!((*mean, *n, *of), (87.5, 2, 2));
+    assert!((sd - 17.678).abs() < 1e-3);
+    assert_eq!(entry(&table, row, "difference"), &Entry::Difference(37.5));
+    // 100 √(0.875 · 0.125 / 4)
+    let Entry::Number(error) = entry(&table, row, "standard error") else {
+        panic!("{table:?}");
+    };
+    assert!((error - 16.5359).abs() < 1e-3, "{error}");
+    assert!(
+        matches!(entry(&table, "a: e_rate_hz", "standard error"), Entry::Number(x) if x.is_nan())
+    );
+}
+
+#[test]
+fn cells_without_a_number_are_named() {
+    let study = study();
+    let mut cells = cells(&study);
+    cells[1].record.as_mut().unwrap().manifest.status = Status::Diverged;
+    let table = reported::table(&study.spec, &cells);
+    assert!(
+        table.notes[0].contains("without a-seed2"),
+        "{:?}",
+        table.notes
+    );
+    let table = conditions::by_condition(&study, &cells);
+    let note = &table.notes[0];
+    assert!(
+        note.contains("a-seed2 (diverged)") && note.contains("b-seed2 (failed)"),
+        "{note}"
+    );
+}
+
+#[test]
+fn pairs_of_a_seed_are_compared_on_the_same_images_only() {
+    let study = study();
+    let mut cells = cells(&study);
+    let table = paired::table(&study, &cells);
+    let row = "a-seed1 → b-seed1";
+    assert_eq!(
+        entry(&table, row, "only first correct"),
+        &Entry::Number(2.0)
+    );
+    assert_eq!(
+        entry(&table, row, "only second correct"),
+        &Entry::Number(1.0)
+    );
+    assert_eq!(entry(&table, row, "difference"), &Entry::Difference(-25.0));
+    assert_eq!(entry(&table, row, "p (McNemar)"), &Entry::Number(1.0));
+    assert!(
+        table.notes[0].contains("b-seed2 has not finished"),
+        "{:?}",
+        table.notes
+    );
+
+    let other = cells[2].record.as_mut().unwrap().analysis.as_mut().unwrap();
+    other.test.labels[0] = 7;
+    let table = paired::table(&study, &cells);
+    assert!(table.rows.is_empty() && table.notes[0].contains("different images"));
+}
+
+#[test]
+fn checks_tell_what_moved_and_slopes_what_settled() {
+    let study = study();
+    let cells = cells(&study);
+    let run = cells[0].record.as_ref().unwrap();
+    let runs = [("a".to_owned(), run)];
+    let table = checks::table(&runs);
+    let verdict = |met, why: &str| Entry::Verdict(Some(met), why.into());
+    assert_eq!(
+        entry(&table, "a", "frozen matrices"),
+        &verdict(false, "changed: ie")
+    );
+    assert_eq!(
+        entry(&table, "a", "zero starts"),
+        &verdict(true, "still zero: in")
+    );
+    let table = conditions::convergence(&runs);
+    assert_eq!(
+        entry(&table, "a", "accuracy criterion"),
+        &verdict(true, "met")
+    );
+    assert_eq!(
+        entry(&table, "a", "E rate criterion"),
+        &verdict(false, "not met")
+    );
+}
+
+#[test]
+fn a_page_is_the_same_twice_and_escapes_names() {
+    let study = study();
+    let cells = cells(&study);
+    let page = report(&study, &cells).page.html();
+    assert_eq!(page, report(&study, &cells).page.html());
+    assert!(!page.contains("<script"), "{page}");
+    for part in [
+        "disk full",
+        "the weather",
+        "settled",
+        "a-seed1 → b-seed1",
+        "first</p>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_study_without_runs_is_a_page_that_says_so() {
+    let study = study();
+    let empty = |cell: &crate::study::Cell| CellRecord {
+        cell: cell.clone(),
+        record: None,
+        problem: None,
+    };
+    let cells: Vec<_> = study.cells.iter().map(empty).collect();
+    let report = report(&study, &cells);
+    let page = report.page.html();
+    assert!(page.contains("4 cells: 4 pending"), "{page}");
+    assert!(page.contains("Not begun: ") && page.contains("No cell has finished yet"));
+    let numbers = |entry: &Entry| matches!(entry, Entry::Number(x) if x.is_finite());
+    let cells_table = report
+        .tables
+        .iter()
+        .find(|t| t.id == "cells-table")
+        .unwrap();
+    assert!(
+        !cells_table
+            .rows
+            .iter()
+            .flat_map(|row| &row.entries)
+            .any(numbers)
+    );
+}
