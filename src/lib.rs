@@ -2,7 +2,8 @@
 //!
 //! The way of the data: configuration ([`config`]) → samples and event lists ([`data`]) → plan and
 //! engine ([`conductance`], on [`gpu`] or the CPU) → training ([`train`]) → metrics and weights in a
-//! run folder → figures ([`report`]). [`experiment`] joins them; [`mod@bench`] measures the engines.
+//! run folder → [`analysis`] → read back as a [`record`] → figures and pages ([`report`]). [`experiment`]
+//! joins them, [`study`] makes many of them, and [`mod@bench`] measures the engines.
 
 // Outside tests nothing may panic on what a user brings.
 #![cfg_attr(

@@ -48,8 +48,8 @@ pub struct RunAnalysis {
     pub participation: Option<Participation>,
     /// Every matrix by its short name (`in`, `out`, `ei`, `ie`, …).
     pub weights: BTreeMap<String, MatrixAnalysis>,
-    /// Σ over E cells of the effective W_EI into each I cell, µS, at the start and now; empty
-    /// without W_EI.
+    /// Σ over E cells of W_EI into each I cell as the forward pass uses it (max(w, 0), or w itself
+    /// where the loop is signed), µS, at the start and now; empty without W_EI.
     pub i_cell_input_us: [Vec<f64>; 2],
     /// Slope of the loss along the loop's gains, measured and by the surrogate gradient.
     pub loop_slopes: Vec<LoopSlope>,

@@ -61,12 +61,14 @@ pub fn really_pruned_percent(initial: &[f32], now: &[f32]) -> f64 {
     100.0 * pruned / all
 }
 
-/// Σ over presynaptic cells of the effective weights into each of `post` cells.
-pub fn input_of_cells(weights: &[f32], post: usize) -> Vec<f64> {
+/// Σ over presynaptic cells of the weights into each of `post` cells: of max(w, 0) where `clamped`,
+/// else of w.
+pub fn input_of_cells(weights: &[f32], post: usize, clamped: bool) -> Vec<f64> {
     let mut sums = vec![0.0; post];
     for row in weights.chunks_exact(post.max(1)) {
         for (sum, &w) in sums.iter_mut().zip(row) {
-            *sum += effective(f64::from(w));
+            let w = f64::from(w);
+            *sum += if clamped { effective(w) } else { w };
         }
     }
     sums
@@ -170,10 +172,9 @@ mod tests {
 
     #[test]
     fn input_is_summed_by_column_and_a_changed_bit_is_seen() {
-        assert_eq!(
-            input_of_cells(&[1.0, -2.0, 3.0, 4.0, 0.5, 0.0], 3),
-            [5.0, 0.5, 3.0]
-        );
+        let weights = [1.0, -2.0, 3.0, 4.0, 0.5, 0.0];
+        assert_eq!(input_of_cells(&weights, 3, true), [5.0, 0.5, 3.0]);
+        assert_eq!(input_of_cells(&weights, 3, false), [5.0, -1.5, 3.0]);
         assert!(unchanged(&[0.0, 1.0], &[0.0, 1.0]));
         assert!(!unchanged(&[0.0, 1.0], &[-0.0, 1.0]));
         assert!(!unchanged(&[1.0], &[f32::from_bits(1.0f32.to_bits() + 1)]));

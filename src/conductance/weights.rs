@@ -89,6 +89,12 @@ impl Slot {
         self.len() == 0
     }
 
+    /// Whether stored weights of this matrix do anything in the forward pass.
+    pub fn has_effect(&self, stored: &[f32]) -> bool {
+        let does = |w: &f32| if self.clamped { *w > 0.0 } else { *w != 0.0 };
+        stored.iter().any(does)
+    }
+
     /// Place in the flat vector.
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.len()

@@ -9,9 +9,10 @@ use crate::analysis::record::{FORMAT, MatrixAnalysis, RunAnalysis};
 use crate::analysis::weights::{self, input_of_cells};
 use crate::conductance::batch::{Raster, Request};
 use crate::conductance::engine::Engine;
-use crate::conductance::weights::Weights;
+use crate::conductance::weights::{Layout, Weights};
 use crate::config::MatrixName;
 use crate::train::files::write_atomic;
+use crate::train::manifest::program;
 use crate::train::run_folder::RunFiles;
 use crate::train::session::{TrainError, run_sha256};
 
@@ -80,7 +81,7 @@ impl Experiment {
             rhythm: sums.rhythm(self.config.seeds.noise),
             participation: sums.participation(),
             weights: self.matrices(subject),
-            i_cell_input_us: i_cell_input_us(subject),
+            i_cell_input_us: self.i_cell_input_us(subject)?,
             loop_slopes,
             raster: sums.into_example(),
         }))
@@ -95,6 +96,18 @@ impl Experiment {
         (RASTER_BYTES / (4 * row * p.steps).max(1)).clamp(1, most)
     }
 
+    /// W_EI into each I cell as the forward pass uses it, µS, at the start and now.
+    fn i_cell_input_us(&self, subject: &Subject<'_>) -> Result<[Vec<f64>; 2], ExperimentError> {
+        let layout = Layout::new(&self.params, subject.now)?;
+        let slot = layout.slots.iter().find(|s| s.name == MatrixName::WEi);
+        Ok([subject.initial, subject.now].map(|weights| {
+            let Some((slot, ei)) = slot.zip(weights.get(&MatrixName::WEi)) else {
+                return Vec::new();
+            };
+            input_of_cells(&ei.data, ei.post, slot.clamped)
+        }))
+    }
+
     fn matrices(&self, subject: &Subject<'_>) -> BTreeMap<String, MatrixAnalysis> {
         let both = subject.now.iter().filter_map(|(&name, now)| {
             let initial = subject.initial.get(&name)?;
@@ -103,23 +116,6 @@ impl Experiment {
             Some((name.short().to_owned(), analysis))
         });
         both.collect()
-    }
-}
-
-/// Effective W_EI into each I cell, µS, at the start and now.
-fn i_cell_input_us(subject: &Subject<'_>) -> [Vec<f64>; 2] {
-    [subject.initial, subject.now].map(|weights| {
-        let ei = weights.get(&MatrixName::WEi);
-        ei.map_or_else(Vec::new, |ei| input_of_cells(&ei.data, ei.post))
-    })
-}
-
-/// Version and commit of this program.
-pub(super) fn program() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    match option_env!("DALENET_COMMIT") {
-        Some(commit) => format!("dalenet {version} ({commit})"),
-        None => format!("dalenet {version}"),
     }
 }
 

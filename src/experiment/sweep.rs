@@ -7,6 +7,7 @@ use crate::conductance::engine::EngineError;
 use crate::conductance::weights::{Layout, Weights};
 use crate::config::MatrixName;
 use crate::train::files::{FileError, write_atomic};
+use crate::train::manifest::program;
 use crate::train::model::{ModelError, Part};
 use crate::train::run_folder::RunFiles;
 use crate::train::session::run_sha256;
@@ -179,25 +180,11 @@ fn check_loop(experiment: &Experiment, weights: &Weights) -> Result<(), SweepErr
     let layout = Layout::new(&experiment.params, weights).map_err(EngineError::Weights)?;
     for name in [MatrixName::WEi, MatrixName::WIe] {
         let slot = layout.slots.iter().find(|slot| slot.name == name);
-        let has_effect = slot.is_some_and(|slot| {
-            let mut stored = weights[&name].data.iter();
-            stored.any(|&w| if slot.clamped { w > 0.0 } else { w != 0.0 })
-        });
-        if !has_effect {
+        if !slot.is_some_and(|slot| slot.has_effect(&weights[&name].data)) {
             return Err(SweepError::NoLoop(name.short()));
         }
     }
     Ok(())
-}
-
-/// Version and commit of this program.
-fn program() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let commit = option_env!("DALENET_COMMIT");
-    commit.map_or_else(
-        || format!("dalenet {version}"),
-        |commit| format!("dalenet {version} ({commit})"),
-    )
 }
 
 /// Writes `sweep.csv` and then `sweep.json` of the folder of `files`, each all or nothing.

@@ -163,6 +163,15 @@ impl Manifest {
     }
 }
 
+/// Version and commit of this program.
+pub fn program() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("DALENET_COMMIT") {
+        Some(commit) => format!("dalenet {version} ({commit})"),
+        None => format!("dalenet {version}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

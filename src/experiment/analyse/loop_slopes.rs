@@ -54,10 +54,7 @@ fn is_closed(experiment: &Experiment, weights: &Weights) -> Result<bool, Experim
     let layout = Layout::new(&experiment.params, weights)?;
     Ok(LOOP.into_iter().all(|name| {
         let slot = layout.slots.iter().find(|slot| slot.name == name);
-        slot.is_some_and(|slot| {
-            let mut stored = weights[&name].data.iter();
-            stored.any(|&w| if slot.clamped { w > 0.0 } else { w != 0.0 })
-        })
+        slot.is_some_and(|slot| slot.has_effect(&weights[&name].data))
     }))
 }
 
