@@ -14,6 +14,61 @@ use program::{Place, assert_has, load, result};
 
 const TRAIN: &str = "train small.json --device gpu --set training.epochs=2";
 
+/// Numbers of two JSON documents of one shape that differ by more than a thousandth, with their places.
+fn differences(a: &Value, b: &Value, place: &str) -> Vec<String> {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => {
+            let (x, y) = (x.as_f64().unwrap(), y.as_f64().unwrap());
+            let close = (x - y).abs() <= 1e-3 * x.abs().max(y.abs()).max(1e-3);
+            if close {
+                vec![]
+            } else {
+                vec![format!("{place}: {x}, {y}")]
+            }
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            let pairs = x.iter().zip(y).enumerate();
+            pairs
+                .flat_map(|(i, (x, y))| differences(x, y, &format!("{place}[{i}]")))
+                .collect()
+        }
+        (Value::Object(x), Value::Object(y)) if x.keys().eq(y.keys()) => {
+            let pairs = x.iter().filter(|(key, _)| *key != "device");
+            pairs
+                .flat_map(|(key, x)| differences(x, &y[key], &format!("{place}.{key}")))
+                .collect()
+        }
+        _ if a == b => vec![],
+        _ => vec![format!("{place}: {a}, {b}")],
+    }
+}
+
+#[test]
+fn analysis_and_sweep_are_those_of_the_cpu() {
+    if test_gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.ok("train small.json --device cpu --set training.epochs=2 --out run");
+    place.ok("sweep run --device cpu --grid 0,1,3");
+    let read = |name: &str| -> Value {
+        let text = fs::read_to_string(place.path("run").join(name)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let on_cpu = [read("analysis.json"), read("sweep.json")];
+    place.ok("analyse run --device gpu");
+    place.ok("sweep run --device gpu --grid 0,1,3");
+    let on_gpu = [read("analysis.json"), read("sweep.json")];
+    for (cpu, gpu) in on_cpu.iter().zip(&on_gpu) {
+        assert_ne!(cpu["device"], gpu["device"]);
+        assert_eq!(differences(cpu, gpu, ""), [""; 0]);
+    }
+    // It notices: another grid point is another network.
+    let [_, sweep] = &on_cpu;
+    assert!(sweep["points"][4]["e_rate_hz"].as_f64().unwrap() > 1.0);
+    assert!(!differences(&sweep["points"][0], &sweep["points"][4], "").is_empty());
+}
+
 #[test]
 fn runs_repeat_and_resume_to_the_bit_under_any_memory_plan() {
     if test_gpu().is_none() {
