@@ -135,7 +135,7 @@ fn measured(run: &RunRecord) -> NumberTable {
         .filter(|(_, value)| value.is_finite())
         .map(|(measure, value)| {
             let entries = vec![Entry::Number(value), Entry::text(&measure.meaning)];
-            row_of(&measure.name, measure.unit, entries)
+            row_of(&measure.label, measure.unit, entries).keyed(&measure.name)
         });
     NumberTable {
         id: "measures-table".into(),

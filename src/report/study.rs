@@ -2,6 +2,7 @@
 
 pub mod checks;
 mod conditions;
+mod outcome;
 mod paired;
 mod reported;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         .filter_map(|cell| Some((cell.cell.name.clone(), cell.record.as_ref()?)))
         .collect();
 
+    let outcome = outcome::table(study, cells);
     let reported = reported::table(spec, cells);
     let by_condition = conditions::by_condition(study, cells);
     let by_cell = conditions::by_cell(cells);
@@ -65,6 +67,7 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     let provenance = provenance_table(cells);
 
     let mut sections = vec![
+        Section::of_tables("outcome", "Outcome", outcome::INTRODUCTION, &[&outcome]),
         Section::new("method", "Method", method_body(study, &method, &settings)),
         Section::new("figures", "Figures", page::figures(&figures, 1)),
     ];
@@ -74,11 +77,16 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         sections.push(Section::of_tables("reported", title, intro, &[&reported]));
     }
     sections.extend([
-        Section::of_tables(
+        Section::new(
             "conditions",
             "Conditions",
-            conditions::INTRODUCTION,
-            &[&by_condition],
+            html! {
+                p { (conditions::INTRODUCTION) }
+                details {
+                    summary { "All " (by_condition.rows.len()) " measures by condition" }
+                    (by_condition.html())
+                }
+            },
         ),
         Section::of_tables("cells", "Cells", "", &[&by_cell]),
         Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
@@ -122,7 +130,15 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         facts: facts(cells, &runs),
         sections,
     };
-    let mut tables = vec![reported, by_condition, by_cell, paired, convergence, checks];
+    let mut tables = vec![
+        outcome,
+        reported,
+        by_condition,
+        by_cell,
+        paired,
+        convergence,
+        checks,
+    ];
     tables.extend(evidence);
     tables.extend(settings);
     Report {

@@ -27,6 +27,8 @@ pub struct NumberTable {
 pub struct Column {
     /// What it holds.
     pub head: String,
+    /// Its name in `numbers.csv`.
+    pub key: String,
     /// Unit of its numbers; empty where there is none or rows have their own.
     pub unit: String,
 }
@@ -36,6 +38,8 @@ pub struct Column {
 pub struct Row {
     /// Its name.
     pub name: String,
+    /// Its name in `numbers.csv`.
+    pub key: String,
     /// Unit of its numbers, where rows have one.
     pub unit: String,
     /// An entry a column.
@@ -66,6 +70,8 @@ pub enum Entry {
         /// Cells that match.
         of: usize,
     },
+    /// A measured entry, with the number that somebody reported in parentheses below it.
+    Beside(Box<Self>, f64),
     /// A criterion that is met, not met, or cannot be judged, and why.
     Verdict(Option<bool>, String),
 }
@@ -86,8 +92,11 @@ impl Entry {
             Self::Difference(value) => html! { (signed(*value)) },
             Self::Mean { mean, sd, n, of } => html! {
                 (spread(*mean, *sd))
-                @if n != of { " " span.aside { "(n = " (n) " of " (of) ")" } }
-                @else if *n == 1 { " " span.aside { "(n = 1)" } }
+                @if *n > 0 && n != of { " " span.aside { "(n = " (n) " of " (of) ")" } }
+            },
+            Self::Beside(measured, reported) => html! {
+                (measured.html())
+                span.below { "(" (reported_number(*reported)) ")" }
             },
             Self::Verdict(verdict, why) => {
                 let (class, mark) = match verdict {
@@ -103,7 +112,11 @@ impl Entry {
     fn is_number(&self) -> bool {
         matches!(
             self,
-            Self::Number(_) | Self::Exact(_) | Self::Difference(_) | Self::Mean { .. }
+            Self::Number(_)
+                | Self::Exact(_)
+                | Self::Difference(_)
+                | Self::Mean { .. }
+                | Self::Beside(..)
         )
     }
 
@@ -119,10 +132,20 @@ impl Entry {
                 (" n", *n as f64, false),
                 (" cells", *of as f64, false),
             ],
+            Self::Beside(measured, reported) => {
+                let mut numbers = measured.numbers();
+                numbers.push((" reported", *reported, true));
+                numbers
+            }
             Self::Verdict(Some(met), _) => vec![(" met", f64::from(u8::from(*met)), false)],
             Self::Verdict(None, _) | Self::Text(_) | Self::Code(_) => Vec::new(),
         }
     }
+}
+
+/// A number as somebody wrote it, or the mean of some: without the last digits of floating point.
+fn reported_number(value: f64) -> String {
+    exact(format!("{value:.4e}").parse().unwrap_or(value))
 }
 
 /// A column without a unit of its own.
@@ -132,9 +155,27 @@ pub fn column(head: impl Into<String>) -> Column {
 
 /// A column of numbers in `unit` (`1` for pure numbers).
 pub fn column_of(head: impl Into<String>, unit: impl Into<String>) -> Column {
+    let head = head.into();
     Column {
-        head: head.into(),
+        key: head.clone(),
+        head,
         unit: unit.into(),
+    }
+}
+
+impl Column {
+    /// The same column under another name in `numbers.csv`.
+    pub fn keyed(self, key: impl Into<String>) -> Self {
+        let key = key.into();
+        Self { key, ..self }
+    }
+}
+
+impl Row {
+    /// The same row under another name in `numbers.csv`.
+    pub fn keyed(self, key: impl Into<String>) -> Self {
+        let key = key.into();
+        Self { key, ..self }
     }
 }
 
@@ -145,8 +186,10 @@ pub fn row(name: impl Into<String>, entries: Vec<Entry>) -> Row {
 
 /// A row of numbers in `unit`.
 pub fn row_of(name: impl Into<String>, unit: impl Into<String>, entries: Vec<Entry>) -> Row {
+    let name = name.into();
     Row {
-        name: name.into(),
+        key: name.clone(),
+        name,
         unit: unit.into(),
         entries,
     }
@@ -243,10 +286,10 @@ impl NumberTable {
                         value.to_string()
                     };
                     let unit = if has_unit { unit(of_entry) } else { "" };
-                    let column = format!("{}{suffix}", column.head);
+                    let column = format!("{}{suffix}", column.key);
                     lines.push([
                         self.id.clone(),
-                        row.name.clone(),
+                        row.key.clone(),
                         column,
                         shown,
                         unit.to_owned(),

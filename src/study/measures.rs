@@ -10,6 +10,7 @@ use crate::train::metrics::EpochMetrics;
 pub const SILENT_I_HZ: f64 = 1.0;
 
 mod analysed;
+mod labels;
 mod of_loop;
 
 type Value = Box<dyn Fn(&RunRecord) -> f64 + Send + Sync>;
@@ -18,6 +19,8 @@ type Value = Box<dyn Fn(&RunRecord) -> f64 + Send + Sync>;
 pub struct Measure {
     /// Name, with the unit at its end where there is one.
     pub name: String,
+    /// What people call it, without its unit.
+    pub label: String,
     /// Unit; `1` for a pure number.
     pub unit: &'static str,
     /// What it is, and of which epoch, rate and weights.
@@ -79,6 +82,7 @@ fn measure(
 ) -> Measure {
     Measure {
         name: name.to_owned(),
+        label: labels::label(name),
         unit,
         meaning: meaning.to_owned(),
         is_timing: false,

@@ -17,7 +17,7 @@
   // An element wider than its scrolling box may be scrolled to; any other sticks out.
   const scrolls = (e) => e && (['auto', 'scroll'].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
   for (const e of all('body *')) {
-    if (!seen(e) || e.closest('svg') || e.classList.contains('skip')) continue;
+    if (e instanceof SVGElement || !seen(e) || e.classList.contains('skip')) continue;
     if (e.getBoundingClientRect().right > window.innerWidth + 1 && !scrolls(e)) {
       problems.push(`overflow: ${name(e)} sticks out of the page`);
     }
@@ -65,7 +65,12 @@
 
   // Ink on paper.
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const known = new Map();
   const rgba = (colour) => {
+    if (!known.has(colour)) known.set(colour, pixel(colour));
+    return known.get(colour);
+  };
+  const pixel = (colour) => {
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = colour;
     canvas.fillRect(0, 0, 1, 1);
@@ -75,12 +80,13 @@
     const [r, g, b] = colour.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  const papers = new Map([[null, [255, 255, 255, 255]]]);
   const paper = (e) => {
-    for (; e; e = e.parentElement) {
+    if (!papers.has(e)) {
       const colour = rgba(getComputedStyle(e).backgroundColor);
-      if (colour[3] > 250) return colour;
+      papers.set(e, colour[3] > 250 ? colour : paper(e.parentElement));
     }
-    return [255, 255, 255, 255];
+    return papers.get(e);
   };
   const contrast = (ink, e) => {
     const [a, b] = [light(ink), light(paper(e))];

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headless_chrome::protocol::cdp::types::Event;
 use headless_chrome::protocol::cdp::types::Method;
@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 const CHECKS: &str = include_str!("checks.js");
 /// Phone, tablet, desktop.
 pub const WIDTHS_PX: [u32; 3] = [360, 768, 1440];
+/// What a reader may prefer.
+pub const SCHEMES: [&str; 2] = ["light", "dark"];
 const WINDOW_HEIGHT_PX: u64 = 800;
 const FLAGS: [&str; 3] = [
     "--disable-quic",
@@ -106,21 +108,22 @@ fn listen(tab: &Tab, complaints: &Arc<Mutex<Vec<String>>>) {
 impl Reader {
     /// Opens a file and looks at it in every width, light and dark. What is wrong, a line each.
     pub fn problems(&self, page: &Path) -> Vec<String> {
+        self.problems_at(page, &WIDTHS_PX, &SCHEMES)
+    }
+
+    /// Opens a file and looks at it in some widths and schemes only.
+    pub fn problems_at(&self, page: &Path, widths_px: &[u32], schemes: &[&str]) -> Vec<String> {
         self.complaints.lock().unwrap().clear();
         let url = format!("file://{}", page.canonicalize().unwrap().display());
-        self.tab
-            .navigate_to(&url)
-            .unwrap()
-            .wait_until_navigated()
-            .unwrap();
+        self.open(&url);
         // Folded parts are looked at, too.
         let unfold = "document.querySelectorAll('details').forEach((d) => { d.open = true; })";
         self.tab.evaluate(unfold, false).unwrap();
         let mut problems = Vec::new();
         let mut colours = Vec::new();
-        for scheme in ["light", "dark"] {
+        for scheme in schemes {
             self.scheme(scheme);
-            for width_px in WIDTHS_PX {
+            for &width_px in widths_px {
                 self.size(width_px, WINDOW_HEIGHT_PX);
                 let found = self.tab.evaluate(CHECKS, false).unwrap().value.unwrap();
                 let found: Value = serde_json::from_str(found.as_str().unwrap()).unwrap();
@@ -131,8 +134,8 @@ impl Reader {
                 colours.push([found["ink"].clone(), found["paper"].clone()]);
             }
         }
-        let (light, dark) = (&colours[0], &colours[WIDTHS_PX.len()]);
-        if light[0] == dark[0] || light[1] == dark[1] {
+        let (light, dark) = (&colours[0], &colours[colours.len() - 1]);
+        if schemes.len() > 1 && (light[0] == dark[0] || light[1] == dark[1]) {
             problems.push(format!(
                 "scheme: {light:?} whether light or dark is preferred"
             ));
@@ -141,6 +144,24 @@ impl Reader {
         std::thread::sleep(Duration::from_millis(100));
         problems.extend(self.complaints.lock().unwrap().drain(..));
         problems
+    }
+
+    /// Opens an address and waits until the page is there. The crate's own way waits for a quiet
+    /// network, half a second and more for each page.
+    fn open(&self, url: &str) {
+        let fresh = "window.left = true";
+        self.tab.evaluate(fresh, false).unwrap();
+        self.tab.navigate_to(url).unwrap();
+        let ready = "!window.left && document.readyState === 'complete'";
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let is_ready = || {
+            let answer = self.tab.evaluate(ready, false);
+            answer.is_ok_and(|answer| answer.value == Some(Value::Bool(true)))
+        };
+        while !is_ready() {
+            assert!(Instant::now() < deadline, "{url} does not open");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// How many elements match.

@@ -5,14 +5,15 @@ use super::draw::page::Page;
 use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Fill, Stroke};
-use super::groups::{BLUE, GREEN, Groups, ORANGE, Run, SKY, VERMILION};
+use super::groups::{BLUE, GREEN, Groups, Run, VERMILION};
 use super::table::Table;
 use super::training::names;
 use super::weights::{brief, histogram};
 use super::{Missing, Sheet};
 use crate::analysis::record::{ExampleTrial, Rhythm};
 
-const NO_ANALYSIS: &str = "no cell has an analysis; `dalenet analyse` makes one";
+/// Why figures of the analysis are missing.
+pub const NO_ANALYSIS: &str = "no cell has an analysis; `dalenet analyse` makes one";
 const DASHES: [Dash; 3] = [Dash::Solid, Dash::Dashed, Dash::Dotted];
 const BINS: usize = 40;
 
@@ -94,159 +95,6 @@ pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
     })
 }
 
-/// Spikes by gamma cycle, stacked.
-pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("participation", "Spikes of a cell in a gamma cycle");
-    let labels = ["0", "1", "2", "3 or more"];
-    let colours = [
-        (Colour::Ink, 0.14),
-        (SKY, 1.0),
-        (ORANGE, 1.0),
-        (VERMILION, 1.0),
-    ];
-    let columns = [
-        "condition",
-        "population",
-        "spikes",
-        "share_percent",
-        "from_percent",
-        "to_percent",
-        "runs",
-    ];
-    let mut table = Table::new(&columns);
-    let mut bars: Vec<(String, [[f64; 4]; 2])> = Vec::new();
-    let mut without = Vec::new();
-    for group in &groups.groups {
-        let found: Vec<_> = group
-            .runs
-            .iter()
-            .filter_map(|r| r.record.analysis.as_ref()?.participation.as_ref())
-            .collect();
-        // Files are untrusted: a share is a share.
-        let share = |p: &&crate::analysis::record::Participation| {
-            let mut all = p.e_share_percent.iter().chain(&p.i_share_percent);
-            all.all(|s| (0.0..=100.0).contains(s))
-        };
-        let found: Vec<_> = found.into_iter().filter(share).collect();
-        if found.is_empty() {
-            without.push(group.label.as_str());
-            continue;
-        }
-        let mut shares = [[0.0; 4]; 2];
-        for (k, population) in ["E", "I"].into_iter().enumerate() {
-            let mut start = 0.0;
-            for spikes in 0..4 {
-                let of = |p: &&crate::analysis::record::Participation| {
-                    [p.e_share_percent, p.i_share_percent][k][spikes]
-                };
-                let share = found.iter().map(of).sum::<f64>() / found.len() as f64;
-                shares[k][spikes] = share;
-                let numbers = [share, start, start + share, found.len() as f64];
-                table.push(&[&group.label, population, labels[spikes]], &numbers);
-                start += share;
-            }
-        }
-        bars.push((group.label.clone(), shares));
-    }
-    if bars.is_empty() {
-        let reason = if groups.runs().any(|(_, r)| r.record.analysis.is_some()) {
-            "no analysed cell has gamma cycles: its I cells make none"
-        } else {
-            NO_ANALYSIS
-        };
-        return Err(Missing::new(id, title, reason));
-    }
-    let rows = bars.len();
-    let place = |k: usize| (rows - 1 - k) as f64;
-    let panel = |population: usize| {
-        let names = bars.iter().enumerate().map(|(k, (label, _))| {
-            (
-                place(k),
-                if population == 0 {
-                    label.clone()
-                } else {
-                    String::new()
-                },
-            )
-        });
-        let y = Axis::new("")
-            .from(-0.6)
-            .to(rows as f64 - 0.4)
-            .named(names.collect());
-        let name = ["E cells", "I cells"][population];
-        let mut panel = Panel::new(
-            name,
-            Axis::new("share of (cell, cycle) pairs (%)")
-                .from(0.0)
-                .to(100.0),
-            y,
-        );
-        panel.grid = false;
-        for (k, (_, shares)) in bars.iter().enumerate() {
-            let mut start = 0.0;
-            for (share, (colour, opacity)) in shares[population].iter().zip(colours) {
-                let (from, to) = ((start, place(k) - 0.38), (start + share, place(k) + 0.38));
-                panel.marks.push(Mark::Bar {
-                    from,
-                    to,
-                    fill: Fill { colour, opacity },
-                });
-                if *share >= 12.0 {
-                    let at = (start + share / 2.0, place(k));
-                    let colour = if opacity < 1.0 {
-                        Colour::Ink
-                    } else {
-                        Colour::Rgb(0, 0, 0)
-                    };
-                    panel.marks.push(Mark::Words {
-                        at,
-                        down: 0.0,
-                        words: format!("{share:.1}"),
-                        size: 10.0,
-                        colour,
-                    });
-                }
-                start += share;
-            }
-        }
-        panel.share = if population == 0 { 1.45 } else { 1.0 };
-        panel
-    };
-    let panels = vec![panel(0), panel(1)];
-    let key = labels
-        .iter()
-        .zip(colours)
-        .map(|(label, (colour, opacity))| {
-            Key::new(
-                Sample::Box(Fill { colour, opacity }, None),
-                format!("{label} spikes"),
-            )
-        });
-    let mut caption = "Share of (cell, cycle) pairs with 0, 1, 2 and 3 or more spikes over the test set, mean over \
-                       seeds; cycles are cut at the minima between bursts of the I population."
-        .to_owned();
-    if !without.is_empty() {
-        caption += &format!(" Without cycles: {}.", without.join("; "));
-    }
-    Ok(Sheet {
-        id: id.into(),
-        title: title.into(),
-        caption,
-        alt: format!(
-            "Stacked bars of spikes in a gamma cycle for {}.",
-            names(groups)
-        ),
-        page: Page {
-            key: key.collect(),
-            rows: vec![super::draw::page::Row {
-                height: 26.0 * rows as f64 + 6.0,
-                panels,
-            }],
-        },
-        table,
-    })
-}
-
 /// The spectrum of one rhythm with its null, without a title.
 pub fn spectrum_marks(rhythm: &Rhythm, colour: Colour) -> Vec<Mark> {
     let line = |power: &[f64], stroke| Mark::Line {
@@ -261,11 +109,7 @@ pub fn spectrum_marks(rhythm: &Rhythm, colour: Colour) -> Vec<Mark> {
     vec![
         line(
             &rhythm.raised_null_power(),
-            Stroke {
-                opacity: 0.75,
-                ..Stroke::solid(colour, 1.1)
-            }
-            .dashed(Dash::Dotted),
+            Stroke::solid(colour, 1.5).dashed(Dash::Dotted),
         ),
         line(&rhythm.power, Stroke::solid(colour, 1.5)),
     ]
@@ -320,7 +164,7 @@ pub fn raster_panel(trial: &ExampleTrial) -> Panel {
         .from(-0.5)
         .to(e + gap + i - 0.5)
         .named(names.map(|(at, n)| (at, n.to_owned())).collect());
-    let title = format!("Trial of a {} (sample {})", trial.label, trial.sample);
+    let title = format!("Trial of class {} (sample {})", trial.label, trial.sample);
     let x = Axis::new("time (ms)").from(0.0).to(trial.duration_ms);
     let mut panel = Panel::new(title, x, y);
     panel.grid = false;

@@ -7,8 +7,9 @@ use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use super::groups::{BLUE, Group, Groups, VERMILION};
+use super::norms::MATRICES;
 use super::table::Table;
-use super::training::{MATRICES, curve, epoch_axis, names, series};
+use super::training::{curve, epoch_axis, names, series};
 use super::{Missing, Sheet};
 use crate::train::metrics::EpochMetrics;
 
@@ -16,6 +17,11 @@ use crate::train::metrics::EpochMetrics;
 pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
     let id = format!("diagnostic_{}", group.id);
     let title = format!("Diagnostics: {}", group.label);
+    // Alone on its card, a condition needs no pattern to be told apart.
+    let group = &Group {
+        dash: Dash::Solid,
+        ..group.clone()
+    };
     // Long format: quantity, and its x and y.
     let mut table = Table::new(&["cell", "quantity", "x", "y"]);
     let mut line =
@@ -110,7 +116,7 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
         "measured",
     ));
     spectrum.key.push(Key::new(
-        Sample::Line(Stroke::solid(Colour::Ink, 1.1).dashed(Dash::Dotted), None),
+        Sample::Line(Stroke::solid(Colour::Ink, 1.5).dashed(Dash::Dotted), None),
         "shuffled",
     ));
     if let Some((_, first)) = analyses.first() {
@@ -230,7 +236,7 @@ pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
         let y = y.named((0..rows).map(|k| (place(k), label(k))).collect());
         let mut panel = Panel::new(name, Axis::new(unit), y);
         panel.room = (0.08, 0.0);
-        panel.share = if column == 0 { 1.6 } else { 1.0 };
+        panel.share = if column == 0 { 1.2 } else { 1.0 };
         for (k, group) in groups.groups.iter().enumerate() {
             let of = |run: &super::groups::Run| run.record.last().map_or(f64::NAN, measure);
             let values: Vec<f64> = group.runs.iter().map(of).collect();
@@ -301,6 +307,7 @@ pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
         ),
         page: Page {
             key,
+            bar: None,
             rows: vec![Row {
                 height: 24.0 * rows as f64 + 8.0,
                 panels,

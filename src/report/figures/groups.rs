@@ -1,7 +1,7 @@
 //! Cells of a study by condition: which are repeats of each other, and the colours they wear.
 
 use super::draw::panel::{Key, Sample};
-use super::draw::svg::{Colour, Marker, Stroke};
+use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use crate::record::RunRecord;
 use crate::study::spec::{AxisValue, StudySpec};
 use crate::study::{Cell, CellRecord};
@@ -31,6 +31,9 @@ const MARKERS: [Marker; 6] = [
     Marker::Star,
 ];
 
+/// So many absent cells are named below a figure.
+const MOST_NAMED: usize = 4;
+
 /// A run and the cell it belongs to.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
@@ -50,6 +53,7 @@ impl Run<'_> {
 }
 
 /// Runs that differ in their seeds only.
+#[derive(Clone)]
 pub struct Group<'a> {
     /// Names of its values, joined by `_`.
     pub id: String,
@@ -61,6 +65,8 @@ pub struct Group<'a> {
     pub colour: Colour,
     /// Marker of its lines.
     pub marker: Marker,
+    /// Pattern of its lines, where there is a second axis.
+    pub dash: Dash,
     /// Its runs.
     pub runs: Vec<Run<'a>>,
 }
@@ -138,6 +144,7 @@ impl<'a> Groups<'a> {
                 place,
                 colour,
                 marker,
+                dash: Self::dash(second),
                 runs: vec![run],
             });
         }
@@ -158,11 +165,26 @@ impl<'a> Groups<'a> {
             .flat_map(|group| group.runs.iter().map(move |run| (group, run)))
     }
 
+    /// Whether conditions differ in a second axis.
+    pub fn is_crossed(&self) -> bool {
+        self.seconds.len() > 1
+    }
+
+    /// The dash of the values of the second axis.
+    fn dash(place: usize) -> Dash {
+        [Dash::Solid, Dash::Dashed, Dash::Dotted][if place == 0 { 0 } else { 1 + (place - 1) % 2 }]
+    }
+
     /// Key of lines: colours for the first axis, markers for the others.
     pub fn key(&self) -> Vec<Key> {
+        self.key_of(|_| true)
+    }
+
+    /// [`Self::key`] of those groups only that have something to show.
+    pub fn key_of(&self, shown: impl Fn(&Group) -> bool) -> Vec<Key> {
         let mut key: Vec<Key> = Vec::new();
         let many = self.seconds.len() > 1;
-        for group in &self.groups {
+        for group in self.groups.iter().filter(|group| shown(group)) {
             let marker = Some(group.marker).filter(|_| !many);
             let sample = Sample::Line(Stroke::solid(group.colour, 2.0), marker);
             let label = if self.firsts[group.place.0].is_empty() {
@@ -174,8 +196,14 @@ impl<'a> Groups<'a> {
                 key.push(Key::new(sample, label));
             }
         }
-        for (place, label) in self.seconds.iter().enumerate().filter(|_| many) {
-            let sample = Sample::Spot(MARKERS[place % MARKERS.len()], Colour::Ink, false);
+        let has_second = |place| {
+            let mut of_place = self.groups.iter().filter(|group| group.place.1 == place);
+            of_place.any(&shown)
+        };
+        let seconds = self.seconds.iter().enumerate().filter(|_| many);
+        for (place, label) in seconds.filter(|(place, _)| has_second(*place)) {
+            let stroke = Stroke::solid(Colour::Ink, 1.3).dashed(Self::dash(place));
+            let sample = Sample::Line(stroke, Some(MARKERS[place % MARKERS.len()]));
             key.push(Key::new(sample, label));
         }
         key
@@ -205,7 +233,8 @@ impl<'a> Groups<'a> {
         let many = self.seconds.len() > 1;
         let labels = self.seconds.iter().enumerate().filter(|_| many);
         let key = labels.map(|(place, label)| {
-            let stroke = Stroke::solid(PALETTE[place % PALETTE.len()], 2.0);
+            let stroke =
+                Stroke::solid(PALETTE[place % PALETTE.len()], 1.6).dashed(Self::dash(place));
             Key::new(
                 Sample::Line(stroke, Some(MARKERS[place % MARKERS.len()])),
                 label,
@@ -228,7 +257,12 @@ impl<'a> Groups<'a> {
                 diverged.join(", ")
             );
         }
-        if !self.absent.is_empty() {
+        if self.absent.len() > MOST_NAMED {
+            remarks += &format!(
+                " Not measured: {} cells, which the page names.",
+                self.absent.len()
+            );
+        } else if !self.absent.is_empty() {
             remarks += &format!(" Not measured: {}.", self.absent.join(", "));
         }
         remarks

@@ -4,12 +4,17 @@
 //! file suits light and dark pages. The same records give the same bytes.
 
 mod activity;
+mod budget;
 mod cards;
 mod draw;
 mod groups;
 mod loops;
+mod norms;
+mod participation;
+mod path;
 mod png;
 mod run;
+mod sweep;
 mod table;
 mod training;
 mod weights;
@@ -100,7 +105,8 @@ pub fn of_run(record: &RunRecord) -> Vec<Result<Figure, Missing>> {
 }
 
 /// Every figure of a study, or those that the study names, in its order. A name may be that of a
-/// figure, or the part before a condition (`diagnostic`, `weights`) for those of all conditions.
+/// figure, or its beginning: `diagnostic` or `weights` for the cards of all conditions,
+/// `weights_CONDITION` for those of a condition with all values of the other axes.
 pub fn of_study(spec: &StudySpec, cells: &[CellRecord]) -> Vec<Result<Figure, Missing>> {
     study_sheets(spec, cells)
         .into_iter()
@@ -108,18 +114,38 @@ pub fn of_study(spec: &StudySpec, cells: &[CellRecord]) -> Vec<Result<Figure, Mi
         .collect()
 }
 
+/// Why there is no figure of this name.
+fn absent(name: &str) -> Missing {
+    let of_cards = |(stem, what): (&str, &str)| {
+        let rest = name.strip_prefix(stem)?;
+        let condition = rest.strip_prefix('_').filter(|c| *c != "CONDITION");
+        (rest.is_empty() || rest.starts_with('_')).then(|| match condition {
+            Some(condition) => format!("{what}: {condition}"),
+            None => what.to_owned(),
+        })
+    };
+    let cards = [("diagnostic", "Diagnostics"), ("weights", "Loop weights")];
+    match cards.into_iter().find_map(of_cards) {
+        Some(title) => Missing::new(name, title, "no cell of it has a run yet"),
+        None => {
+            let reason = "no figure of this name; see the list of figures in the documentation";
+            Missing::new(name, name, reason)
+        }
+    }
+}
+
 fn study_sheets(spec: &StudySpec, cells: &[CellRecord]) -> Vec<Result<Sheet, Missing>> {
     let groups = Groups::new(spec, cells);
     let mut sheets = vec![
         training::curves(&groups),
-        training::spike_budget(&groups),
-        loops::grid(&groups),
-        loops::diagonal(&groups),
-        training::norms(&groups),
+        budget::spike_budget(&groups),
+        sweep::grid(&groups),
+        sweep::diagonal(&groups),
+        norms::norms(&groups),
         weights::histograms(&groups),
-        training::accuracy_against_rate(&groups),
+        path::accuracy_against_rate(&groups),
         activity::cell_rates(&groups),
-        activity::participation(&groups),
+        participation::participation(&groups),
         cards::comparison(&groups),
         loops::i_silencing(&groups),
         loops::i_input(&groups),
@@ -141,6 +167,9 @@ fn study_sheets(spec: &StudySpec, cells: &[CellRecord]) -> Vec<Result<Sheet, Mis
         let named = |sheet: &&Result<Sheet, Missing>| {
             let id = sheet.as_ref().map_or_else(|m| &m.id, |s| &s.id);
             id == name
+                || id
+                    .strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.starts_with('_'))
                 || all
                     .as_ref()
                     .is_some_and(|stem| id.starts_with(stem) && id != "weight_histograms")
@@ -148,13 +177,7 @@ fn study_sheets(spec: &StudySpec, cells: &[CellRecord]) -> Vec<Result<Sheet, Mis
         let before = chosen.len();
         chosen.extend(sheets.iter().filter(named).cloned());
         if chosen.len() == before {
-            let reason = "no figure of this name; see the list of figures in the documentation";
-            let reason = if all.is_some() {
-                "no cell has a run yet"
-            } else {
-                reason
-            };
-            chosen.push(Err(Missing::new(name, name, reason)));
+            chosen.push(Err(absent(name)));
         }
     }
     chosen

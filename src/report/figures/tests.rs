@@ -75,6 +75,16 @@ fn outside(svg: &str) -> Vec<String> {
         .collect()
 }
 
+/// Texts with characters that the typeface lacks and draws as boxes.
+fn without_glyph(svg: &str) -> Vec<String> {
+    let (labels, _, _) = labels(svg);
+    let lacks = |label: &str| text::set(label).0.iter().any(|glyph| glyph.glyph == 0);
+    let lacking = labels.into_iter().filter(|(label, _)| lacks(label));
+    lacking
+        .map(|(label, _)| format!("no glyph for `{label}`"))
+        .collect()
+}
+
 fn overlapping(svg: &str) -> Vec<String> {
     let (labels, _, _) = labels(svg);
     let mut found = Vec::new();
@@ -112,6 +122,7 @@ fn every_figure_parses_fits_and_has_no_overlapping_text() {
         for problem in outside(&figure.svg)
             .into_iter()
             .chain(overlapping(&figure.svg))
+            .chain(without_glyph(&figure.svg))
         {
             bad.push(format!("{study}/{}: {problem}", figure.id));
         }
@@ -157,13 +168,14 @@ fn the_checks_of_layout_can_fail() {
     );
     svg.text(
         (95.0, 52.0),
-        "over another",
+        "over ∇ another",
         11.0,
         super::draw::svg::Anchor::Start,
         ink,
     );
     let svg = svg.finish(100.0, 100.0, "");
     assert_eq!((outside(&svg).len(), overlapping(&svg).len()), (2, 1));
+    assert_eq!(without_glyph(&svg).len(), 1);
 }
 
 #[test]

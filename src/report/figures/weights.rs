@@ -6,8 +6,9 @@ use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Fill, Stroke};
 use super::groups::{Group, Groups, Run, VERMILION};
+use super::norms::MATRICES;
 use super::table::Table;
-use super::training::{MATRICES, names};
+use super::training::names;
 use super::{Missing, Sheet};
 use crate::analysis::record::MatrixAnalysis;
 
@@ -26,14 +27,11 @@ const COLUMNS: [&str; 11] = [
 ];
 
 fn before() -> (Fill, Stroke) {
-    let outline = Stroke {
-        opacity: 0.75,
-        ..Stroke::solid(Colour::Ink, 1.0)
-    };
+    let outline = Stroke::solid(Colour::Ink, 1.2);
     (
         Fill {
             colour: Colour::Ink,
-            opacity: 0.16,
+            opacity: 0.0,
         },
         outline,
     )
@@ -42,7 +40,7 @@ fn before() -> (Fill, Stroke) {
 fn after(colour: Colour) -> Fill {
     Fill {
         colour,
-        opacity: if colour == Colour::Ink { 0.45 } else { 0.6 },
+        opacity: if colour == Colour::Ink { 0.3 } else { 0.6 },
     }
 }
 
@@ -58,7 +56,7 @@ pub fn brief(value: f64) -> String {
     let magnitude = value.abs();
     if value == 0.0 {
         "0".into()
-    } else if magnitude >= 1e5 || magnitude < 1e-4 {
+    } else if !(1e-4..1e5).contains(&magnitude) {
         let text = format!("{value:.2e}");
         let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
         format!("{mantissa}·10^{{{}}}", super::draw::scale::signed(power))
@@ -86,14 +84,12 @@ fn panel(
         stroke,
         fill,
     };
-    panel.marks.push(steps(
-        &matrix.now_count,
-        Some(Stroke::solid(colour, 0.8)),
-        Some(after(colour)),
-    ));
     panel
         .marks
-        .push(steps(&matrix.initial_count, Some(outline), Some(fill)));
+        .push(steps(&matrix.now_count, None, Some(after(colour))));
+    panel
+        .marks
+        .push(steps(&matrix.initial_count, Some(outline), None));
     let [start, now] = words;
     panel.key.push(Key::new(
         Sample::Box(fill, Some(outline)),
@@ -168,7 +164,7 @@ pub fn histograms(groups: &Groups) -> Result<Sheet, Missing> {
             else {
                 continue;
             };
-            let norm = |norm: f64| format!(" ‖·‖ = {}", brief(norm));
+            let norm = |norm: f64| format!(", norm {}", brief(norm));
             let words = [norm(matrix.initial.norm), norm(matrix.now.norm)];
             let title = format!("{name}, {}", group.label);
             panels.push(panel((short, name), matrix, title, group.colour, words));
@@ -274,7 +270,7 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
         let Some(matrix) = analysed(run, short) else {
             continue;
         };
-        let norm = |norm: f64| format!(" ‖·‖ = {}", brief(norm));
+        let norm = |norm: f64| format!(", norm {}", brief(norm));
         let title = if matrix.trained {
             name.to_owned()
         } else {

@@ -5,13 +5,15 @@ use super::super::text::list;
 use super::cell_status;
 use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH};
 use crate::record::RunRecord;
-use crate::study::aggregate::{conditions, spread};
+use crate::study::aggregate::{Condition, conditions, spread};
 use crate::study::measures::{Measure, find, measures};
+use crate::study::spec::AxisValue;
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table by condition.
 pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
-    condition (seeds). Rates are means over the test set unless a measure says otherwise.";
+    condition (seeds); a number without ± comes from a single cell. Rates are means over the test \
+    set unless a measure says otherwise.";
 
 /// What stands above the table of slopes.
 pub const CONVERGENCE: &str = "Least-squares slopes over the last 10 epochs. Accuracy has converged \
@@ -44,7 +46,7 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
         });
         let (has, entries): (Vec<bool>, Vec<Entry>) = spreads.unzip();
         has.contains(&true)
-            .then(|| row_of(&measure.name, measure.unit, entries))
+            .then(|| row_of(&measure.label, measure.unit, entries).keyed(&measure.name))
     };
     let mut table = NumberTable {
         id: "conditions-table".into(),
@@ -52,7 +54,7 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
         corner: "measure".into(),
         columns: conditions
             .iter()
-            .map(|condition| column(&condition.name))
+            .map(|condition| column(label(condition)).keyed(&condition.name))
             .collect(),
         rows: measures().iter().filter_map(of_row).collect(),
         notes: left_out(cells),
@@ -61,6 +63,24 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
         table.notes.push("No cell has finished yet.".into());
     }
     table
+}
+
+/// Labels of a condition's values.
+pub fn label(condition: &Condition) -> String {
+    if condition.values.is_empty() {
+        return condition.name.clone();
+    }
+    let labels = condition.values.iter().map(|(_, value)| value_label(value));
+    labels.collect::<Vec<_>>().join(", ")
+}
+
+/// The label of a value; its name where it has none.
+pub fn value_label(value: &AxisValue) -> &str {
+    if value.label.is_empty() {
+        &value.name
+    } else {
+        &value.label
+    }
 }
 
 /// A mean over cells as an entry.
@@ -121,7 +141,7 @@ pub fn by_cell(cells: &[CellRecord]) -> NumberTable {
 
 /// A column named after a measure.
 fn head(measure: &Measure) -> Column {
-    column_of(&measure.name, measure.unit)
+    column_of(&measure.label, measure.unit).keyed(&measure.name)
 }
 
 /// Slopes and whether they meet their criteria.

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::super::table::{Entry, NumberTable, column, row_of};
 use super::super::text::list;
-use super::conditions::mean;
+use super::conditions::{mean, value_label};
 use crate::config::Subset;
 use crate::study::CellRecord;
 use crate::study::aggregate::{Spread, spread};
@@ -24,12 +24,14 @@ pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
     let mut rows = Vec::new();
     let mut notes = Vec::new();
     for reported in &spec.reported {
-        let name = format!("{}: {}", selection(&reported.cells), reported.measure);
+        let key = format!("{}: {}", names(&reported.cells), reported.measure);
         let Some(measure) = find(&reported.measure) else {
-            notes.push(format!("{name}: there is no such measure."));
+            notes.push(format!("{key}: there is no such measure."));
             continue;
         };
         let matching = matching(cells, &reported.cells);
+        let selected = selection(&reported.cells, &matching);
+        let name = format!("{selected}: {}", measure.label);
         let measured = spread(matching.iter().copied(), measure);
         if !measured.left_out.is_empty() {
             notes.push(format!("{name}: without {}.", list(&measured.left_out)));
@@ -42,7 +44,7 @@ pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
             Entry::text(&reported.note),
             Entry::text(&measure.meaning),
         ];
-        rows.push(row_of(name, measure.unit, entries));
+        rows.push(row_of(name, measure.unit, entries).keyed(key));
     }
     NumberTable {
         id: "reported-table".into(),
@@ -63,16 +65,30 @@ pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
     }
 }
 
-/// Values of axes that select cells, in words.
-fn selection(cells: &BTreeMap<String, String>) -> String {
-    if cells.is_empty() {
-        return "all cells".into();
-    }
-    let values: Vec<_> = cells.values().cloned().collect();
-    values.join(" ")
+/// Names of the values that select cells.
+fn names(values: &BTreeMap<String, String>) -> String {
+    let names: Vec<_> = values.values().cloned().collect();
+    names.join(" ")
 }
 
-fn matching<'a>(cells: &'a [CellRecord], values: &BTreeMap<String, String>) -> Vec<&'a CellRecord> {
+/// Labels of the values that select cells, in the order of the axes.
+fn selection(values: &BTreeMap<String, String>, matching: &[&CellRecord]) -> String {
+    if values.is_empty() {
+        return "all cells".into();
+    }
+    let Some(cell) = matching.first() else {
+        return names(values);
+    };
+    let chosen = cell.cell.values.iter();
+    let chosen = chosen.filter(|(axis, _)| values.contains_key(axis));
+    let labels = chosen.map(|(_, value)| value_label(value));
+    labels.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn matching<'a>(
+    cells: &'a [CellRecord],
+    values: &BTreeMap<String, String>,
+) -> Vec<&'a CellRecord> {
     cells
         .iter()
         .filter(|cell| cell.cell.matches(values))
@@ -115,10 +131,13 @@ fn evidence_table(
 ) -> NumberTable {
     let rows = contradiction.evidence.iter().filter_map(|evidence| {
         let measure = find(&evidence.measure)?;
-        let measured = spread(matching(cells, &evidence.cells), measure);
-        let name = format!("{}: {}", selection(&evidence.cells), evidence.measure);
+        let matching = matching(cells, &evidence.cells);
+        let selected = selection(&evidence.cells, &matching);
+        let measured = spread(matching, measure);
+        let name = format!("{selected}: {}", measure.label);
+        let key = format!("{}: {}", names(&evidence.cells), evidence.measure);
         let entries = vec![mean(&measured), Entry::text(&measure.meaning)];
-        Some(row_of(name, measure.unit, entries))
+        Some(row_of(name, measure.unit, entries).keyed(key))
     });
     NumberTable {
         id: format!("contradiction-{number}"),

@@ -106,7 +106,7 @@ fn cells(study: &Study) -> Vec<CellRecord> {
 
 fn entry<'a>(table: &'a NumberTable, row: &str, column: &str) -> &'a Entry {
     let place = table.columns.iter().position(|c| c.head == column).unwrap();
-    let row = table.rows.iter().find(|r| r.name == row);
+    let row = table.rows.iter().find(|r| r.key == row);
     &row.unwrap_or_else(|| panic!("{row:?} in {:?}", table.rows))
         .entries[place]
 }
@@ -130,6 +130,34 @@ fn reported_numbers_stand_beside_the_mean_of_their_cells() {
     assert!(
         matches!(entry(&table, "a: e_rate_hz", "standard error"), Entry::Number(x) if x.is_nan())
     );
+}
+
+#[test]
+fn the_outcome_sets_what_is_reported_beside_what_is_measured() {
+    let study = study();
+    let table = outcome::table(&study, &cells(&study));
+    // Two conditions: a row a measure.
+    let Entry::Beside(measured, reported) = entry(&table, "test_accuracy_percent", HOSTILE) else {
+        panic!("{table:?}");
+    };
+    assert_eq!(*reported, 50.0);
+    assert!(matches!(**measured, Entry::Mean { mean, .. } if mean == 87.5));
+    assert!(matches!(
+        entry(&table, "i_rate_hz", HOSTILE),
+        Entry::Mean { .. }
+    ));
+    assert_eq!(table.rows[0].name, "test accuracy");
+    assert_eq!(table.columns[0].key, "a");
+    // Nobody has a rhythm, and nobody reports one.
+    assert!(table.rows.iter().all(|row| row.key != "f_gamma_hz"));
+}
+
+#[test]
+fn names_are_for_readers_and_keys_for_programs() {
+    let study = study();
+    let table = reported::table(&study.spec, &cells(&study));
+    assert_eq!(table.rows[0].name, format!("{HOSTILE}: test accuracy"));
+    assert_eq!(table.rows[0].key, "a: test_accuracy_percent");
 }
 
 #[test]

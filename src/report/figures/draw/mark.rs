@@ -202,13 +202,13 @@ impl Mark {
                 row,
                 colour,
             } => {
-                let height = (place((0.0, 0.0)).1 - place((0.0, *row)).1).abs().max(1.8);
+                let height = (place((0.0, 0.0)).1 - place((0.0, *row)).1).abs().max(3.0);
                 let mut spots = shown(points);
                 // Spikes that fall on the same half pixel look the same: one stroke for them.
                 let spot = |at: &At| ((at.0 * 2.0).round() as i64, (at.1 * 10.0).round() as i64);
                 spots.sort_by_key(|at| (spot(at).1, spot(at).0));
                 spots.dedup_by_key(|at| spot(at));
-                svg.ticks(&spots, height, Stroke::solid(*colour, 1.1));
+                svg.ticks(&spots, height, Stroke::solid(*colour, 1.4));
             }
             Self::Level { y, stroke } => {
                 let y = place((f64::NAN, *y)).1;

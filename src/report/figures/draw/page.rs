@@ -1,5 +1,6 @@
 //! Panels in rows on a sheet 180 mm wide.
 
+use super::bar::ColourBar;
 use super::mark::Frame;
 use super::panel::{self, Key, Panel};
 use super::svg::Svg;
@@ -23,6 +24,8 @@ pub struct Row {
 pub struct Page {
     /// Key of all panels.
     pub key: Vec<Key>,
+    /// Colours of all panels.
+    pub bar: Option<ColourBar>,
     /// The rows, top to bottom.
     pub rows: Vec<Row>,
 }
@@ -37,14 +40,20 @@ impl Page {
             panels: row.to_vec(),
         });
         Self {
-            key: Vec::new(),
             rows: rows.collect(),
+            ..Self::default()
         }
     }
 
     /// The same page with a key above its panels.
     pub fn with_key(self, key: Vec<Key>) -> Self {
         Self { key, ..self }
+    }
+
+    /// The same page with a colour bar below its key.
+    pub fn with_bar(self, bar: ColourBar) -> Self {
+        let bar = Some(bar);
+        Self { bar, ..self }
     }
 
     /// The page with another below it.
@@ -66,6 +75,10 @@ impl Page {
         panel::draw_key(&mut svg, &self.key, (MARGIN, MARGIN), inner);
         let key = panel::key_height(&self.key, inner);
         let mut top = MARGIN + key + if key > 0.0 { 8.0 } else { 0.0 };
+        if let Some(bar) = &self.bar {
+            bar.draw(&mut svg, (MARGIN, top));
+            top += ColourBar::HEIGHT;
+        }
         let lettered = self.panels().count() > 1;
         let mut letters = 'a'..='z';
         let columns = self
@@ -97,8 +110,19 @@ impl Page {
             };
             let mut placed = Vec::new();
             let mut start = MARGIN;
+            // Shares of uneven rows are those of the data: long names take nothing from their panel.
+            let labels: f64 = row
+                .panels
+                .iter()
+                .map(|p| p.left(row.height) + Panel::RIGHT)
+                .sum();
             for (column, panel) in row.panels.iter().enumerate() {
-                let width = inner * panel.share / shares;
+                let width = if even {
+                    inner * panel.share / shares
+                } else {
+                    let own = panel.left(row.height) + Panel::RIGHT;
+                    own + (inner - labels).max(60.0) * panel.share / shares
+                };
                 let left = start + left_of(column, panel);
                 placed.push((left, (start + width - Panel::RIGHT).max(left + 20.0), panel));
                 start += width;

@@ -13,6 +13,8 @@ pub const LABEL_SIZE: f64 = 12.0;
 const KEY_LINE: f64 = 16.0;
 const TITLE_LINE: f64 = 19.0;
 const SWATCH: f64 = 20.0;
+/// Room that names beside a vertical axis may take, pixels.
+const LONGEST_NAME: f64 = 200.0;
 
 /// How a key shows what it names.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,8 +107,14 @@ impl Panel {
     }
 
     fn y_ticks(&self, height: f64) -> Vec<Tick> {
-        self.ranges()
-            .map_or_else(Vec::new, |(_, y)| self.y.ticks(y, height, TICK_SIZE, false))
+        let Some((_, range)) = self.ranges() else {
+            return Vec::new();
+        };
+        let mut ticks = self.y.ticks(range, height, TICK_SIZE, false);
+        for tick in &mut ticks {
+            tick.label = shortened(&tick.label, LONGEST_NAME, TICK_SIZE);
+        }
+        ticks
     }
 
     /// Room left of the data for labels, pixels.
@@ -165,7 +173,7 @@ impl Panel {
         let x = span(self.x.scale, x_range, left, right);
         let y = span(self.y.scale, y_range, bottom, top);
         let x_ticks = self.x.ticks(x_range, right - left, TICK_SIZE, true);
-        let y_ticks = self.y.ticks(y_range, bottom - top, TICK_SIZE, false);
+        let y_ticks = self.y_ticks(bottom - top);
 
         let mut head_at = top - head;
         if let Some(letter) = letter {
@@ -198,10 +206,6 @@ impl Panel {
                 .map(|t| vec![(left, y(t.value)), (right, y(t.value))]);
             svg.lines(&lines.collect::<Vec<_>>(), light);
         }
-        let place = |(a, b): Point| (x(a), y(b));
-        for mark in &self.marks {
-            mark.draw(svg, &place, frame);
-        }
         let axis = Stroke::solid(Colour::Ink, 0.9);
         let mut lines = vec![vec![(left, top), (left, bottom), (right, bottom)]];
         lines.extend(
@@ -212,9 +216,23 @@ impl Panel {
         lines.extend(
             y_ticks
                 .iter()
+                .filter(|t| !t.label.is_empty())
                 .map(|t| vec![(left - 4.0, y(t.value)), (left, y(t.value))]),
         );
         svg.lines(&lines, axis);
+        let minor = Stroke::solid(Colour::Ink, 0.6);
+        let upright = self.x.minor_ticks(x_range).into_iter().map(x);
+        let mut lines: Vec<_> = upright
+            .map(|at| vec![(at, bottom), (at, bottom + 2.5)])
+            .collect();
+        let level = self.y.minor_ticks(y_range).into_iter().map(y);
+        lines.extend(level.map(|at| vec![(left - 2.5, at), (left, at)]));
+        svg.lines(&lines, minor);
+        // Above the axes, which would hide rates of 0.
+        let place = |(a, b): Point| (x(a), y(b));
+        for mark in &self.marks {
+            mark.draw(svg, &place, frame);
+        }
         for tick in &x_ticks {
             // A wide label at the end of the axis must not leave the picture.
             let half = text::width(&tick.label, TICK_SIZE) / 2.0;
@@ -228,7 +246,8 @@ impl Panel {
         }
         let middle = (left + right) / 2.0;
         let at = (middle, bottom + 6.0 + TICK_SIZE + LABEL_SIZE + 4.0);
-        svg.text(at, &self.x.label, LABEL_SIZE, Anchor::Middle, Colour::Ink);
+        let label = shortened(&self.x.label, right - left + 2.0 * Self::RIGHT, LABEL_SIZE);
+        svg.text(at, &label, LABEL_SIZE, Anchor::Middle, Colour::Ink);
         if !self.y.label.is_empty() {
             let at = (
                 left - self.left(bottom - top) + LABEL_SIZE,
@@ -286,7 +305,7 @@ pub fn draw_key(svg: &mut Svg, key: &[Key], (left, top): (f64, f64), width: f64)
                     svg.rectangle((x + 3.0, middle - 5.0), SWATCH - 6.0, 10.0, fill);
                     if let Some(stroke) = stroke {
                         let (l, r, t, b) = (x + 3.0, x + SWATCH - 3.0, middle - 5.0, middle + 5.0);
-                        svg.lines(&[vec![(l, b), (l, t), (r, t), (r, b)]], stroke);
+                        svg.lines(&[vec![(l, b), (l, t), (r, t), (r, b), (l, b)]], stroke);
                     }
                 }
                 Sample::Nothing => {}

@@ -100,10 +100,13 @@ impl Axis {
                     .unwrap_or(middle * 10.0_f64.sqrt())
                     .max(low * 10.0);
             }
-            let grow = (high / low).powf(room);
+            // In powers of ten, as the ratio of the ends may be more than a number can hold.
+            let (first, last) = (libm::log10(low), libm::log10(high));
+            let grow = room * (last - first);
+            let power = |exponent: f64| 10.0_f64.powf(exponent.clamp(-307.0, 308.0));
             return Some((
-                self.low.unwrap_or(low / grow),
-                self.high.unwrap_or(high * grow),
+                self.low.unwrap_or(power(first - grow)),
+                self.high.unwrap_or(power(last + grow)),
             ));
         }
         if high - low <= 1e-9 * high.abs().max(low.abs()) {
@@ -119,6 +122,18 @@ impl Axis {
             self.low.unwrap_or(low - grow),
             self.high.unwrap_or(high + grow),
         ))
+    }
+
+    /// Places of unlabelled ticks between those of a logarithmic axis of a few decades.
+    pub fn minor_ticks(&self, (low, high): (f64, f64)) -> Vec<f64> {
+        if self.scale != Scale::Log || !self.names.is_empty() || high / low > 1e6 {
+            return Vec::new();
+        }
+        let first = (libm::log10(low).floor()).clamp(-330.0, 330.0) as i32;
+        let last = (libm::log10(high).ceil()).clamp(-330.0, 330.0) as i32;
+        let parts =
+            (first..last).flat_map(|k| (2..10).map(move |f| f64::from(f) * 10.0_f64.powi(k)));
+        parts.filter(|v| (low..=high).contains(v)).collect()
     }
 
     /// Ticks in a range, for an axis `length` pixels long with labels of `size`; a horizontal axis
@@ -141,7 +156,7 @@ impl Axis {
             let (a, b) = (self.scale.forward(low), self.scale.forward(high));
             (self.scale.forward(v) - a) / (b - a) * length
         };
-        let spacing = if horizontal { 45.0 } else { 2.2 * size };
+        let spacing = if horizontal { 34.0 } else { 2.2 * size };
         let most = ((length / spacing) as usize).clamp(2, 7);
         for wanted in (1..=most).rev() {
             let values = match self.scale {
@@ -177,14 +192,14 @@ pub struct Tick {
     pub label: String,
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten, at most about `wanted` of them.
+/// Multiples of 1, 2, 2.5 or 5 times a power of ten, at most about `wanted` of them.
 fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let rough = (high - low) / wanted as f64;
     if !(rough > 0.0 && rough.is_finite()) {
         return Vec::new();
     }
     let power = 10.0_f64.powf(libm::log10(rough).floor());
-    let factor = [1.0, 2.0, 5.0, 10.0]
+    let factor = [1.0, 2.0, 2.5, 5.0, 10.0]
         .into_iter()
         .find(|f| f * power >= rough * 0.999)
         .unwrap_or(10.0);
@@ -256,7 +271,11 @@ fn labelled(values: &[f64], scale: Scale) -> Vec<Tick> {
             } else {
                 value.abs() / unit
             };
-            let digits = (-libm::log10(finest) - 1e-9).ceil().clamp(0.0, 6.0) as usize;
+            let is_whole = |digits: &usize| {
+                let scaled = finest * 10.0_f64.powi(*digits as i32);
+                (scaled - scaled.round()).abs() < 1e-6 * scaled && scaled > 0.5
+            };
+            let digits = (0..6).find(is_whole).unwrap_or(6);
             let number = signed(&format!("{:.digits$}", value / unit));
             return if exponent == 0 {
                 number
@@ -328,6 +347,14 @@ mod tests {
         );
         let symlog = Axis::new("").scaled(Scale::Symlog(0.1));
         assert_eq!(labels(&symlog, (0.0, 50.0), 300.0), ["0", "0.1", "1", "10"]);
+        assert_eq!(
+            labels(&linear, (0.0, 10.0), 160.0),
+            ["0", "2.5", "5.0", "7.5", "10.0"]
+        );
+        assert_eq!(
+            log.minor_ticks((1.0, 12.0)),
+            [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+        );
         for length in [5.0, 30.0, 60.0, 1000.0] {
             for range in [(0.0, 1e-9), (1e9, 1e9 + 1.0), (-5.0, 1e12), (0.0, 1.0)] {
                 let ticks = linear.ticks(range, length, 11.0, true);
@@ -355,6 +382,11 @@ mod tests {
         }
         let log = Axis::new("").scaled(Scale::Log);
         assert_eq!(log.range([0.0, -1.0].into_iter(), 0.0), None);
+        let (low, high) = log.range([1e-300, 1e300].into_iter(), 0.05).unwrap();
+        assert!(
+            low <= 1e-300 && high >= 1e300 && high.is_finite(),
+            "{low} {high}"
+        );
         let (low, high) = log.range([0.0, 5.0].into_iter(), 0.0).unwrap();
         assert!(low < 5.0 && high > 5.0 && low > 0.0);
         let (low, high) = axis

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+pub use super::marker::Marker;
+use super::marker::marker_path;
 use super::text;
 
 /// A colour; ink is the text colour of the page around (`currentColor`).
@@ -75,7 +77,7 @@ impl Stroke {
         style += match self.dash {
             Dash::Solid => "",
             Dash::Dashed => r#" stroke-dasharray="55 30""#,
-            Dash::Dotted => r#" stroke-dasharray="12 22""#,
+            Dash::Dotted => r#" stroke-dasharray="16 20""#,
         };
         style + &opacity("stroke", self.opacity)
     }
@@ -104,25 +106,6 @@ fn opacity(what: &str, value: f64) -> String {
     format!(r#" {what}-opacity=".{hundredths:02}""#)
 }
 
-/// Shapes of data points.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Marker {
-    /// Disc or circle.
-    Circle,
-    /// Square.
-    Square,
-    /// Triangle, point up.
-    Triangle,
-    /// Square on its corner.
-    Diamond,
-    /// Triangle, point down.
-    TriangleDown,
-    /// Five-pointed star.
-    Star,
-    /// Diagonal cross.
-    Cross,
-}
-
 /// Where the given point lies in a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Anchor {
@@ -144,7 +127,8 @@ pub struct Svg {
 /// A point, pixels from the left and from the top.
 pub type At = (f64, f64);
 
-fn tenths(pixels: f64) -> i32 {
+/// Whole tenths of a pixel.
+pub fn tenths(pixels: f64) -> i32 {
     (pixels * 10.0).round() as i32
 }
 
@@ -321,7 +305,8 @@ impl Svg {
     }
 }
 
-fn polyline(points: &[At]) -> String {
+/// A line through points, as SVG path data.
+pub fn polyline(points: &[At]) -> String {
     let mut path = String::new();
     let mut at = None;
     for &(x, y) in points {
@@ -348,42 +333,6 @@ fn polyline(points: &[At]) -> String {
         path.push_str("1 0");
     }
     path
-}
-
-fn marker_path(marker: Marker, (x, y): At, r: f64) -> String {
-    let corners = |corners: &[At]| {
-        let points: Vec<At> = corners
-            .iter()
-            .map(|(dx, dy)| (x + dx * r, y + dy * r))
-            .collect();
-        polyline(&points) + "z"
-    };
-    match marker {
-        Marker::Circle => {
-            let (d, r) = (2 * tenths(r), tenths(r));
-            format!(
-                "M{} {}a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0-{d} 0z",
-                tenths(x) - r,
-                tenths(y)
-            )
-        }
-        Marker::Square => corners(&[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)]),
-        Marker::Triangle => corners(&[(0.0, -1.1), (1.0, 0.75), (-1.0, 0.75)]),
-        Marker::TriangleDown => corners(&[(0.0, 1.1), (1.0, -0.75), (-1.0, -0.75)]),
-        Marker::Diamond => corners(&[(0.0, -1.15), (1.15, 0.0), (0.0, 1.15), (-1.15, 0.0)]),
-        Marker::Cross => {
-            let arm = |sign: f64| polyline(&[(x - r, y - sign * r), (x + r, y + sign * r)]);
-            arm(1.0) + &arm(-1.0)
-        }
-        Marker::Star => {
-            let tip = |k: usize| {
-                let (sin, cos) = libm::sincos(std::f64::consts::PI * k as f64 / 5.0);
-                let radius = if k % 2 == 0 { 1.25 } else { 0.5 };
-                (sin * radius, -cos * radius)
-            };
-            corners(&(0..10).map(tip).collect::<Vec<_>>())
-        }
-    }
 }
 
 /// A text as content or attribute of XML. Characters that XML forbids are left out.

@@ -1,0 +1,133 @@
+//! The outcome in one table: the key measures of every condition, beside what the sources report.
+
+use super::super::table::{Column, Entry, NumberTable, Row, column, column_of, row, row_of};
+use super::conditions::{label, mean};
+use super::reported::matching;
+use crate::study::aggregate::{Condition, conditions, spread};
+use crate::study::measures::{Measure, find};
+use crate::study::{CellRecord, Study};
+
+/// What stands above the table.
+pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
+    condition; a number without ± comes from a single cell. In parentheses stands what the sources \
+    report, where they do: the mean of their numbers for the same cells. “Not positive” is the share of stored \
+    entries at or below 0, the effective mean that of max(w, 0).";
+
+/// What a reader wants to know first.
+const KEY_MEASURES: [&str; 9] = [
+    "test_accuracy_percent",
+    "e_rate_hz",
+    "i_rate_hz",
+    "f_gamma_hz",
+    "spectrum_peak_hz",
+    "ei_not_positive_percent",
+    "ie_not_positive_percent",
+    "ei_effective_mean",
+    "ie_effective_mean",
+];
+
+/// Up to this many conditions stand side by side; more stand below each other.
+const MOST_COLUMNS: usize = 4;
+
+/// Key measures by condition; measures that nobody has are left out.
+pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
+    let conditions = conditions(study);
+    let shown: Vec<(&Measure, Vec<Entry>)> = KEY_MEASURES
+        .iter()
+        .filter_map(|name| find(name))
+        .filter(|measure| {
+            let is_reported = study
+                .spec
+                .reported
+                .iter()
+                .any(|r| r.measure == measure.name);
+            // A peak need not be a rhythm: shown only where the sources speak of it.
+            is_reported || measure.name != "spectrum_peak_hz"
+        })
+        .filter_map(|measure| {
+            let of = |condition: &Condition| entry(study, cells, condition, measure);
+            let entries: Vec<Entry> = conditions.iter().map(of).collect();
+            let is_there = |entry: &Entry| !matches!(entry, Entry::Mean { n: 0, .. });
+            entries.iter().any(is_there).then_some((measure, entries))
+        })
+        .collect();
+    let notes = if shown.is_empty() {
+        vec!["No cell has finished yet.".to_owned()]
+    } else {
+        vec!["f_γ is the peak of the E spectrum where it exceeds that of shuffled trains.".into()]
+    };
+    let (corner, columns, rows) = if conditions.len() <= MOST_COLUMNS {
+        let column = |c: &Condition| column(label(c)).keyed(&c.name);
+        let rows = shown.into_iter().map(|(measure, entries)| {
+            row_of(&measure.label, measure.unit, entries).keyed(&measure.name)
+        });
+        (
+            "measure",
+            conditions.iter().map(column).collect(),
+            rows.collect(),
+        )
+    } else {
+        turned(&conditions, &shown)
+    };
+    NumberTable {
+        id: "outcome-table".into(),
+        caption: "Measured (reported), by condition".into(),
+        corner: corner.into(),
+        columns,
+        rows,
+        notes,
+    }
+}
+
+/// A row a condition.
+fn turned(
+    conditions: &[Condition],
+    shown: &[(&Measure, Vec<Entry>)],
+) -> (&'static str, Vec<Column>, Vec<Row>) {
+    let columns = shown
+        .iter()
+        .map(|(measure, _)| column_of(&measure.label, measure.unit).keyed(&measure.name));
+    let rows = conditions.iter().enumerate().map(|(place, condition)| {
+        let entries = shown.iter().map(|(_, entries)| entries[place].clone());
+        row(label(condition), entries.collect()).keyed(&condition.name)
+    });
+    ("condition", columns.collect(), rows.collect())
+}
+
+/// The mean over a condition's cells, with the mean of what is reported of them.
+fn entry(study: &Study, cells: &[CellRecord], condition: &Condition, measure: &Measure) -> Entry {
+    let mine = || condition.cells.iter().filter_map(|&index| cells.get(index));
+    let measured = mean(&spread(mine(), measure));
+    let of_measure = study
+        .spec
+        .reported
+        .iter()
+        .filter(|r| r.measure == measure.name);
+    // Of this condition: all cells that it selects are its own.
+    let of_condition = of_measure.filter(|reported| {
+        let selected = matching(cells, &reported.cells);
+        let is_mine = |cell: &&CellRecord| condition.cells.contains(&cell.cell.index);
+        !selected.is_empty() && selected.iter().all(is_mine)
+    });
+    let reported: Vec<_> = of_condition.collect();
+    // Seeds that have not finished are in neither mean, unless none has.
+    let is_finished = |values| {
+        let selected = matching(cells, values);
+        selected.iter().any(|cell| cell.finished().is_some())
+    };
+    let finished: Vec<f64> = reported
+        .iter()
+        .filter(|r| is_finished(&r.cells))
+        .map(|r| r.value)
+        .collect();
+    let values = if finished.is_empty() {
+        reported.iter().map(|r| r.value).collect()
+    } else {
+        finished
+    };
+    if values.is_empty() {
+        return measured;
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    Entry::Beside(Box::new(measured), mean)
+}
