@@ -6,6 +6,8 @@ use super::table::{Entry, NumberTable, Row, column, row};
 use super::text::{NOTHING, list};
 use crate::record::RunRecord;
 use crate::train::manifest::{Manifest, Status};
+use crate::train::metrics::EpochMetrics;
+use crate::train::progress::format_duration;
 
 /// Characters of a hash that are shown in tables; the whole is below them.
 const SHORT_HASH: usize = 12;
@@ -35,6 +37,7 @@ pub fn table(caption: &str) -> NumberTable {
         "data",
         "started (UTC)",
         "ended (UTC)",
+        "computing time",
         "resumed",
     ];
     NumberTable {
@@ -68,12 +71,19 @@ pub fn run_row(name: &str, run: &RunRecord) -> Row {
         short(&manifest.data_sha256),
         Entry::text(&manifest.started_utc),
         Entry::text(manifest.finished_utc.clone().unwrap_or_default()),
+        Entry::text(computing_time(run)),
         Entry::text(match manifest.resumed.len() {
             0 => "no".to_owned(),
             n => format!("{n} ×"),
         }),
     ];
     row(name, entries)
+}
+
+/// Time spent training and evaluating.
+fn computing_time(run: &RunRecord) -> String {
+    let of = |epoch: &EpochMetrics| epoch.train_seconds + epoch.eval_seconds;
+    format_duration(run.epochs.iter().map(of).filter(|s| s.is_finite()).sum())
 }
 
 /// The row of a cell without a run.

@@ -130,7 +130,9 @@ fn facts(run: &RunRecord) -> Vec<(String, String)> {
 
 /// Every measure that the run has.
 fn measured(run: &RunRecord) -> NumberTable {
-    let values = measures().iter().map(|measure| (measure, measure.of(run)));
+    // How long it took stands with the provenance.
+    let lasting = measures().iter().filter(|measure| !measure.is_timing);
+    let values = lasting.map(|measure| (measure, measure.of(run)));
     let rows = values
         .filter(|(_, value)| value.is_finite())
         .map(|(measure, value)| {

@@ -20,7 +20,7 @@ pub const CONVERGENCE: &str = "Least-squares slopes over the last 10 epochs. Acc
     below 0.1 percentage points an epoch, the E rate below 0.05 Hz an epoch.";
 
 /// Measures of the table by cell, in its order.
-const OF_CELLS: [&str; 12] = [
+const OF_CELLS: [&str; 11] = [
     "test_accuracy_percent",
     "best_accuracy_percent",
     "best_epoch",
@@ -32,8 +32,12 @@ const OF_CELLS: [&str; 12] = [
     "f_gamma_hz",
     "in_norm",
     "out_norm",
-    "seconds",
 ];
+
+/// Measures that are equal for equal runs; how long they took stands with their provenance.
+fn comparable() -> impl Iterator<Item = &'static Measure> {
+    measures().iter().filter(|measure| !measure.is_timing)
+}
 
 /// A row a measure, a column a condition; measures that no cell has are left out.
 pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
@@ -56,7 +60,7 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
             .iter()
             .map(|condition| column(label(condition)).keyed(&condition.name))
             .collect(),
-        rows: measures().iter().filter_map(of_row).collect(),
+        rows: comparable().filter_map(of_row).collect(),
         notes: left_out(cells),
     };
     if table.rows.is_empty() {
