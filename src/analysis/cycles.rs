@@ -11,6 +11,10 @@ use super::spikes::{Spikes, gaussian};
 /// Standard deviation of the smoothing, ms.
 const SMOOTHING_MS: f64 = 1.0;
 
+/// Spikes that an I cell has at the least in a mean cycle. Where most of the population is silent, the
+/// spikes of a few cells are no bursts of it and cut no cycles.
+const LEAST_I_SPIKES: f64 = 0.5;
+
 /// Sums over the whole cycles of the trials so far.
 #[derive(Clone, Debug)]
 pub struct Cycles {
@@ -60,9 +64,12 @@ impl Cycles {
         }
     }
 
-    /// Shares over all whole cycles; none where there is no whole cycle.
+    /// Shares over all whole cycles; none where there is no whole cycle, or the I population is too
+    /// silent to have any.
     pub fn participation(&self) -> Option<Participation> {
-        if self.cycles == 0 {
+        let i_spikes = self.spikes[1] as f64 / (self.cells[1] as f64 * self.cycles as f64);
+        // NaN without cycles.
+        if i_spikes.is_nan() || i_spikes < LEAST_I_SPIKES {
             return None;
         }
         let cycles = self.cycles as f64;
@@ -79,7 +86,7 @@ impl Cycles {
             e_share_percent: share_percent(0),
             i_share_percent: share_percent(1),
             e_spikes_per_cycle: self.spikes[0] as f64 / pairs(0),
-            i_spikes_per_cycle: self.spikes[1] as f64 / pairs(1),
+            i_spikes_per_cycle: i_spikes,
         })
     }
 }
@@ -192,5 +199,18 @@ mod tests {
         let mut cycles = Cycles::new(0.1, [10, 4]);
         cycles.add(&e, &first(12), 20.0);
         assert_eq!(cycles.participation().unwrap().cycles, 1);
+    }
+
+    #[test]
+    fn one_cell_of_many_that_fires_alone_makes_no_cycles() {
+        let (e, mut i) = trial(&[0]);
+        i.at.retain(|&(_, cell)| cell == 0);
+        let of_cells = |n_i: usize| {
+            let mut cycles = Cycles::new(0.1, [10, n_i]);
+            cycles.add(&e, &i, 20.0);
+            cycles.participation()
+        };
+        assert!(of_cells(4).is_none());
+        assert!(of_cells(1).is_some());
     }
 }
