@@ -46,12 +46,18 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
     all
 }
 
-/// `of` the index of the first step after the last one at or above [`SILENT_I_HZ`].
+/// `of` the index of the step from which on the I population is silent.
 fn i_below(run: &RunRecord, of: impl Fn(&RunRecord, usize) -> Option<f64>) -> f64 {
+    let rates: Vec<f64> = run.steps.iter().map(|step| step.i_rate_hz).collect();
+    of(run, silent_from(&rates)).unwrap_or(f64::NAN)
+}
+
+/// Index of the first rate after the last one at or above [`SILENT_I_HZ`]; past the end where the last
+/// one is.
+fn silent_from(rates_hz: &[f64]) -> usize {
     // A rate that is not a number is no silence.
-    let fires = |rate: f64| rate.is_nan() || rate >= SILENT_I_HZ;
-    let last_firing = run.steps.iter().rposition(|step| fires(step.i_rate_hz));
-    of(run, last_firing.map_or(0, |at| at + 1)).unwrap_or(f64::NAN)
+    let fires = |rate: &f64| rate.is_nan() || *rate >= SILENT_I_HZ;
+    rates_hz.iter().rposition(fires).map_or(0, |at| at + 1)
 }
 
 /// Facts of the grid of loop multipliers.
@@ -124,4 +130,17 @@ pub(super) fn grid() -> Vec<Measure> {
             move |s| at(s, 1.0, 1.0, accuracy),
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::silent_from;
+
+    #[test]
+    fn silence_begins_after_the_last_rate_of_1_hz_or_more() {
+        assert_eq!(silent_from(&[2.0, 0.99, 1.0, 0.99, 0.0]), 3);
+        assert_eq!(silent_from(&[0.5, f64::NAN, 0.5]), 2);
+        assert_eq!(silent_from(&[0.5, 0.5]), 0);
+        assert_eq!(silent_from(&[0.5, 1.5]), 2);
+    }
 }
