@@ -22,9 +22,11 @@ use crate::train::session::{Session, TrainError};
 
 pub use analyse::{Subject, analysis_json, write_analysis};
 pub use run::Run;
+pub use spikes::{SpikeAnalysis, analyse_spikes};
 
 mod analyse;
 mod run;
+mod spikes;
 pub mod sweep;
 
 /// An experiment could not be prepared, or its training stopped.

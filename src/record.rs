@@ -3,14 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::analysis::record::{LoopSweep, RunAnalysis};
+use crate::analysis::record::{FORMAT, LoopSweep, RunAnalysis, SWEEP_FORMAT};
 use crate::config::{self, Config, ConfigError};
 use crate::train::files::FileError;
 use crate::train::manifest::{Manifest, ManifestError};
 use crate::train::metrics::EpochMetrics;
 use crate::train::run_folder::{RunFiles, RunFolderError};
+use crate::train::session::{run_mark, run_sha256};
 use crate::train::steps::StepRecord;
 
 /// A run folder could not be read.
@@ -29,7 +31,7 @@ pub enum RecordError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file is not what its name says.
-    #[error("{}: {problem}; it is written by the program: make it again with {remedy}", path.display())]
+    #[error("{}: {problem}; it is written by the program: make it again with `{remedy}`", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -53,14 +55,18 @@ pub struct RunRecord {
     pub epochs: Vec<EpochMetrics>,
     /// Every optimiser step; empty for runs of older versions.
     pub steps: Vec<StepRecord>,
-    /// The analysis of the newest checkpoint, where there is one.
+    /// The analysis of the newest epoch, where there is one.
     pub analysis: Option<RunAnalysis>,
-    /// The grid of loop multipliers, where there is one.
+    /// The grid of loop multipliers of the newest epoch, where there is one.
     pub sweep: Option<LoopSweep>,
+    /// A sentence on each file that is there and does not belong to this run or not to its newest
+    /// epoch. Nothing of it is above.
+    pub left_out: Vec<String>,
 }
 
 impl RunRecord {
-    /// Reads the run in `folder`.
+    /// Reads the run in `folder`. A file of another run, or of an earlier epoch than the newest, is
+    /// left out and named.
     ///
     /// # Errors
     /// No run, or a file of it that is damaged.
@@ -70,21 +76,61 @@ impl RunRecord {
             let folder = folder.to_path_buf();
             return Err(RunFolderError::NoRun { folder }.into());
         }
+        let config = config::load(Some(&files.config()), &[], None)?;
+        let manifest = Manifest::load(&files.manifest())?;
         let lines = files.read_metrics()?;
         let epochs = lines.into_iter().map(|line| {
             serde_json::from_value(line).map_err(|e| RecordError::Malformed {
                 path: files.metrics(),
                 problem: e.to_string(),
-                remedy: "`dalenet train`",
+                remedy: "dalenet train",
             })
         });
+        let mut epochs = epochs.collect::<Result<Vec<EpochMetrics>, _>>()?;
+        let mut steps = read_steps(&files.steps())?;
+        let mark = run_mark(&config);
+        // Lines of older versions carry no mark and are believed.
+        let is_own = |line: &str| line.is_empty() || line == mark;
+        let mut left_out = Vec::new();
+        if !epochs.iter().all(|epoch| is_own(&epoch.run)) {
+            epochs.clear();
+            left_out.push("metrics.jsonl is of another run".to_owned());
+        }
+        if !steps.iter().all(|step| is_own(&step.run)) {
+            steps.clear();
+            left_out.push("steps.jsonl is of another run".to_owned());
+        }
+        let expected = Origin {
+            format: 0,
+            checkpoint: "last".into(),
+            epoch: epochs.last().map_or(0, |epoch| epoch.epoch),
+            config_sha256: run_sha256(&config),
+            data_sha256: manifest.data_sha256.clone(),
+        };
+        let origin = |format| Origin {
+            format,
+            ..expected.clone()
+        };
+        let analysis = read_belonging(
+            &files.analysis(),
+            &origin(FORMAT),
+            "dalenet analyse",
+            &mut left_out,
+        )?;
+        let sweep = read_belonging(
+            &files.sweep(),
+            &origin(SWEEP_FORMAT),
+            "dalenet sweep",
+            &mut left_out,
+        )?;
         Ok(Self {
-            config: config::load(Some(&files.config()), &[], None)?,
-            manifest: Manifest::load(&files.manifest())?,
-            epochs: epochs.collect::<Result<_, _>>()?,
-            steps: read_steps(&files.steps())?,
-            analysis: read_json(&files.analysis(), "`dalenet analyse`")?,
-            sweep: read_json(&files.sweep(), "`dalenet sweep`")?,
+            config,
+            manifest,
+            epochs,
+            steps,
+            analysis,
+            sweep,
+            left_out,
             files,
         })
     }
@@ -100,22 +146,71 @@ impl RunRecord {
     }
 }
 
-/// Reads a JSON file that need not be there.
-fn read_json<T: DeserializeOwned>(
+/// What a file says of the network it was made of.
+#[derive(Clone, Debug, Deserialize)]
+struct Origin {
+    format: u64,
+    checkpoint: String,
+    epoch: u64,
+    config_sha256: String,
+    data_sha256: String,
+}
+
+impl Origin {
+    /// How this differs from what is expected; none where it does not.
+    fn difference(&self, expected: &Self) -> Option<String> {
+        if self.format != expected.format {
+            return Some(format!(
+                "has format {}, and this version reads {}",
+                self.format, expected.format
+            ));
+        }
+        if self.config_sha256 != expected.config_sha256 {
+            return Some("is of a run with another configuration".into());
+        }
+        if self.data_sha256 != expected.data_sha256 {
+            return Some("is of a run on other data".into());
+        }
+        if self.checkpoint != expected.checkpoint {
+            return Some(format!("is of the {} checkpoint", self.checkpoint));
+        }
+        (self.epoch != expected.epoch).then(|| {
+            format!(
+                "was made after epoch {}, and the weights are those of epoch {}",
+                self.epoch, expected.epoch
+            )
+        })
+    }
+}
+
+/// Reads a JSON file that need not be there and must belong to the run; one that does not is named in
+/// `left_out`.
+fn read_belonging<T: DeserializeOwned>(
     path: &Path,
-    remedy: &'static str,
+    expected: &Origin,
+    command: &'static str,
+    left_out: &mut Vec<String>,
 ) -> Result<Option<T>, RecordError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::io("read", path)(error).into()),
     };
-    let parsed = serde_json::from_slice(&bytes).map_err(|e| RecordError::Malformed {
+    let malformed = |e: serde_json::Error| RecordError::Malformed {
         path: path.into(),
         problem: e.to_string(),
-        remedy,
-    })?;
-    Ok(Some(parsed))
+        remedy: command,
+    };
+    let origin: Origin = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if let Some(difference) = origin.difference(expected) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        left_out.push(format!(
+            "{name} {difference}; make it again with `{command} {}`",
+            path.parent().unwrap_or(Path::new(".")).display()
+        ));
+        return Ok(None);
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(malformed)
 }
 
 /// Reads the steps; a last line without line end was cut off while it was written.
@@ -130,7 +225,7 @@ fn read_steps(path: &Path) -> Result<Vec<StepRecord>, RecordError> {
         serde_json::from_str(line).map_err(|e| RecordError::Malformed {
             path: path.into(),
             problem: format!("line {}: {e}", number + 1),
-            remedy: "`dalenet train`",
+            remedy: "dalenet train",
         })
     };
     whole.lines().enumerate().map(parse).collect()

@@ -1,24 +1,52 @@
-//! Gamma cycles, and how many spikes each cell has in one.
+//! Cycles of a rhythm, and how many spikes each cell has in one.
 //!
-//! The trace of the I population is smoothed by a Gaussian of 1 ms. Its maxima, the highest first and
-//! each at least half a period from those taken before, are the bursts; a cycle goes from the minimum
-//! between two bursts to the next such minimum. What lies before the first and after the last minimum
-//! is no whole cycle and is left out.
+//! The period is that of the rhythm over all trials ([`rhythm`](super::rhythm)), so that nothing depends
+//! on the order or the batches of trials; without a rhythm nothing is cut. The trace of the population
+//! that cuts is smoothed by a Gaussian of 1 ms. Its maxima, the highest first and each at least half a
+//! period from those taken before, are the volleys; a cycle goes from the minimum between two volleys to
+//! the next such minimum. What lies before the first and after the last minimum is no whole cycle and is
+//! left out.
 
-use super::record::Participation;
+use super::record::{Participation, Rhythm};
 use super::spikes::{Spikes, gaussian};
 
 /// Standard deviation of the smoothing, ms.
 const SMOOTHING_MS: f64 = 1.0;
 
-/// Spikes that an I cell has at the least in a mean cycle. Where most of the population is silent, the
-/// spikes of a few cells are no bursts of it and cut no cycles.
+/// Spikes that an I cell has at the least in a mean period where I cuts the cycles. Where most of the
+/// population is silent, the spikes of a few cells may miss a cycle, and E cuts.
 const LEAST_I_SPIKES: f64 = 0.5;
+
+/// How trials are cut into cycles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cut {
+    /// By the I population; else by E.
+    pub by_i: bool,
+    /// Period of the rhythm, ms.
+    pub period_ms: f64,
+}
+
+impl Cut {
+    /// By the I population where it has a rhythm and fires enough, else by E; none without a rhythm.
+    pub fn of(rhythm: &Rhythm, i_rate_hz: f64) -> Option<Self> {
+        if !rhythm.is_rhythmic {
+            return None;
+        }
+        let by_i = rhythm.i.is_rhythmic && i_rate_hz / rhythm.i.f_hz >= LEAST_I_SPIKES;
+        let population = if by_i { &rhythm.i } else { &rhythm.e };
+        Some(Self {
+            by_i,
+            period_ms: 1000.0 / population.f_hz,
+        })
+    }
+}
 
 /// Sums over the whole cycles of the trials so far.
 #[derive(Clone, Debug)]
 pub struct Cycles {
     dt_ms: f64,
+    cut: Cut,
+    trials: u64,
     cycles: u64,
     steps: u64,
     /// E cells and I cells.
@@ -31,9 +59,11 @@ pub struct Cycles {
 
 impl Cycles {
     /// No trials yet of populations of these numbers of E and I cells.
-    pub fn new(dt_ms: f64, cells: [usize; 2]) -> Self {
+    pub fn new(dt_ms: f64, cells: [usize; 2], cut: Cut) -> Self {
         Self {
             dt_ms,
+            cut,
+            trials: 0,
             cycles: 0,
             steps: 0,
             cells,
@@ -42,11 +72,13 @@ impl Cycles {
         }
     }
 
-    /// Adds a trial; `period_ms` is about the length of a cycle.
-    pub fn add(&mut self, e: &Spikes, i: &Spikes, period_ms: f64) {
-        let trace: Vec<f64> = i.trace().into_iter().map(f64::from).collect();
+    /// Adds a trial.
+    pub fn add(&mut self, e: &Spikes, i: &Spikes) {
+        self.trials += 1;
+        let cutting = if self.cut.by_i { i } else { e };
+        let trace: Vec<f64> = cutting.trace().into_iter().map(f64::from).collect();
         let smooth = gaussian(&trace, SMOOTHING_MS / self.dt_ms);
-        let apart = (period_ms / 2.0 / self.dt_ms).max(1.0);
+        let apart = (self.cut.period_ms / 2.0 / self.dt_ms).max(1.0);
         for cycle in cuts(&smooth, apart).windows(2) {
             self.cycles += 1;
             self.steps += (cycle[1] - cycle[0]) as u64;
@@ -64,12 +96,9 @@ impl Cycles {
         }
     }
 
-    /// Shares over all whole cycles; none where there is no whole cycle, or the I population is too
-    /// silent to have any.
+    /// Shares over all whole cycles; none where there is no whole cycle.
     pub fn participation(&self) -> Option<Participation> {
-        let i_spikes = self.spikes[1] as f64 / (self.cells[1] as f64 * self.cycles as f64);
-        // NaN without cycles.
-        if i_spikes.is_nan() || i_spikes < LEAST_I_SPIKES {
+        if self.cycles == 0 {
             return None;
         }
         let cycles = self.cycles as f64;
@@ -81,12 +110,14 @@ impl Cycles {
             [none, one as f64, two as f64, more as f64].map(|n| 100.0 * n / all)
         };
         Some(Participation {
+            cut_by: if self.cut.by_i { "I" } else { "E" }.to_owned(),
             cycles: self.cycles,
+            cycles_per_trial: cycles / self.trials as f64,
             period_ms: self.steps as f64 * self.dt_ms / cycles,
             e_share_percent: share_percent(0),
             i_share_percent: share_percent(1),
             e_spikes_per_cycle: self.spikes[0] as f64 / pairs(0),
-            i_spikes_per_cycle: i_spikes,
+            i_spikes_per_cycle: self.spikes[1] as f64 / pairs(1),
         })
     }
 }
@@ -152,15 +183,22 @@ mod tests {
         (spikes(10, e), spikes(4, i))
     }
 
+    fn by_i(period_ms: f64) -> Cut {
+        Cut {
+            by_i: true,
+            period_ms,
+        }
+    }
+
     #[test]
     fn every_burst_between_the_first_and_the_last_is_a_whole_cycle() {
-        let mut cycles = Cycles::new(0.1, [10, 4]);
+        let mut cycles = Cycles::new(0.1, [10, 4], by_i(20.0));
         // Cell 0 fires once a cycle, 1 twice, 2 four times; 3 to 9 never.
         let (e, i) = trial(&[0, 1, 1, 2, 2, 2, 2]);
-        cycles.add(&e, &i, 20.0);
-        cycles.add(&e, &i, 20.0);
+        cycles.add(&e, &i);
+        cycles.add(&e, &i);
         let found = cycles.participation().unwrap();
-        assert_eq!(found.cycles, 16);
+        assert_eq!((found.cycles, found.cycles_per_trial), (16, 8.0));
         assert!((found.period_ms - 20.0).abs() < 1e-9);
         assert_eq!(found.e_share_percent, [70.0, 10.0, 10.0, 10.0]);
         assert_eq!(found.i_share_percent, [0.0, 100.0, 0.0, 0.0]);
@@ -169,9 +207,52 @@ mod tests {
             (0.7, 1.0)
         );
         // With twice the period every second burst is swallowed, and the numbers show it.
-        let mut wrong = Cycles::new(0.1, [10, 4]);
-        wrong.add(&e, &i, 60.0);
+        let mut wrong = Cycles::new(0.1, [10, 4], by_i(60.0));
+        wrong.add(&e, &i);
         assert!(wrong.participation().unwrap().i_spikes_per_cycle > 1.5);
+    }
+
+    #[test]
+    fn where_i_is_silent_the_volleys_of_e_cut() {
+        let (e, i) = trial(&[0, 1, 2, 3, 3]);
+        let cut = Cut {
+            by_i: false,
+            period_ms: 20.0,
+        };
+        let mut cycles = Cycles::new(0.1, [10, 4], cut);
+        cycles.add(
+            &e,
+            &Spikes {
+                at: Vec::new(),
+                ..i
+            },
+        );
+        let found = cycles.participation().unwrap();
+        assert_eq!((found.cycles, &found.cut_by[..]), (8, "E"));
+        assert_eq!(found.e_share_percent, [60.0, 30.0, 10.0, 0.0]);
+    }
+
+    #[test]
+    fn what_cuts_is_i_where_it_fires_with_the_rhythm() {
+        use crate::analysis::record::PopulationRhythm;
+        let population = |is_rhythmic, f_hz| PopulationRhythm {
+            is_rhythmic,
+            f_hz,
+            ..PopulationRhythm::default()
+        };
+        let rhythm = |e, i| Rhythm {
+            is_rhythmic: e,
+            e: population(e, 40.0),
+            i: population(i, 50.0),
+            ..Rhythm::default()
+        };
+        assert_eq!(Cut::of(&rhythm(true, true), 25.0), Some(by_i(20.0)));
+        // A few I cells, or none with a rhythm.
+        for (i, rate_hz) in [(true, 24.0), (false, 80.0)] {
+            let cut = Cut::of(&rhythm(true, i), rate_hz).unwrap();
+            assert_eq!((cut.by_i, cut.period_ms), (false, 25.0));
+        }
+        assert_eq!(Cut::of(&rhythm(false, true), 80.0), None);
     }
 
     #[test]
@@ -179,8 +260,8 @@ mod tests {
         let (e, mut i) = trial(&[0]);
         i.at.push((340, 0));
         i.at.sort_unstable();
-        let mut cycles = Cycles::new(0.1, [10, 4]);
-        cycles.add(&e, &i, 20.0);
+        let mut cycles = Cycles::new(0.1, [10, 4], by_i(20.0));
+        cycles.add(&e, &i);
         assert_eq!(cycles.participation().unwrap().cycles, 8);
     }
 
@@ -192,25 +273,12 @@ mod tests {
             ..i.clone()
         };
         for spikes in [0, 4, 8] {
-            let mut cycles = Cycles::new(0.1, [10, 4]);
-            cycles.add(&e, &first(spikes), 20.0);
+            let mut cycles = Cycles::new(0.1, [10, 4], by_i(20.0));
+            cycles.add(&e, &first(spikes));
             assert!(cycles.participation().is_none(), "{spikes}");
         }
-        let mut cycles = Cycles::new(0.1, [10, 4]);
-        cycles.add(&e, &first(12), 20.0);
+        let mut cycles = Cycles::new(0.1, [10, 4], by_i(20.0));
+        cycles.add(&e, &first(12));
         assert_eq!(cycles.participation().unwrap().cycles, 1);
-    }
-
-    #[test]
-    fn one_cell_of_many_that_fires_alone_makes_no_cycles() {
-        let (e, mut i) = trial(&[0]);
-        i.at.retain(|&(_, cell)| cell == 0);
-        let of_cells = |n_i: usize| {
-            let mut cycles = Cycles::new(0.1, [10, n_i]);
-            cycles.add(&e, &i, 20.0);
-            cycles.participation()
-        };
-        assert!(of_cells(4).is_none());
-        assert!(of_cells(1).is_some());
     }
 }

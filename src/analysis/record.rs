@@ -10,12 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::float::{nan_array, nan_list, nan_number};
 
-/// Version of this layout.
-pub const FORMAT: u64 = 1;
-
-fn nan() -> f64 {
-    f64::NAN
-}
+/// Version of the layout of an analysis. Since 2 the correlogram of different cells decides on rhythm.
+pub const FORMAT: u64 = 2;
+/// Version of the layout of a sweep.
+pub const SWEEP_FORMAT: u64 = 1;
 
 /// The analysis of one checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,9 +40,9 @@ pub struct RunAnalysis {
     /// Mean rate of every I cell over the test set, Hz.
     #[serde(with = "nan_list")]
     pub i_cell_rate_hz: Vec<f64>,
-    /// Rhythm of the E population.
+    /// Rhythm of the populations.
     pub rhythm: Rhythm,
-    /// E spikes by gamma cycle; none where the I population makes no cycles.
+    /// Spikes by cycle of the rhythm; none without a rhythm.
     pub participation: Option<Participation>,
     /// Every matrix by its short name (`in`, `out`, `ei`, `ie`, …).
     pub weights: BTreeMap<String, MatrixAnalysis>,
@@ -87,45 +85,30 @@ pub struct TestResult {
     pub class_e_rate_hz: Vec<f64>,
 }
 
-/// Rhythm of the E population over the test set.
+/// Rhythm over the test set: that of the E population decides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rhythm {
-    /// Centres of the spectrum's bins, Hz.
-    pub frequency_hz: Vec<f64>,
-    /// Mean one-sided power density of the population rate (mean rate of a cell), Hz²/Hz.
-    #[serde(with = "nan_list")]
-    pub power: Vec<f64>,
-    /// The same of rate-matched shuffled trains: mean over shuffles.
-    #[serde(with = "nan_list")]
-    pub null_power: Vec<f64>,
-    /// Bin of the largest power in 5–150 Hz, Hz.
-    #[serde(with = "nan_number")]
-    pub peak_hz: f64,
-    /// Vertex of the parabola through the peak and its neighbours (logarithmic power), Hz.
-    #[serde(with = "nan_number")]
-    pub peak_interpolated_hz: f64,
-    /// Power of the peak.
-    #[serde(with = "nan_number")]
-    pub peak_power: f64,
-    /// 95 % quantile over shuffles of their largest power in the same band.
-    #[serde(with = "nan_number")]
-    pub null_peak_power: f64,
-    /// Median power in the band over that of the shuffles: 1 for independent cells, more where
-    /// cells share their input.
-    #[serde(with = "nan_number", default = "nan")]
-    pub level: f64,
-    /// The peak stands above that quantile times the level, where that is above 1: only then is
-    /// there an f_γ.
+    /// Whether the E population has one.
     pub is_rhythmic: bool,
-    /// Lags of the autocorrelogram, ms.
-    pub lag_ms: Vec<f64>,
-    /// Autocorrelation coefficient of the E population trace at these lags, mean over trials.
-    #[serde(with = "nan_list")]
-    pub autocorrelation: Vec<f64>,
-    /// (first side peak − first trough) / (first side peak + first trough) of the raw
-    /// autocorrelogram: 0 without rhythm, 1 where nothing fires between bursts.
+    /// Its frequency, Hz; NaN without a rhythm.
     #[serde(with = "nan_number")]
-    pub contrast: f64,
+    pub f_hz: f64,
+    /// Its frequency where it is a gamma rhythm, Hz; NaN otherwise.
+    #[serde(with = "nan_number")]
+    pub f_gamma_hz: f64,
+    /// Frequencies that are called gamma, Hz, ends included.
+    pub gamma_hz: [f64; 2],
+    /// What was left out at the beginning of each trial, ms.
+    pub onset_ms: f64,
+    /// Frequency below which trials of this length tell nothing, Hz.
+    #[serde(with = "nan_number")]
+    pub lowest_hz: f64,
+    /// Of E cells.
+    pub e: PopulationRhythm,
+    /// Of I cells.
+    pub i: PopulationRhythm,
+    /// For the eye: power density of the E population rate.
+    pub spectrum: SpectrumRecord,
     /// Left edges of the inter-spike-interval histogram of E cells, ms.
     pub interval_ms: Vec<f64>,
     /// Intervals in each bin.
@@ -135,24 +118,68 @@ pub struct Rhythm {
     pub cv: f64,
 }
 
-impl Rhythm {
-    /// The power that shuffled trains would have at the level of the data: what a rhythm must exceed.
-    pub fn raised_null_power(&self) -> Vec<f64> {
-        let level = self.level.max(1.0);
-        self.null_power.iter().map(|power| power * level).collect()
-    }
-
-    /// Power of the peak over the 95 % quantile of the null, raised likewise: above 1 in a rhythm.
-    pub fn peak_over_null(&self) -> f64 {
-        self.peak_power / (self.null_peak_power * self.level.max(1.0))
-    }
+/// Correlogram of pairs of different cells of one population: it decides whether there is a rhythm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PopulationRhythm {
+    /// The contrast is at least 0.1 and above that of its null.
+    pub is_rhythmic: bool,
+    /// Frequency of the fundamental, Hz; NaN without a rhythm.
+    #[serde(with = "nan_number")]
+    pub f_hz: f64,
+    /// (peak − trough) / (peak + trough) of the fundamental: 0 without a side peak, 1 where nothing
+    /// fires between volleys; NaN where no two cells fire.
+    #[serde(with = "nan_number")]
+    pub contrast: f64,
+    /// 99 % point of the contrast of as many pairs of spikes put at random.
+    #[serde(with = "nan_number")]
+    pub null_contrast: f64,
+    /// Lags, ms, from 0.
+    pub lag_ms: Vec<f64>,
+    /// Mean product of two bins, pairs of one cell left out, over the squared mean: 1 for independent
+    /// cells. Smoothed by 1 ms, as it is judged.
+    #[serde(with = "nan_list")]
+    pub correlation: Vec<f64>,
+    /// 1 % point of the same of spikes put at random, at each lag.
+    #[serde(with = "nan_list")]
+    pub null_low: Vec<f64>,
+    /// 99 % point.
+    #[serde(with = "nan_list")]
+    pub null_high: Vec<f64>,
 }
 
-/// Spikes of E cells by gamma cycle. Cycles are cut at the minima between bursts of the I population.
+/// Spectrum of the E population rate; it decides nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SpectrumRecord {
+    /// Centres of the bins, Hz.
+    pub frequency_hz: Vec<f64>,
+    /// Mean one-sided power density of the population rate (mean rate of a cell), Hz²/Hz.
+    #[serde(with = "nan_list")]
+    pub power: Vec<f64>,
+    /// Width of a bin, Hz.
+    #[serde(with = "nan_number")]
+    pub resolution_hz: f64,
+    /// Density of independent Poisson cells of the same rate, Hz²/Hz.
+    #[serde(with = "nan_number")]
+    pub white_power: f64,
+    /// Bin of the largest power in 5–150 Hz, Hz, rhythm or not.
+    #[serde(with = "nan_number")]
+    pub peak_hz: f64,
+    /// Vertex of the parabola through the peak and its neighbours (logarithmic power), Hz.
+    #[serde(with = "nan_number")]
+    pub peak_interpolated_hz: f64,
+}
+
+/// Spikes of cells by cycle of the rhythm. Cycles are cut at the minima between the volleys of one
+/// population.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Participation {
+    /// Population whose volleys cut the cycles, `I` or `E`.
+    pub cut_by: String,
     /// Whole cycles over all test trials.
     pub cycles: u64,
+    /// Whole cycles of a trial, mean.
+    #[serde(with = "nan_number")]
+    pub cycles_per_trial: f64,
     /// Mean length of a cycle, ms.
     #[serde(with = "nan_number")]
     pub period_ms: f64,
@@ -255,6 +282,12 @@ pub struct ExampleTrial {
     pub label: u32,
     /// Length, ms.
     pub duration_ms: f64,
+    /// Time step, ms.
+    pub dt_ms: f64,
+    /// E cells of the network.
+    pub n_e: u32,
+    /// I cells of the network.
+    pub n_i: u32,
     /// Mean rate of all E cells in this trial, Hz.
     pub e_rate_hz: f64,
     /// Mean rate of all I cells in this trial, Hz.
@@ -264,9 +297,9 @@ pub struct ExampleTrial {
     /// I cells shown: the first ones.
     pub i_cells: u32,
     /// (time ms, cell) of E spikes.
-    pub e: Vec<(f32, u32)>,
+    pub e: Vec<(f64, u32)>,
     /// (time ms, cell) of I spikes.
-    pub i: Vec<(f32, u32)>,
+    pub i: Vec<(f64, u32)>,
 }
 
 /// What a trained network does at one pair of loop multipliers.
@@ -295,7 +328,7 @@ pub struct SweepPoint {
 /// A grid of loop multipliers on one checkpoint: the content of a run's `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoopSweep {
-    /// [`FORMAT`] at the time of writing.
+    /// [`SWEEP_FORMAT`] at the time of writing.
     pub format: u64,
     /// `last`, `best` or `initial`.
     pub checkpoint: String,

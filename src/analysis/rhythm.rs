@@ -1,283 +1,375 @@
-//! Rhythm in time: autocorrelogram of a population and intervals between the spikes of its cells.
+//! When is there a rhythm, and at what frequency?
+//!
+//! A rhythm is many cells firing together again and again within a trial. Cells that are regular each by
+//! itself, the ringing after a common start, and aperiodic fluctuations that all cells share look like
+//! one in the spectrum of the population rate. The correlogram of pairs of **different** cells tells
+//! them apart, and it alone decides:
+//!
+//! 1. The beginning of each trial is left out ([`Settings::onset_ms`]).
+//! 2. Spikes are counted in bins of 1 ms; for each lag l, c(l) = Σ_t x_t x_{t+l} less the pairs that one
+//!    cell makes with itself, over the pairs of bins and the trials, and over the squared mean count: 1
+//!    for independent cells. It is smoothed by a Gaussian of 1 ms.
+//! 3. Side peaks are the local maxima inside; the prominence of one is its height above the lowest point
+//!    between lag 0 and it. The fundamental is the first with at least 60 % of the largest prominence.
+//!    Its lag is the vertex of the parabola fitted to its upper half, and f = 1000 / lag.
+//! 4. contrast = (peak − trough) / (peak + trough). There is a rhythm where it is at least 0.1 and above
+//!    the 99 % point of as many pairs of spikes put at random.
 
+use rayon::prelude::*;
+
+use super::record::PopulationRhythm;
 use super::spikes::{Spikes, gaussian, steps_of};
+use crate::random::{Purpose, Stream};
 
 /// Width of bins and lags, ms.
 const BIN_MS: f64 = 1.0;
-/// Longest lag, ms; at most half the trial.
-const LONGEST_LAG_MS: f64 = 100.0;
-/// Standard deviation of the Gaussian under which trough and side peak are looked for, ms.
+/// Longest lag, ms; at most half of what is left of a trial.
+const LONGEST_LAG_MS: f64 = 70.0;
+/// Most of a trial that is left out at its beginning.
+const LARGEST_ONSET_SHARE: f64 = 0.3;
+/// Standard deviation of the smoothing over lags, ms.
 const SMOOTHING_MS: f64 = 1.0;
-/// Longest interval in the histogram, ms.
-const LONGEST_INTERVAL_MS: f64 = 200.0;
-/// Intervals that a cell must have to enter the mean coefficient of variation.
-const FEWEST_INTERVALS: u64 = 3;
+/// Share of the largest prominence that makes the first side peak the fundamental; later ones are
+/// its multiples.
+const FUNDAMENTAL_SHARE: f64 = 0.6;
+/// Contrast below which nothing is called a rhythm.
+pub const LEAST_CONTRAST: f64 = 0.1;
+/// Draws of the null; the 99 % point of their contrasts is the 297th of 299.
+pub const NULL_DRAWS: usize = 299;
+/// Rank of the point of the null, from 0, and of the point as far from its lower end.
+const NULL_RANKS: [usize; 2] = [2, 296];
+/// Mean count of a bin from which on counts of the null are drawn as normal numbers with the covariance
+/// of spikes put at random, instead of spike by spike.
+const NORMAL_FROM: f64 = 5.0;
 
-/// Mean autocorrelogram of the trials of a population, its spikes counted in bins of 1 ms.
-#[derive(Clone, Debug)]
-pub struct Autocorrelogram {
-    bin_steps: usize,
-    bin_ms: f64,
-    trials: f64,
-    /// Σ over trials of the mean product of two bins, those of a spike with itself left out.
-    raw: Vec<f64>,
-    /// Trials whose trace varies.
-    varying: f64,
-    /// Σ over them of the autocorrelation coefficients.
-    coefficient: Vec<f64>,
+/// What a user may choose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// What is left out at the beginning of each trial, ms; at most 30 % of it.
+    pub onset_ms: f64,
+    /// Frequencies that are called gamma, Hz, ends included.
+    pub gamma_hz: [f64; 2],
 }
 
-impl Autocorrelogram {
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            onset_ms: 60.0,
+            gamma_hz: [20.0, 120.0],
+        }
+    }
+}
+
+/// Sums over trials of the products of counts of different cells. They are whole numbers, so that no
+/// order of trials and no division into batches changes them.
+#[derive(Clone, Debug)]
+pub struct Correlogram {
+    onset_steps: usize,
+    bin_steps: usize,
+    bin_ms: f64,
+    bins: usize,
+    trials: usize,
+    spikes: u64,
+    /// Σ over trials and bins, by lag.
+    products: Vec<u64>,
+    /// Ordered pairs of spikes of different cells in each trial.
+    pairs: Vec<u64>,
+}
+
+/// The fundamental of a correlogram.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fundamental {
+    /// In bins, interpolated.
+    lag: f64,
+    contrast: f64,
+}
+
+impl Correlogram {
     /// No trials yet, of `steps` each.
-    pub fn new(steps: usize, dt_ms: f64) -> Self {
+    pub fn new(steps: usize, dt_ms: f64, settings: Settings) -> Self {
+        let onset_ms = (settings.onset_ms).min(LARGEST_ONSET_SHARE * steps as f64 * dt_ms);
+        let onset_steps = (onset_ms / dt_ms).round().max(0.0) as usize;
         let bin_steps = steps_of(BIN_MS, dt_ms);
         let bin_ms = bin_steps as f64 * dt_ms;
+        let bins = steps.saturating_sub(onset_steps) / bin_steps;
         let longest = (LONGEST_LAG_MS / bin_ms).round() as usize;
-        let lags = longest.min(steps / bin_steps / 2) + 1;
         Self {
+            onset_steps,
             bin_steps,
             bin_ms,
-            trials: 0.0,
-            raw: vec![0.0; lags],
-            varying: 0.0,
-            coefficient: vec![0.0; lags],
+            bins,
+            trials: 0,
+            spikes: 0,
+            products: vec![0; longest.min(bins / 2) + 1],
+            pairs: Vec::new(),
         }
     }
 
-    /// Adds a trial: spikes of the population at each step. Steps that fill no whole bin at the end
-    /// are left out.
-    pub fn add(&mut self, trace: &[u32]) {
-        let bins = trace.chunks_exact(self.bin_steps);
-        let bins: Vec<f64> = bins.map(|bin| f64::from(bin.iter().sum::<u32>())).collect();
-        if bins.len() < self.raw.len() {
-            return;
-        }
-        let mean = bins.iter().sum::<f64>() / bins.len() as f64;
-        let product = |lag: usize, from: f64| -> f64 {
-            let pairs = bins.iter().zip(&bins[lag..]);
-            pairs.map(|(a, b)| (a - from) * (b - from)).sum()
-        };
-        self.trials += 1.0;
-        let with_itself: f64 = bins.iter().sum();
-        for (lag, raw) in self.raw.iter_mut().enumerate() {
-            let itself = if lag == 0 { with_itself } else { 0.0 };
-            *raw += (product(lag, 0.0) - itself) / (bins.len() - lag) as f64;
-        }
-        let variance = product(0, mean);
-        if variance > 0.0 {
-            self.varying += 1.0;
-            for (lag, sum) in self.coefficient.iter_mut().enumerate() {
-                *sum += product(lag, mean) / variance;
-            }
-        }
-    }
-
-    /// Lags, ms, from 0.
-    pub fn lag_ms(&self) -> Vec<f64> {
-        (0..self.raw.len())
-            .map(|lag| lag as f64 * self.bin_ms)
-            .collect()
-    }
-
-    /// Autocorrelation coefficient Σ (x_t − x̄)(x_{t+l} − x̄) / Σ (x_t − x̄)² at each lag, mean over
-    /// the trials in which the trace varies; NaN where there are none.
-    pub fn coefficient(&self) -> Vec<f64> {
-        self.coefficient.iter().map(|x| x / self.varying).collect()
-    }
-
-    /// (first side peak − first trough) / (first side peak + first trough) of the mean product of
-    /// two bins. 0 where the autocorrelogram has no side peak, 1 where nothing fires between bursts,
-    /// NaN where nothing fires.
-    pub fn contrast(&self) -> f64 {
-        if !self.raw.iter().any(|&x| x > 0.0) {
-            return f64::NAN;
-        }
-        // Both sides, so that the smoothing sees no end at lag 0.
-        let lags = self.raw.len();
-        let mirrored = self.raw.iter().skip(1).rev().chain(&self.raw);
-        let mirrored: Vec<f64> = mirrored.copied().collect();
-        let smooth = &gaussian(&mirrored, SMOOTHING_MS / self.bin_ms)[lags - 1..];
-        let inner = |lag: &usize| (1..lags.saturating_sub(1)).contains(lag);
-        // A plateau counts from its first lag, or a trough of zeros would have none.
-        let is_trough = |&l: &usize| smooth[l - 1] > smooth[l] && smooth[l] <= smooth[l + 1];
-        let is_peak = |&l: &usize| smooth[l - 1] < smooth[l] && smooth[l] >= smooth[l + 1];
-        let trough = (1..lags).filter(inner).find(is_trough);
-        let peak = trough.and_then(|trough| (trough + 1..lags).filter(inner).find(is_peak));
-        match (trough, peak) {
-            (Some(trough), Some(peak)) => {
-                (smooth[peak] - smooth[trough]) / (smooth[peak] + smooth[trough])
-            }
-            _ => 0.0,
-        }
-    }
-}
-
-/// Intervals between the spikes of each cell within a trial.
-#[derive(Clone, Debug)]
-pub struct Intervals {
-    bin_steps: usize,
-    bin_ms: f64,
-    histogram: Vec<u64>,
-    /// Number, sum and sum of squares of each cell's intervals; steps.
-    cells: Vec<[u64; 3]>,
-}
-
-impl Intervals {
-    /// No trials yet, of `steps` each, of a population of `cells`.
-    pub fn new(steps: usize, dt_ms: f64, cells: usize) -> Self {
-        let bin_steps = steps_of(BIN_MS, dt_ms);
-        let bin_ms = bin_steps as f64 * dt_ms;
-        let most = (LONGEST_INTERVAL_MS / bin_ms).round() as usize;
-        Self {
-            bin_steps,
-            bin_ms,
-            histogram: vec![0; steps.div_ceil(bin_steps).min(most)],
-            cells: vec![[0; 3]; cells],
-        }
-    }
-
-    /// Adds a trial.
+    /// Adds a trial. Steps that fill no whole bin at its end are left out.
     pub fn add(&mut self, spikes: &Spikes) {
-        let mut before: Vec<Option<u32>> = vec![None; self.cells.len()];
+        let mut counts = vec![0u32; self.bins];
+        let mut by_cell: Vec<(u32, u32)> = Vec::new();
         for &(step, cell) in &spikes.at {
-            let cell = cell as usize;
-            if let Some(before) = before[cell].replace(step) {
-                let interval = u64::from(step - before);
-                let [number, sum, squares] = &mut self.cells[cell];
-                *number += 1;
-                *sum += interval;
-                *squares += interval * interval;
-                let bin = (interval / self.bin_steps as u64) as usize;
-                if let Some(count) = self.histogram.get_mut(bin) {
-                    *count += 1;
+            let Some(after) = (step as usize).checked_sub(self.onset_steps) else {
+                continue;
+            };
+            let bin = after / self.bin_steps;
+            if bin < self.bins {
+                counts[bin] += 1;
+                by_cell.push((cell, bin as u32));
+            }
+        }
+        self.trials += 1;
+        self.spikes += by_cell.len() as u64;
+        add_products(&mut self.products, &counts);
+        by_cell.sort_unstable();
+        let mut own_pairs = 0;
+        for train in by_cell.chunk_by(|a, b| a.0 == b.0) {
+            own_pairs += (train.len() as u64).pow(2);
+            for (at, &(_, bin)) in train.iter().enumerate() {
+                // A spike makes one ordered pair with itself, and two with another in its bin.
+                self.products[0] -= 1;
+                for &(_, later) in &train[at + 1..] {
+                    let lag = (later - bin) as usize;
+                    match self.products.get_mut(lag) {
+                        Some(product) => *product -= if lag == 0 { 2 } else { 1 },
+                        None => break,
+                    }
                 }
             }
         }
+        self.pairs.push((by_cell.len() as u64).pow(2) - own_pairs);
     }
 
-    /// Left edges of the bins, ms.
-    pub fn edge_ms(&self) -> Vec<f64> {
-        (0..self.histogram.len())
-            .map(|bin| bin as f64 * self.bin_ms)
-            .collect()
-    }
-
-    /// Intervals in each bin; those of 200 ms and more are in none.
-    pub fn histogram(&self) -> &[u64] {
-        &self.histogram
-    }
-
-    /// Standard deviation over mean of a cell's intervals in all trials, mean over the cells with at
-    /// least three; NaN where there are none.
-    pub fn cv(&self) -> f64 {
-        let of_cells = self.cells.iter().filter(|cell| cell[0] >= FEWEST_INTERVALS);
-        let (mut sum, mut number) = (0.0, 0.0);
-        for cell in of_cells {
-            let [n, total, squares] = cell.map(|x| x as f64);
-            let mean = total / n;
-            let variance = (squares - n * mean * mean).max(0.0) / (n - 1.0);
-            sum += variance.sqrt() / mean;
-            number += 1.0;
+    /// Whether the population has a rhythm, with the curves that decide it. `seed` and `population` are
+    /// the address of the null's draws.
+    pub fn rhythm(&self, seed: u64, population: u64) -> PopulationRhythm {
+        let correlation = self.smooth(&self.products.iter().map(|&x| x as f64).collect::<Vec<_>>());
+        let found = fundamental(&correlation);
+        let null = self.null(seed, population);
+        let contrast = found.map_or(0.0, |f| f.contrast);
+        let is_rhythmic = is_rhythm(contrast, null.contrast);
+        PopulationRhythm {
+            is_rhythmic,
+            f_hz: match found {
+                Some(found) if is_rhythmic => 1000.0 / (found.lag * self.bin_ms),
+                _ => f64::NAN,
+            },
+            contrast: if self.has_pairs() { contrast } else { f64::NAN },
+            null_contrast: null.contrast,
+            lag_ms: (0..correlation.len())
+                .map(|lag| lag as f64 * self.bin_ms)
+                .collect(),
+            correlation,
+            null_low: null.low,
+            null_high: null.high,
         }
-        sum / number
+    }
+
+    /// Contrast of the fundamental without its null; 0 where there is no side peak.
+    #[cfg(test)]
+    fn contrast(&self) -> f64 {
+        let products: Vec<f64> = self.products.iter().map(|&x| x as f64).collect();
+        fundamental(&self.smooth(&products)).map_or(0.0, |found| found.contrast)
+    }
+
+    /// Frequency below which nothing can be told, Hz.
+    pub fn lowest_hz(&self) -> f64 {
+        1000.0 / ((self.products.len() - 1) as f64 * self.bin_ms)
+    }
+
+    /// What is left out at the beginning of each trial, ms.
+    pub fn onset_ms(&self) -> f64 {
+        self.onset_steps as f64 * self.bin_ms / self.bin_steps as f64
+    }
+
+    fn has_pairs(&self) -> bool {
+        self.pairs.iter().any(|&pairs| pairs > 0)
+    }
+
+    /// Mean products of two bins over the squared mean count, smoothed; NaN without spikes.
+    fn smooth(&self, products: &[f64]) -> Vec<f64> {
+        let trials = self.trials as f64;
+        let mean = self.spikes as f64 / (trials * self.bins as f64);
+        let scaled: Vec<f64> = products
+            .iter()
+            .enumerate()
+            .map(|(lag, product)| product / ((self.bins - lag) as f64 * trials * mean * mean))
+            .collect();
+        // Both sides, so that the smoothing sees no end at lag 0.
+        let mirrored: Vec<f64> = scaled
+            .iter()
+            .skip(1)
+            .rev()
+            .chain(&scaled)
+            .copied()
+            .collect();
+        gaussian(&mirrored, SMOOTHING_MS / self.bin_ms).split_off(scaled.len() - 1)
+    }
+
+    /// As many pairs of spikes put anywhere in their trials, [`NULL_DRAWS`] times.
+    fn null(&self, seed: u64, population: u64) -> Null {
+        let lags = self.products.len();
+        if !self.has_pairs() {
+            return Null {
+                contrast: f64::NAN,
+                low: vec![f64::NAN; lags],
+                high: vec![f64::NAN; lags],
+            };
+        }
+        let draws: Vec<Vec<f64>> = (0..NULL_DRAWS as u64)
+            .into_par_iter()
+            .map(|draw| {
+                let mut stream = Stream::new(Purpose::ShuffledSpikes, seed, draw, population);
+                self.smooth(&self.drawn(&mut stream))
+            })
+            .collect();
+        let contrasts = draws
+            .iter()
+            .map(|curve| fundamental(curve).map_or(0.0, |f| f.contrast));
+        let [_, contrast] = points(contrasts.collect());
+        let (mut low, mut high) = (Vec::with_capacity(lags), Vec::with_capacity(lags));
+        for lag in 0..lags {
+            let [below, above] = points(draws.iter().map(|curve| curve[lag]).collect());
+            low.push(below);
+            high.push(above);
+        }
+        Null {
+            contrast,
+            low,
+            high,
+        }
+    }
+
+    /// Products of one draw.
+    fn drawn(&self, stream: &mut Stream) -> Vec<f64> {
+        let mut whole = vec![0u64; self.products.len()];
+        let mut real = vec![0.0; self.products.len()];
+        for &pairs in &self.pairs {
+            // n spikes make n (n − 1) ordered pairs.
+            let spikes = (0.5 + (0.25 + pairs as f64).sqrt()).round();
+            let mean = spikes / self.bins as f64;
+            if mean < NORMAL_FROM {
+                let mut counts = vec![0u32; self.bins];
+                for _ in 0..spikes as u64 {
+                    counts[stream.below(self.bins as u64) as usize] += 1;
+                }
+                add_products(&mut whole, &counts);
+                real[0] -= spikes;
+            } else {
+                let mut counts: Vec<f64> = (0..self.bins).map(|_| stream.normal()).collect();
+                // Spikes put elsewhere are missing here: deviations sum to 0.
+                let offset = counts.iter().sum::<f64>() / self.bins as f64;
+                for count in &mut counts {
+                    *count = mean + mean.sqrt() * (*count - offset);
+                }
+                add_products(&mut real, &counts);
+                real[0] -= spikes;
+            }
+        }
+        whole.iter().zip(real).map(|(&a, b)| a as f64 + b).collect()
+    }
+}
+
+/// Whether a contrast is that of a rhythm, given the 99 % point of its null.
+fn is_rhythm(contrast: f64, null: f64) -> bool {
+    contrast >= LEAST_CONTRAST && contrast > null
+}
+
+/// What spikes put at random give.
+struct Null {
+    /// 99 % point of the contrast.
+    contrast: f64,
+    /// 1 % and 99 % point of the curve at each lag.
+    low: Vec<f64>,
+    high: Vec<f64>,
+}
+
+/// The lower and the upper point of a null's values.
+fn points(mut values: Vec<f64>) -> [f64; 2] {
+    values.sort_by(f64::total_cmp);
+    NULL_RANKS.map(|rank| values.get(rank).copied().unwrap_or(f64::NAN))
+}
+
+/// Adds Σ_t x_t x_{t+l} at each lag l.
+fn add_products<X, S>(products: &mut [S], counts: &[X])
+where
+    X: Copy + PartialEq + Default + Into<S>,
+    S: Copy + std::ops::AddAssign + std::ops::Mul<Output = S>,
+{
+    for (t, &x) in counts
+        .iter()
+        .enumerate()
+        .filter(|(_, x)| **x != X::default())
+    {
+        let x: S = x.into();
+        for (product, &later) in products.iter_mut().zip(&counts[t..]) {
+            *product += x * later.into();
+        }
+    }
+}
+
+/// The first side peak with at least 60 % of the largest prominence.
+fn fundamental(curve: &[f64]) -> Option<Fundamental> {
+    let mut lowest = f64::INFINITY;
+    // Place, height and trough of each side peak.
+    let mut peaks: Vec<(usize, f64, f64)> = Vec::new();
+    for lag in 1..curve.len().saturating_sub(1) {
+        lowest = lowest.min(curve[lag - 1]);
+        // A plateau counts from its first lag.
+        if curve[lag] > curve[lag - 1] && curve[lag] >= curve[lag + 1] {
+            peaks.push((lag, curve[lag], lowest));
+        }
+    }
+    let most = peaks.iter().map(|(_, peak, trough)| peak - trough);
+    let most = most.fold(0.0, f64::max);
+    let is_fundamental = |(_, peak, trough): &&(usize, f64, f64)| {
+        peak > trough && peak - trough >= FUNDAMENTAL_SHARE * most
+    };
+    let &(lag, peak, trough) = peaks.iter().find(is_fundamental)?;
+    Some(Fundamental {
+        lag: lag as f64 + vertex(curve, lag, (peak + trough) / 2.0),
+        contrast: (peak - trough) / (peak + trough),
+    })
+}
+
+/// Where the parabola through what is above `half` around a peak, as far on both sides, has its vertex:
+/// lags from the peak. Least squares: a noisy flat top has its middle where its flanks say.
+fn vertex(curve: &[f64], peak: usize, half: f64) -> f64 {
+    let reach = |step: &dyn Fn(usize) -> Option<usize>| {
+        let above = |&by: &usize| {
+            let value = step(by).and_then(|at| curve.get(at));
+            value.is_some_and(|value| *value >= half)
+        };
+        (1..).take_while(above).count()
+    };
+    let left = reach(&|by| peak.checked_sub(by));
+    let right = reach(&|by| peak.checked_add(by));
+    let width = left.min(right).max(1) as i64;
+    let (mut first, mut second, mut fourth, mut sum, mut weighted) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let points = 2 * width + 1;
+    for by in -width..=width {
+        let Some(&value) = curve.get((peak as i64 + by) as usize) else {
+            return 0.0;
+        };
+        let x = by as f64;
+        first += x * value;
+        second += x * x;
+        fourth += x.powi(4);
+        sum += value;
+        weighted += x * x * value;
+    }
+    // y = a + b x + c x², whose normal equations part by symmetry.
+    let slope = first / second;
+    let n = points as f64;
+    let curvature = (n * weighted - second * sum) / (n * fourth - second * second);
+    let offset = -slope / (2.0 * curvature);
+    if curvature < 0.0 && offset.is_finite() {
+        offset.clamp(-(width as f64), width as f64)
+    } else {
+        0.0
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::{Purpose, Stream};
-
-    /// Ten spikes in each step of a burst of 3 ms every 25 ms, `between` in other steps.
-    fn bursts(between: u32) -> Vec<u32> {
-        let in_burst = |t: &u32| t % 250 < 30;
-        (0..2000)
-            .map(|t| if in_burst(&t) { 10 } else { between })
-            .collect()
-    }
-
-    #[test]
-    fn bursts_with_silence_between_them_have_contrast_one() {
-        let mut autocorrelogram = Autocorrelogram::new(2000, 0.1);
-        autocorrelogram.add(&bursts(0));
-        let contrast = autocorrelogram.contrast();
-        assert!((contrast - 1.0).abs() < 1e-12, "{contrast}");
-        let coefficient = autocorrelogram.coefficient();
-        assert!((coefficient[0] - 1.0).abs() < 1e-12);
-        assert!(coefficient[25] > 0.8 && coefficient[12] < 0.0);
-        assert_eq!(autocorrelogram.lag_ms()[25], 25.0);
-        assert_eq!(coefficient.len(), 101);
-    }
-
-    #[test]
-    fn contrast_falls_with_what_fires_between_bursts_and_vanishes_without_rhythm() {
-        let contrast = |between| {
-            let mut autocorrelogram = Autocorrelogram::new(2000, 0.1);
-            autocorrelogram.add(&bursts(between));
-            autocorrelogram.contrast()
-        };
-        let falling: Vec<f64> = [0, 1, 3, 9, 10].map(contrast).into();
-        assert!(
-            falling.windows(2).all(|pair| pair[0] > pair[1] + 1e-6),
-            "{falling:?}"
-        );
-        assert!(contrast(10) < 1e-12);
-
-        let mut noise = Autocorrelogram::new(2000, 0.1);
-        let mut stream = Stream::new(Purpose::ShuffledSpikes, 1, 0, 0);
-        for _ in 0..100 {
-            noise.add(
-                &(0..2000)
-                    .map(|_| stream.below(5) as u32)
-                    .collect::<Vec<_>>(),
-            );
-        }
-        assert!(noise.contrast() < 0.01, "{}", noise.contrast());
-        let flat = noise.coefficient()[1..].iter().all(|c| c.abs() < 0.05);
-        assert!(flat, "{:?}", noise.coefficient());
-
-        let mut silent = Autocorrelogram::new(2000, 0.1);
-        silent.add(&[0; 2000]);
-        assert!(silent.contrast().is_nan() && silent.coefficient()[0].is_nan());
-    }
-
-    #[test]
-    fn intervals_stay_within_their_cell_and_trial() {
-        let spikes = |at: &[(u32, u32)]| Spikes {
-            steps: 2000,
-            cells: 3,
-            at: at.to_vec(),
-        };
-        let mut intervals = Intervals::new(2000, 0.1, 3);
-        // Cell 0: 10, 10 ms, then 30 ms in another trial; cell 1: a single spike in each.
-        intervals.add(&spikes(&[(0, 0), (50, 1), (100, 0), (200, 0)]));
-        intervals.add(&spikes(&[(5, 1), (1000, 0), (1300, 0)]));
-        let histogram = intervals.histogram();
-        assert_eq!((histogram[10], histogram[30]), (2, 1));
-        assert_eq!(histogram.iter().sum::<u64>(), 3);
-        assert_eq!(intervals.edge_ms()[10], 10.0);
-        // Mean 50/3 ms, sample variance 400/3 ms².
-        let expected = (400.0f64 / 3.0).sqrt() / (50.0 / 3.0);
-        assert!((intervals.cv() - expected).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_clock_has_cv_zero_a_poisson_train_one_and_no_spikes_none() {
-        let spikes = |at: Vec<(u32, u32)>| Spikes {
-            steps: 200_000,
-            cells: 1,
-            at,
-        };
-        let cv = |at| {
-            let mut intervals = Intervals::new(200_000, 0.1, 1);
-            intervals.add(&spikes(at));
-            intervals.cv()
-        };
-        assert_eq!(cv((0..100).map(|k| (250 * k, 0)).collect()), 0.0);
-        let mut stream = Stream::new(Purpose::ShuffledSpikes, 2, 0, 0);
-        let poisson = stream.bernoulli_gaps(0.02, 200_000).map(|t| (t, 0));
-        let cv_of_poisson = cv(poisson.collect());
-        assert!((cv_of_poisson - 1.0).abs() < 0.06, "{cv_of_poisson}");
-        assert!(cv(Vec::new()).is_nan() && cv(vec![(1, 0), (2, 0), (3, 0)]).is_nan());
-    }
-}
+mod tests;

@@ -8,26 +8,14 @@
 //! plain sum: for some fifty of them that is less work than to simulate the trial was, and the same on
 //! every machine.
 //!
-//! The null hypothesis is that every spike falls anywhere in its trial. The X_k of N such spikes have
-//! mean 0 and variance N for every k > 0, are uncorrelated, and normal for many spikes; so a shuffled
-//! trial is drawn as its X_k, whatever the number of its spikes.
-//!
-//! Cells that share their input fire together without any rhythm: their spectrum lies above that of
-//! shuffled spikes at every frequency (some thirty times in a network without loop) and its largest
-//! bin is the luck of the draw. So the null is raised by the level of the data, the ratio of the medians
-//! in the band, wherever that is above 1, before a peak is compared with it.
+//! Independent Poisson cells of rate r make a flat density, 2 r / cells: the white level. It and the
+//! spectrum are drawn for the eye; whether there is a rhythm is decided elsewhere
+//! ([`rhythm`](super::rhythm)), since regular cells and shared noise rise above any such level, too.
 
-use crate::random::{Purpose, Stream};
-
-/// Where a peak is looked for, Hz.
+/// Where the largest power is looked for, Hz.
 pub const BAND_HZ: [f64; 2] = [5.0, 150.0];
-/// Up to where the spectrum is computed, Hz: the band and the first harmonic of gamma.
+/// Up to where the spectrum is computed, Hz: gamma and its first harmonic.
 pub const SHOWN_HZ: f64 = 250.0;
-/// Shuffled data sets of the null; the quantile of 95 % is then the 95th of 99.
-pub const SHUFFLES: usize = 99;
-/// Share of shuffles whose largest power a rhythm must exceed.
-const QUANTILE: f64 = 0.95;
-
 /// Mean spectrum of trials.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
@@ -38,8 +26,8 @@ pub struct Spectrum {
     circle: Vec<(f64, f64)>,
     /// Σ over trials of |H_k|² of the spike counts, k from 1.
     power: Vec<f64>,
-    /// Spikes of each trial.
-    spikes: Vec<u64>,
+    trials: usize,
+    spikes: u64,
 }
 
 /// The largest power in [`BAND_HZ`].
@@ -49,27 +37,6 @@ pub struct Peak {
     pub hz: f64,
     /// Vertex of the parabola through the logarithms of it and its neighbours, Hz.
     pub interpolated_hz: f64,
-    /// Its density, Hz²/Hz.
-    pub power: f64,
-}
-
-/// Spectra of shuffled trains, and how far above them the data lies as a whole.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Null {
-    /// Mean over shuffles, Hz²/Hz.
-    pub power: Vec<f64>,
-    /// 95 % quantile of the largest power in [`BAND_HZ`], Hz²/Hz; NaN without a bin in it.
-    pub peak_power: f64,
-    /// Median power of the data in the band over that of the null: 1 for independent cells; NaN where
-    /// nothing fires.
-    pub level: f64,
-}
-
-impl Null {
-    /// Whether a peak is a rhythm: above the quantile, raised to the level of the data.
-    pub fn is_exceeded_by(&self, peak: &Peak) -> bool {
-        peak.power > self.peak_power * self.level.max(1.0)
-    }
 }
 
 impl Spectrum {
@@ -90,13 +57,15 @@ impl Spectrum {
             step_s,
             circle: circle.collect(),
             power: vec![0.0; bins],
-            spikes: Vec::new(),
+            trials: 0,
+            spikes: 0,
         }
     }
 
     /// Adds a trial: spikes of the population at each step.
     pub fn add(&mut self, trace: &[u32]) {
-        self.spikes.push(trace.iter().map(|&n| u64::from(n)).sum());
+        self.trials += 1;
+        self.spikes += trace.iter().map(|&n| u64::from(n)).sum::<u64>();
         let spiking: Vec<(usize, f64)> = (trace.iter().enumerate())
             .filter(|&(_, &n)| n > 0)
             .map(|(t, &n)| (t, f64::from(n)))
@@ -111,11 +80,6 @@ impl Spectrum {
             }
         }
         add_windowed(&mut self.power, &x);
-    }
-
-    /// Trials so far.
-    pub fn trials(&self) -> usize {
-        self.spikes.len()
     }
 
     /// Centres of the bins, Hz.
@@ -145,38 +109,19 @@ impl Spectrum {
         Some(Peak {
             hz: self.hz(at + 1),
             interpolated_hz: self.hz(at + 1) + offset / self.duration_s(),
-            power: power[at],
         })
     }
 
-    /// The same trials with every spike anywhere in its trial, [`SHUFFLES`] times.
-    pub fn null(&self, seed: u64) -> Null {
-        let mut mean = vec![0.0; self.power.len()];
-        let mut largest: Vec<f64> = Vec::with_capacity(SHUFFLES);
-        for shuffle in 0..SHUFFLES {
-            let mut stream = Stream::new(Purpose::ShuffledSpikes, seed, shuffle as u64, 0);
-            let mut power = vec![0.0; self.power.len()];
-            let mut x = vec![(0.0, 0.0); self.power.len() + 2];
-            for &spikes in &self.spikes {
-                let scale = (spikes as f64 / 2.0).sqrt();
-                for x in &mut x[1..] {
-                    *x = (scale * stream.normal(), scale * stream.normal());
-                }
-                add_windowed(&mut power, &x);
-            }
-            let power = self.density(&power);
-            largest.extend(self.largest(&power).map(|at| power[at]));
-            let parts = mean.iter_mut().zip(power);
-            parts.for_each(|(mean, power)| *mean += power / SHUFFLES as f64);
-        }
-        largest.sort_by(f64::total_cmp);
-        let rank = (QUANTILE * (largest.len() + 1) as f64).round() as usize;
-        let quantile = rank.checked_sub(1).and_then(|at| largest.get(at));
-        Null {
-            peak_power: quantile.copied().unwrap_or(f64::NAN),
-            level: self.median(&self.power()) / self.median(&mean),
-            power: mean,
-        }
+    /// Density of independent Poisson cells of the same rate, Hz²/Hz; NaN without trials.
+    pub fn white_power(&self) -> f64 {
+        let spikes = self.spikes as f64 / self.trials as f64;
+        let rate_hz = spikes / (self.cells as f64 * self.duration_s());
+        2.0 * rate_hz / self.cells as f64
+    }
+
+    /// Width of a bin, Hz.
+    pub fn resolution_hz(&self) -> f64 {
+        1.0 / self.duration_s()
     }
 
     fn duration_s(&self) -> f64 {
@@ -198,19 +143,12 @@ impl Spectrum {
         self.band().max_by(|&a, &b| power[a].total_cmp(&power[b]))
     }
 
-    /// Median power in the band (the upper one of two); NaN without a bin in it.
-    fn median(&self, power: &[f64]) -> f64 {
-        let mut band: Vec<f64> = self.band().map(|at| power[at]).collect();
-        band.sort_by(f64::total_cmp);
-        band.get(band.len() / 2).copied().unwrap_or(f64::NAN)
-    }
-
     /// Sums of |H_k|² of spike counts as the density of rates, mean over trials.
     fn density(&self, sums: &[f64]) -> Vec<f64> {
         let hz_per_spike = 1.0 / (self.cells as f64 * self.step_s);
         let window = 3.0 / 8.0 * self.steps as f64;
         let factor =
-            2.0 * hz_per_spike * hz_per_spike * self.step_s / (window * self.spikes.len() as f64);
+            2.0 * hz_per_spike * hz_per_spike * self.step_s / (window * self.trials as f64);
         sums.iter().map(|sum| factor * sum).collect()
     }
 }
@@ -240,6 +178,7 @@ fn vertex(power: [f64; 3]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Purpose, Stream};
 
     const STEPS: usize = 2000;
     const DT_MS: f64 = 0.1;
@@ -275,10 +214,9 @@ mod tests {
     fn a_modulated_rate_has_its_peak_where_it_is_modulated() {
         for f_hz in [40.0, 38.7, 43.1] {
             let spectrum = trials(60, 20.0, 0.8, f_hz, 1);
-            let (peak, null) = (spectrum.peak().unwrap(), spectrum.null(0));
+            let peak = spectrum.peak().unwrap();
             assert_eq!(peak.hz, (f_hz / 5.0).round() * 5.0);
             assert!((peak.interpolated_hz - f_hz).abs() < 1.0, "{peak:?}");
-            assert!(null.is_exceeded_by(&peak));
         }
         // Power of the line over all bins: (r m)²/2, of which the noise adds its density in three.
         let spectrum = trials(200, 20.0, 0.8, 40.0, 2);
@@ -291,73 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn unmodulated_trains_are_called_rhythmic_as_often_as_the_quantile_says() {
-        let rhythmic = |depth, seed| {
-            let spectrum = trials(10, 20.0, depth, 40.0, seed);
-            let null = spectrum.null(seed);
-            assert!((null.level - 1.0).abs() < 0.6, "{}", null.level);
-            null.is_exceeded_by(&spectrum.peak().unwrap())
-        };
-        let wrong = (0..200).filter(|&seed| rhythmic(0.0, seed)).count();
-        // 5 % of 200, three standard errors.
-        assert!((1..=19).contains(&wrong), "{wrong} of 200 called rhythmic");
-        assert!(
-            (0..20).all(|seed| rhythmic(0.8, seed)),
-            "a rhythm must be noticed"
-        );
-    }
-
-    /// Every spike of these populations is one of twenty cells at once.
-    #[test]
-    fn shared_input_is_no_rhythm_but_hides_none() {
-        let shared = |depth, seed| {
-            let mut spectrum = trials(10, 20.0, depth, 40.0, seed);
-            // Twenty times the spikes: 400 times the power, where shuffles have twenty times.
-            spectrum.power.iter_mut().for_each(|power| *power *= 400.0);
-            spectrum.spikes.iter_mut().for_each(|spikes| *spikes *= 20);
-            let (peak, null) = (spectrum.peak().unwrap(), spectrum.null(seed));
-            assert!((12.0..32.0).contains(&null.level), "{}", null.level);
-            assert!(peak.power > 5.0 * null.peak_power);
-            null.is_exceeded_by(&peak)
-        };
-        let wrong = (0..60).filter(|&seed| shared(0.0, seed)).count();
-        assert!(wrong <= 9, "{wrong} of 60 called rhythmic");
-        assert!((0..10).all(|seed| shared(0.8, seed)));
-    }
-
-    #[test]
-    fn the_null_is_that_of_spikes_drawn_again_one_by_one() {
-        let data = trials(12, 5.0, 0.9, 40.0, 3);
-        let null = data.null(9);
-        let mut largest = Vec::new();
-        let mut mean = vec![0.0; data.power.len()];
-        for shuffle in 0..99 {
-            let mut again = Spectrum::new(STEPS, DT_MS, CELLS, SHOWN_HZ);
-            let mut stream = stream(1000, shuffle);
-            for &spikes in &data.spikes {
-                let mut trace = vec![0; STEPS];
-                (0..spikes).for_each(|_| trace[stream.below(STEPS as u64) as usize] += 1);
-                again.add(&trace);
-            }
-            largest.push(again.peak().unwrap().power);
-            (mean.iter_mut().zip(again.power())).for_each(|(m, p)| *m += p / 99.0);
-        }
-        largest.sort_by(f64::total_cmp);
-        let sum = |x: &[f64]| x[1..].iter().sum::<f64>();
-        assert!((sum(&null.power) / sum(&mean) - 1.0).abs() < 0.03);
-        // First bin: its lower neighbour is the mean, which is off.
-        assert!((null.power[0] / mean[0] - 1.0).abs() < 0.15);
-        assert!(
-            (null.peak_power / largest[94] - 1.0).abs() < 0.15,
-            "{} {}",
-            null.peak_power,
-            largest[94]
-        );
-        // A Poisson train of rate r and C cells has the density 2r/C.
-        let rate = data.spikes.iter().sum::<u64>() as f64 / (12.0 * 0.2 * CELLS as f64);
-        let expected = 2.0 * rate / CELLS as f64;
-        let mean = sum(&null.power) / (null.power.len() - 1) as f64;
-        assert!((mean / expected - 1.0).abs() < 0.03);
+    fn independent_poisson_cells_lie_at_the_white_level() {
+        let spectrum = trials(300, 20.0, 0.0, 40.0, 3);
+        // The first bin has the mean, which is off, for a neighbour.
+        let power = &spectrum.power()[1..];
+        let mean = power.iter().sum::<f64>() / power.len() as f64;
+        assert!((mean / spectrum.white_power() - 1.0).abs() < 0.03);
+        assert!((spectrum.white_power() - 2.0 * 20.0 / CELLS as f64).abs() < 0.01);
+        assert_eq!(spectrum.resolution_hz(), 5.0);
     }
 
     /// Σ P_k Δf is the mean square of the windowed rate over that of the window.
@@ -389,11 +268,10 @@ mod tests {
         assert!(silent.peak().is_none() && silent.power()[0].is_nan());
         silent.add(&[0; STEPS]);
         assert!(silent.peak().is_none());
-        let null = silent.null(0);
-        assert!(null.peak_power == 0.0 && null.level.is_nan());
+        assert_eq!(silent.white_power(), 0.0);
         let mut short = Spectrum::new(40, 0.1, CELLS, SHOWN_HZ);
         short.add(&[1; 40]);
-        assert!(short.peak().is_none() && short.null(0).peak_power.is_nan());
+        assert!(short.peak().is_none());
         assert!(Spectrum::new(1, 0.1, 0, SHOWN_HZ).peak().is_none());
     }
 }

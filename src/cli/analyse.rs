@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use dalenet::analysis::compare::wilson_percent;
-use dalenet::analysis::record::RunAnalysis;
+use dalenet::analysis::record::{Participation, PopulationRhythm, Rhythm, RunAnalysis};
+use dalenet::analysis::rhythm::Settings;
 use dalenet::conductance::model::weights_of;
 use dalenet::conductance::plan::show_count;
-use dalenet::experiment::{Subject, analysis_json, write_analysis};
+use dalenet::data::load_recorded_npz;
+use dalenet::experiment::{Subject, analyse_spikes, analysis_json, write_analysis};
 use dalenet::train::checkpoint::{Checkpoint, NonFinite};
 use dalenet::train::run_folder::RunFiles;
+use dalenet::train::session::run_sha256;
 
 use super::SUCCESS;
 use super::arguments::{Device, Which};
@@ -19,11 +22,16 @@ use super::stored::{StoredRun, data_place};
 /// Measure rhythm, rates, weights and loop of a trained network, and keep them in its run
 ///
 /// Runs all test trials and records their spikes. The outcome for the last checkpoint becomes `analysis.json` in the
-/// run folder, as at the end of training; that for another checkpoint is only printed.
+/// run folder, as at the end of training; that for another checkpoint is only printed. With --spikes, spikes of any
+/// simulator are analysed instead, as far as they tell.
 #[derive(clap::Args)]
 pub struct Args {
     /// Run folder
-    run: PathBuf,
+    #[arg(required_unless_present = "spikes")]
+    run: Option<PathBuf>,
+    /// Analyse recorded spikes (.npz as `dalenet eval --record` writes it) instead of a run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "checkpoint", "data"])]
+    spikes: Option<PathBuf>,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
     checkpoint: Which,
@@ -34,15 +42,63 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    rhythm: RhythmArgs,
+    #[command(flatten)]
     device: Device,
 }
 
+/// What counts as a rhythm, and as gamma.
+#[derive(clap::Args)]
+struct RhythmArgs {
+    /// Leave out this much of the beginning of each trial, at most 30 % of it
+    #[arg(long, value_name = "MS", default_value_t = Settings::default().onset_ms, value_parser = parse_onset)]
+    onset_ms: f64,
+    /// Frequencies that are called gamma (default: 20,120)
+    #[arg(long, value_name = "LOW,HIGH", value_parser = parse_band)]
+    gamma_hz: Option<Band>,
+}
+
+/// Ends of a range of frequencies.
+#[derive(Clone, Copy)]
+struct Band([f64; 2]);
+
+fn parse_onset(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok();
+    value
+        .filter(|ms| ms.is_finite() && *ms >= 0.0)
+        .ok_or_else(|| "give milliseconds, as 60".to_owned())
+}
+
+fn parse_band(text: &str) -> Result<Band, String> {
+    let ends = text.split_once(',');
+    let ends = ends.and_then(|(low, high)| Some([low.parse().ok()?, high.parse().ok()?]));
+    ends.filter(|[low, high]: &[f64; 2]| *low >= 0.0 && low < high && high.is_finite())
+        .map(Band)
+        .ok_or_else(|| "give two frequencies, the lower first, as 20,120".to_owned())
+}
+
+impl RhythmArgs {
+    fn settings(&self) -> Settings {
+        Settings {
+            onset_ms: self.onset_ms,
+            gamma_hz: (self.gamma_hz).map_or(Settings::default().gamma_hz, |band| band.0),
+        }
+    }
+}
+
 pub fn run(args: Args) -> Result<u8> {
-    let run = StoredRun::load(&args.run, args.checkpoint)?;
-    let data = data_place(&args.run, args.data);
-    let files = RunFiles::at(&args.run);
-    let analysis = analyse(&run, &files, args.checkpoint, data.as_deref(), &args.device)?;
-    let is_kept = args.checkpoint == Which::Last;
+    let settings = args.rhythm.settings();
+    if let Some(file) = &args.spikes {
+        return of_spikes(file, settings, args.json);
+    }
+    // The parser asks for one of the two.
+    let folder = args.run.unwrap_or_default();
+    let run = StoredRun::load(&folder, args.checkpoint)?;
+    let data = data_place(&folder, args.data);
+    let files = RunFiles::at(&folder);
+    let which = args.checkpoint;
+    let analysis = analyse(&run, &files, which, data.as_deref(), &args.device, settings)?;
+    let is_kept = which == Which::Last;
     if is_kept {
         write_analysis(&files, &analysis)?;
     }
@@ -57,6 +113,40 @@ pub fn run(args: Args) -> Result<u8> {
     Ok(SUCCESS)
 }
 
+fn of_spikes(file: &Path, settings: Settings, json: bool) -> Result<u8> {
+    let recorded = load_recorded_npz(file)?;
+    let analysis = analyse_spikes(&recorded, settings, 0);
+    if json {
+        say(serde_json::to_string(&analysis)?);
+        return Ok(SUCCESS);
+    }
+    let [e, i] = recorded.cells;
+    let mut facts = vec![
+        (
+            "spikes",
+            format!(
+                "{}: {} of {:.1} ms, {e} E and {i} I cells",
+                file.display(),
+                show_count(analysis.trials, "trial", "trials"),
+                recorded.steps as f64 * recorded.dt_ms
+            ),
+        ),
+        (
+            "rates",
+            format!(
+                "E {:.2} Hz, I {:.2} Hz",
+                analysis.e_rate_hz, analysis.i_rate_hz
+            ),
+        ),
+    ];
+    facts.extend(rhythm_facts(
+        &analysis.rhythm,
+        analysis.participation.as_ref(),
+    ));
+    say_facts(&facts);
+    Ok(SUCCESS)
+}
+
 /// The analysis of one checkpoint of the run with these files.
 pub fn analyse(
     run: &StoredRun,
@@ -64,9 +154,12 @@ pub fn analyse(
     which: Which,
     data: Option<&Path>,
     device: &Device,
+    settings: Settings,
 ) -> Result<RunAnalysis> {
     let (experiment, now) = run.experiment(data, device.options())?;
     let initial = Checkpoint::load(&files.initial(), NonFinite::Refuse)?;
+    let hash = run_sha256(&run.config);
+    initial.check_hashes(&files.initial(), &hash, &experiment.data_sha256)?;
     let (initial, _) = weights_of(&experiment.params, &initial.weights)?;
     let mut opened = experiment.open(&now)?;
     let trials = experiment.split.test.len() as u64;
@@ -78,6 +171,7 @@ pub fn analyse(
         initial: &initial,
         now: &now,
         device: &opened.device,
+        settings,
     };
     let engine = opened.engine.as_mut();
     let analysis = experiment.analyse(engine, &subject, &mut || true)?;
@@ -119,26 +213,8 @@ fn report(analysis: &RunAnalysis, path: &Path) {
                 test.active_e_percent, test.silent_e_percent
             ),
         ),
-        ("rhythm", rhythm_in_words(analysis)),
-        (
-            "regularity",
-            format!(
-                "contrast {:.2}, CV of inter-spike intervals {:.2}",
-                rhythm.contrast, rhythm.cv
-            ),
-        ),
     ];
-    if let Some(p) = &analysis.participation {
-        let [none, one, two, more] = p.e_share_percent;
-        facts.push((
-            "cycles",
-            format!(
-                "{} of {:.1} ms; E cells with 0, 1, 2, 3+ spikes: {none:.1}, {one:.1}, {two:.2}, {more:.2} %; \
-                 I spikes a cell {:.2}",
-                p.cycles, p.period_ms, p.i_spikes_per_cycle
-            ),
-        ));
-    }
+    facts.extend(rhythm_facts(rhythm, analysis.participation.as_ref()));
     say_facts(&facts);
     say("");
     let rows: Vec<Vec<String>> = analysis
@@ -186,20 +262,44 @@ fn report(analysis: &RunAnalysis, path: &Path) {
     }
 }
 
-fn rhythm_in_words(analysis: &RunAnalysis) -> String {
-    let rhythm = &analysis.rhythm;
-    let times = rhythm.peak_power / (rhythm.null_peak_power * rhythm.level.max(1.0));
-    if rhythm.is_rhythmic {
-        format!(
-            "{:.1} Hz (bin {:.0} Hz), {times:.1} times the 95 % quantile without rhythm",
-            rhythm.peak_interpolated_hz, rhythm.peak_hz,
-        )
-    } else if rhythm.peak_hz.is_nan() {
-        "none: no power from 5 to 150 Hz".to_owned()
+/// What there is to say of rhythm and cycles.
+fn rhythm_facts(
+    rhythm: &Rhythm,
+    participation: Option<&Participation>,
+) -> Vec<(&'static str, String)> {
+    let contrast = |name: &str, population: &PopulationRhythm| {
+        if population.contrast.is_nan() {
+            format!("no two {name} cells fire")
+        } else {
+            format!(
+                "contrast of {name} {:.2} (chance {:.2})",
+                population.contrast, population.null_contrast
+            )
+        }
+    };
+    let found = if rhythm.f_gamma_hz.is_finite() {
+        format!("gamma, {:.1} Hz", rhythm.f_gamma_hz)
+    } else if rhythm.is_rhythmic {
+        format!("{:.1} Hz", rhythm.f_hz)
     } else {
-        format!(
-            "none: the largest power, at {:.0} Hz, is {times:.2} times the 95 % quantile without rhythm",
-            rhythm.peak_hz
-        )
+        format!("none (from {:.0} Hz on)", rhythm.lowest_hz)
+    };
+    let (e, i) = (contrast("E", &rhythm.e), contrast("I", &rhythm.i));
+    let mut facts = vec![("rhythm", format!("{found}; {e}, {i}"))];
+    if rhythm.cv.is_finite() {
+        let cv = format!("CV of inter-spike intervals of E {:.2}", rhythm.cv);
+        facts.push(("regularity", cv));
     }
+    if let Some(p) = participation {
+        let [none, one, two, more] = p.e_share_percent;
+        facts.push((
+            "cycles",
+            format!(
+                "{} of {:.1} ms, cut by {}; E cells with 0, 1, 2, 3+ spikes: {none:.1}, {one:.1}, {two:.2}, \
+                 {more:.2} %; I spikes a cell {:.2}",
+                p.cycles, p.period_ms, p.cut_by, p.i_spikes_per_cycle
+            ),
+        ));
+    }
+    facts
 }

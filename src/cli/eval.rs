@@ -87,9 +87,9 @@ pub fn run(args: Args) -> Result<u8> {
     }
     // After the report, which must not be lost where the file cannot be written.
     if let Some(file) = &args.record_out {
-        record(&experiment, &mut network, &args.record, file)?;
+        let trials = record(&experiment, &mut network, &args.record, file)?;
         if !args.json {
-            let trials = show_count(args.record.len() as u64, "trial", "trials");
+            let trials = show_count(trials as u64, "trial", "trials");
             say(format!("\nspikes of {trials}: {}", file.display()));
         }
     }
@@ -204,13 +204,19 @@ fn as_json(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) -> Va
     })
 }
 
-/// Writes the spikes of these test trials.
+/// Writes the spikes of these test trials, a trial once, with all that an analysis of them needs.
 fn record(
     experiment: &Experiment,
     network: &mut Network,
-    trials: &[usize],
+    wanted: &[usize],
     file: &Path,
-) -> Result<()> {
+) -> Result<usize> {
+    let mut trials: Vec<usize> = Vec::new();
+    for &trial in wanted {
+        if !trials.contains(&trial) {
+            trials.push(trial);
+        }
+    }
     let samples: Vec<usize> = trials
         .iter()
         .map(|&trial| experiment.split.test[trial])
@@ -221,20 +227,23 @@ fn record(
         ..Request::default()
     };
     let forward = network.engine().forward(&batch, request)?;
+    let params = &experiment.params;
     let labels: Vec<i32> = batch.labels.iter().map(|&label| label as i32).collect();
-    let answers = forward.logits.chunks_exact(experiment.params.n_out);
+    let answers = forward.logits.chunks_exact(params.n_out);
     let answers: Vec<i32> = answers.map(|logits| predicted(logits) as i32).collect();
-    let dt_ms = experiment.params.network.dt_ms;
+    let dt_ms = params.network.dt_ms;
     let spikes = |population| {
         let raster = forward.raster.as_ref();
         let all = raster.map_or_else(Vec::new, |raster| raster.spikes(population));
         let trial: Vec<i32> = all.iter().map(|s| trials[s.0] as i32).collect();
-        let time_ms: Vec<f32> = all.iter().map(|s| (s.1 as f64 * dt_ms) as f32).collect();
+        let time_ms: Vec<f64> = all.iter().map(|s| s.1 as f64 * dt_ms).collect();
         let cell: Vec<i32> = all.iter().map(|s| s.2 as i32).collect();
         (trial, time_ms, cell)
     };
     let (e, i) = (spikes(Population::E), spikes(Population::I));
     let named: Vec<i32> = trials.iter().map(|&trial| trial as i32).collect();
+    let counts = [params.n_e(), params.n_i()].map(|cells| [cells as i32]);
+    let lengths = [params.duration_s() * 1000.0, dt_ms].map(|ms| [ms]);
     let (n, n_e, n_i) = ([trials.len()], [e.0.len()], [i.0.len()]);
     let array = |name, shape, values| NamedArray {
         name,
@@ -247,13 +256,17 @@ fn record(
             array("trials", &n, ArrayValues::I32(&named)),
             array("labels", &n, ArrayValues::I32(&labels)),
             array("predicted", &n, ArrayValues::I32(&answers)),
+            array("n_e", &[], ArrayValues::I32(&counts[0])),
+            array("n_i", &[], ArrayValues::I32(&counts[1])),
+            array("duration_ms", &[], ArrayValues::F64(&lengths[0])),
+            array("dt_ms", &[], ArrayValues::F64(&lengths[1])),
             array("spikes_e_trial", &n_e, ArrayValues::I32(&e.0)),
-            array("spikes_e_time_ms", &n_e, ArrayValues::F32(&e.1)),
+            array("spikes_e_time_ms", &n_e, ArrayValues::F64(&e.1)),
             array("spikes_e_cell", &n_e, ArrayValues::I32(&e.2)),
             array("spikes_i_trial", &n_i, ArrayValues::I32(&i.0)),
-            array("spikes_i_time_ms", &n_i, ArrayValues::F32(&i.1)),
+            array("spikes_i_time_ms", &n_i, ArrayValues::F64(&i.1)),
             array("spikes_i_cell", &n_i, ArrayValues::I32(&i.2)),
         ],
     )?;
-    Ok(())
+    Ok(trials.len())
 }

@@ -157,9 +157,11 @@ impl Model for Network {
             let named = |(name, norm): (MatrixName, f64)| (name.short().to_owned(), norm);
             norms.into_iter().map(named).collect()
         };
+        let cross_entropy = gradient.scores.cross_entropy_sum / batch.trials() as f64;
         Ok(TrainedBatch {
             trials: batch.trials(),
-            loss_nats: gradient.loss,
+            loss_nats: cross_entropy,
+            penalty_nats: gradient.loss - cross_entropy,
             correct: gradient.scores.correct,
             e_rate_hz: rate_hz(gradient.spikes_e, params.n_e()),
             i_rate_hz: rate_hz(gradient.spikes_i, params.n_i()),

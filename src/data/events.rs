@@ -108,10 +108,22 @@ pub fn encode_image(
     events
 }
 
+/// The step in which a time lies: floor(time / dt), but the next one where the time is that step's start
+/// as far as 32-bit floats can tell. None where it is negative, not a number, or beyond 32 bits.
+pub(crate) fn step_of(time_ms: f64, dt_ms: f64) -> Option<u32> {
+    let in_steps = time_ms / dt_ms;
+    let nearest = in_steps.round();
+    let is_start = (in_steps - nearest).abs() <= f64::from(f32::EPSILON) * nearest.max(1.0);
+    let step = if is_start { nearest } else { in_steps.floor() };
+    (0.0..=f64::from(u32::MAX))
+        .contains(&step)
+        .then_some(step as u32)
+}
+
 /// Puts a trial's given spikes, (time_ms, input) in any order, into steps: step = floor(time / dt).
 ///
-/// A time within 1e-9 steps of the start of a step belongs to that step, so that multiples of
-/// `dt_ms` fall where they are meant in spite of rounding. Several spikes of an input in a step
+/// A time as near to the start of a step as 32-bit floats can tell belongs to that step, so that
+/// multiples of `dt_ms` fall where they are meant, whatever the precision they were written in. Several spikes of an input in a step
 /// count once.
 ///
 /// # Errors
@@ -123,15 +135,8 @@ pub fn encode_events(
 ) -> Result<Vec<Event>, DataError> {
     let mut events = Vec::with_capacity(trial.len());
     for (at, &(time_ms, input)) in trial.iter().enumerate() {
-        let in_steps = time_ms / dt_ms;
-        let nearest = in_steps.round();
-        let is_boundary = (in_steps - nearest).abs() <= 1e-9 * nearest.max(1.0);
-        let step = if is_boundary {
-            nearest
-        } else {
-            in_steps.floor()
-        };
-        if !(0.0..f64::from(steps)).contains(&step) {
+        let step = step_of(time_ms, dt_ms).filter(|step| *step < steps);
+        let Some(step) = step else {
             let duration_ms = f64::from(steps) * dt_ms;
             return Err(DataError::EventTime {
                 event: at,
@@ -139,11 +144,8 @@ pub fn encode_events(
                 time_ms,
                 duration_ms,
             });
-        }
-        events.push(Event {
-            step: step as u32,
-            input,
-        });
+        };
+        events.push(Event { step, input });
     }
     events.sort_unstable();
     events.dedup();

@@ -32,6 +32,8 @@ pub struct NamedArray<'a> {
 pub enum ArrayValues<'a> {
     /// 32-bit floats.
     F32(&'a [f32]),
+    /// 64-bit floats.
+    F64(&'a [f64]),
     /// 32-bit signed integers.
     I32(&'a [i32]),
     /// Bytes.
@@ -44,6 +46,7 @@ impl ArrayValues<'_> {
     fn len(&self) -> usize {
         match self {
             ArrayValues::F32(values) => values.len(),
+            ArrayValues::F64(values) => values.len(),
             ArrayValues::I32(values) => values.len(),
             ArrayValues::U8(values) => values.len(),
             ArrayValues::I64(values) => values.len(),
@@ -53,6 +56,7 @@ impl ArrayValues<'_> {
     fn descr(&self) -> &'static str {
         match self {
             ArrayValues::F32(_) => "<f4",
+            ArrayValues::F64(_) => "<f8",
             ArrayValues::I32(_) => "<i4",
             ArrayValues::U8(_) => "|u1",
             ArrayValues::I64(_) => "<i8",
@@ -62,6 +66,9 @@ impl ArrayValues<'_> {
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         match self {
             ArrayValues::F32(values) => values
+                .iter()
+                .try_for_each(|v| out.write_all(&v.to_le_bytes())),
+            ArrayValues::F64(values) => values
                 .iter()
                 .try_for_each(|v| out.write_all(&v.to_le_bytes())),
             ArrayValues::I32(values) => values

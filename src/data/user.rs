@@ -262,7 +262,7 @@ fn read_pixels(images: &NpyArray) -> Result<Vec<u8>, String> {
 }
 
 /// An optional array of one element.
-fn scalar(path: &Path, npz: &mut Npz, name: &str) -> Result<Option<f64>, DataError> {
+pub(super) fn scalar(path: &Path, npz: &mut Npz, name: &str) -> Result<Option<f64>, DataError> {
     let Some(array) = npz.optional(name)? else {
         return Ok(None);
     };

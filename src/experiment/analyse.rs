@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sums::Sums;
+use sums::{Sums, spikes_of};
 
 use super::{Experiment, ExperimentError};
-use crate::analysis::record::{FORMAT, MatrixAnalysis, RunAnalysis};
+use crate::analysis::record::{FORMAT, MatrixAnalysis, Participation, Rhythm, RunAnalysis};
+use crate::analysis::rhythm::Settings;
 use crate::analysis::weights::{self, input_of_cells};
-use crate::conductance::batch::{Raster, Request};
+use crate::conductance::batch::{Batch, Forward, Raster, Request};
 use crate::conductance::engine::Engine;
 use crate::conductance::weights::{Layout, Weights};
 use crate::config::MatrixName;
@@ -35,6 +36,8 @@ pub struct Subject<'a> {
     pub now: &'a Weights,
     /// Name of the device that computes.
     pub device: &'a str,
+    /// What counts as a rhythm.
+    pub settings: Settings,
 }
 
 impl Experiment {
@@ -51,19 +54,17 @@ impl Experiment {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<RunAnalysis>, ExperimentError> {
         engine.load(subject.now)?;
-        let mut sums = Sums::new(&self.params);
-        let request = Request {
-            raster: true,
-            ..Request::default()
+        let mut sums = Sums::new(&self.params, subject.settings);
+        let mut add = |samples: &[usize], batch: &Batch, forward: &Forward| {
+            sums.add(samples, batch, forward);
         };
-        for samples in self.split.test.chunks(self.trials_with_raster()) {
-            if !go_on() {
-                return Ok(None);
-            }
-            let batch = self.trials.evaluation_batch(samples)?;
-            let forward = engine.forward(&batch, request)?;
-            sums.add(samples, &batch, &forward);
+        if !self.run_test_trials(engine, go_on, &mut add)? {
+            return Ok(None);
         }
+        let rhythm = sums.rhythm(self.config.seeds.noise);
+        let Some(participation) = self.participation(engine, &sums, &rhythm, go_on)? else {
+            return Ok(None);
+        };
         let Some(loop_slopes) = loop_slopes::measure(self, engine, subject.now, go_on)? else {
             return Ok(None);
         };
@@ -78,13 +79,60 @@ impl Experiment {
             test: sums.test(),
             e_cell_rate_hz: sums.e_cell_rate_hz(),
             i_cell_rate_hz: sums.i_cell_rate_hz(),
-            rhythm: sums.rhythm(self.config.seeds.noise),
-            participation: sums.participation(),
+            rhythm,
+            participation,
             weights: self.matrices(subject),
             i_cell_input_us: self.i_cell_input_us(subject)?,
             loop_slopes,
             raster: sums.into_example(),
         }))
+    }
+
+    /// Runs all test trials, some at a time, and hands on what they give; `false` where `go_on` said no.
+    fn run_test_trials(
+        &self,
+        engine: &mut dyn Engine,
+        go_on: &mut dyn FnMut() -> bool,
+        take: &mut dyn FnMut(&[usize], &Batch, &Forward),
+    ) -> Result<bool, ExperimentError> {
+        let request = Request {
+            raster: true,
+            ..Request::default()
+        };
+        for samples in self.split.test.chunks(self.trials_with_raster()) {
+            if !go_on() {
+                return Ok(false);
+            }
+            let batch = self.trials.evaluation_batch(samples)?;
+            let forward = engine.forward(&batch, request)?;
+            take(samples, &batch, &forward);
+        }
+        Ok(true)
+    }
+
+    /// Spikes by cycle, which takes the same trials once more: only all of them tell the period. The
+    /// outer none stands where `go_on` said no, the inner one where there is no rhythm.
+    fn participation(
+        &self,
+        engine: &mut dyn Engine,
+        sums: &Sums,
+        rhythm: &Rhythm,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Option<Participation>>, ExperimentError> {
+        let Some(mut cycles) = sums.cycles(rhythm) else {
+            return Ok(Some(None));
+        };
+        let mut add = |_: &[usize], _: &Batch, forward: &Forward| {
+            let Some(raster) = &forward.raster else {
+                return;
+            };
+            for trial in 0..raster.trials {
+                let [e, i] = spikes_of(raster, trial);
+                cycles.add(&e, &i);
+            }
+        };
+        let is_whole = self.run_test_trials(engine, go_on, &mut add)?;
+        Ok(is_whole.then(|| cycles.participation()))
     }
 
     /// Trials whose raster takes at most [`RASTER_BYTES`]. A matter of the network alone, so that no

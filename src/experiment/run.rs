@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Experiment, ExperimentError, Subject, write_analysis};
+use crate::analysis::rhythm::Settings;
 use crate::conductance::batch::{Population, Request};
 use crate::conductance::model::{Network, weights_of};
 use crate::conductance::plan::show_count;
@@ -172,6 +173,7 @@ impl Run<'_> {
             initial: &weights(&files.initial())?,
             now: &weights(&files.last())?,
             device: &self.session.manifest().device.clone(),
+            settings: Settings::default(),
         };
         let mut go_on = || interrupt.requested().is_none();
         let engine = self.network.engine();

@@ -2,7 +2,7 @@
 //! a grid of factors, the same test trials and noise at every point.
 
 use super::Experiment;
-use crate::analysis::record::{FORMAT, LoopSweep, SweepPoint};
+use crate::analysis::record::{LoopSweep, SWEEP_FORMAT, SweepPoint};
 use crate::conductance::engine::EngineError;
 use crate::conductance::weights::{Layout, Weights};
 use crate::config::MatrixName;
@@ -154,7 +154,7 @@ pub fn loop_sweep(
         }
     }
     Ok(Some(LoopSweep {
-        format: FORMAT,
+        format: SWEEP_FORMAT,
         checkpoint: swept.checkpoint.to_owned(),
         epoch: swept.epoch,
         config_sha256: run_sha256(&experiment.config),

@@ -224,7 +224,7 @@ impl Run<'_> {
                     progress.optimiser_steps += 1;
                 }
                 let batches_done = progress.batches_done_in_epoch;
-                let step = StepRecord::new(epoch + 1, batches_done, &trained);
+                let step = StepRecord::new(self.session.mark(), epoch + 1, batches_done, &trained);
                 self.session.append_step(&step)?;
                 if trained.skipped && !self.warned {
                     self.warned = true;

@@ -98,29 +98,66 @@ fn write_new(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), FileErro
 /// # Errors
 /// [`FileError`] where the line holds a line break or the file cannot be written.
 pub fn append_line_synced(path: &Path, line: &str) -> Result<u64, FileError> {
-    if line.contains(['\n', '\r']) {
-        return Err(FileError::LineBreak {
-            path: path.to_path_buf(),
-        });
-    }
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(FileError::io("open", path))?;
-    // One write, so that a reader following the file sees whole lines.
-    file.write_all(format!("{line}\n").as_bytes())
-        .map_err(FileError::io("append to", path))?;
-    file.sync_all().map_err(FileError::io("sync", path))?;
-    let bytes = file
-        .metadata()
-        .map_err(FileError::io("measure", path))?
-        .len();
-    if is_new {
-        sync_folder(folder_of(path))?;
-    }
+    let mut file = LineFile::open(path)?;
+    let bytes = file.append(line)?;
+    file.sync()?;
     Ok(bytes)
+}
+
+/// A file of lines that is kept open and synced when asked, for lines that are many.
+#[derive(Debug)]
+pub struct LineFile {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl LineFile {
+    /// Opens `path`, made if absent, to append to it.
+    ///
+    /// # Errors
+    /// [`FileError`] where the file cannot be made or opened.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(FileError::io("open", path))?;
+        sync_folder(folder_of(path))?;
+        let metadata = file.metadata().map_err(FileError::io("measure", path))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            bytes: metadata.len(),
+        })
+    }
+
+    /// Appends `line` and a line break; returns the new length in bytes.
+    ///
+    /// # Errors
+    /// [`FileError`] where the line holds a line break or cannot be written.
+    pub fn append(&mut self, line: &str) -> Result<u64, FileError> {
+        let path = &self.path;
+        if line.contains(['\n', '\r']) {
+            return Err(FileError::LineBreak { path: path.clone() });
+        }
+        // One write, so that a reader following the file sees whole lines.
+        self.file
+            .write_all(format!("{line}\n").as_bytes())
+            .map_err(FileError::io("append to", path))?;
+        self.bytes += line.len() as u64 + 1;
+        Ok(self.bytes)
+    }
+
+    /// Syncs what was appended.
+    ///
+    /// # Errors
+    /// [`FileError`] where the operating system cannot.
+    pub fn sync(&self) -> Result<(), FileError> {
+        self.file
+            .sync_all()
+            .map_err(FileError::io("sync", &self.path))
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

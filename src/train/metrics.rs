@@ -36,7 +36,12 @@ pub const METRICS: &[Metric] = &[
     metric(
         "train_loss_nats",
         "nats",
-        "Mean training loss over the epoch, while the weights change.",
+        "Mean cross-entropy of training over the epoch, while the weights change.",
+    ),
+    metric(
+        "train_penalty_nats",
+        "nats",
+        "What the rate penalty adds to it in the loss; 0 without one.",
     ),
     metric(
         "test_loss_nats",
@@ -136,6 +141,11 @@ pub const METRICS: &[Metric] = &[
         "1",
         "Whether this is the best epoch so far (true or false).",
     ),
+    metric(
+        "run",
+        "1",
+        "First digits of the run's hash, the same in all of its files.",
+    ),
 ];
 
 /// What is measured once an epoch; [`METRICS`] has units and definitions. What does not exist for a
@@ -144,9 +154,12 @@ pub const METRICS: &[Metric] = &[
 pub struct EpochMetrics {
     /// Epoch just completed, from 1; 0 untrained.
     pub epoch: u64,
-    /// Mean training loss, nats.
+    /// Mean cross-entropy of training, nats.
     #[serde(with = "nan_number")]
     pub train_loss_nats: f64,
+    /// What the rate penalty adds to it, nats.
+    #[serde(with = "nan_number", default)]
+    pub train_penalty_nats: f64,
     /// Mean test loss, nats.
     #[serde(with = "nan_number")]
     pub test_loss_nats: f64,
@@ -208,6 +221,9 @@ pub struct EpochMetrics {
     pub eval_seconds: f64,
     /// Whether this is the best epoch so far.
     pub best: bool,
+    /// First digits of the run's hash; empty in runs of older versions.
+    #[serde(default)]
+    pub run: String,
 }
 
 impl EpochMetrics {
@@ -216,6 +232,7 @@ impl EpochMetrics {
         Self {
             epoch,
             train_loss_nats: f64::NAN,
+            train_penalty_nats: f64::NAN,
             test_loss_nats: f64::NAN,
             train_accuracy_percent: f64::NAN,
             test_accuracy_percent: f64::NAN,
@@ -238,6 +255,7 @@ impl EpochMetrics {
             train_seconds: f64::NAN,
             eval_seconds: f64::NAN,
             best: false,
+            run: String::new(),
         }
     }
 
@@ -289,7 +307,7 @@ mod tests {
     fn the_table_lists_every_key_once_and_no_other() {
         let metrics = EpochMetrics::unmeasured(1);
         assert_eq!(differences(METRICS, &metrics), [""; 0]);
-        assert_eq!(METRICS.len(), 24);
+        assert_eq!(METRICS.len(), 26);
         // Planted: a row too few and a row too many must both be seen.
         assert_eq!(differences(&METRICS[1..], &metrics), ["epoch"]);
         let extra: Vec<_> = METRICS

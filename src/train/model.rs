@@ -63,8 +63,10 @@ pub enum Part {
 pub struct TrainedBatch {
     /// Trials of the batch.
     pub trials: usize,
-    /// Their mean loss, nats.
+    /// Their mean cross-entropy, nats.
     pub loss_nats: f64,
+    /// What the rate penalty adds to it, nats.
+    pub penalty_nats: f64,
     /// How many were answered correctly.
     pub correct: usize,
     /// Mean rate of E cells over the batch, Hz.

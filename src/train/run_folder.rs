@@ -308,14 +308,6 @@ impl RunFolder {
         Ok(files::append_line_synced(&self.files.metrics(), line)?)
     }
 
-    /// Appends a line to the steps, likewise.
-    ///
-    /// # Errors
-    /// As [`append_metrics`](Self::append_metrics).
-    pub fn append_step(&self, line: &str) -> Result<u64, RunFolderError> {
-        Ok(files::append_line_synced(&self.files.steps(), line)?)
-    }
-
     /// Cuts the metrics back to `bytes`, their length at the checkpoint, and with that every later
     /// line, whole or torn.
     ///

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use super::checkpoint::{Checkpoint, CheckpointError, NonFinite, Progress};
-use super::files::{self, FileError};
+use super::files::{self, FileError, LineFile};
 use super::manifest::{Manifest, ManifestError, Status};
 use super::metrics::EpochMetrics;
 use super::model::{ModelError, ModelState};
@@ -55,6 +55,18 @@ pub struct Session {
     progress: Progress,
     config_sha256: String,
     data_sha256: String,
+    /// `steps.jsonl`, once a step was made.
+    steps: Option<LineFile>,
+}
+
+/// Digits of a run's hash in the lines of its files.
+const MARK_DIGITS: usize = 12;
+
+/// The first digits of the hash of a run of `config`, which every line of its files carries.
+pub fn run_mark(config: &Config) -> String {
+    let mut hash = run_sha256(config);
+    hash.truncate(MARK_DIGITS);
+    hash
 }
 
 /// SHA-256 of a configuration but for the number of epochs: equal for runs that go the same way,
@@ -96,6 +108,7 @@ impl Session {
             data_sha256: manifest.data_sha256.clone(),
             manifest,
             folder,
+            steps: None,
         };
         let files = session.folder.files();
         let checkpoint = session.checkpoint(state);
@@ -131,6 +144,7 @@ impl Session {
             config_sha256,
             data_sha256: data_sha256.to_owned(),
             progress: checkpoint.progress,
+            steps: None,
         };
         let state = ModelState {
             weights: checkpoint.weights,
@@ -171,6 +185,11 @@ impl Session {
         &self.manifest
     }
 
+    /// First digits of the run's hash, for the lines of its files.
+    pub fn mark(&self) -> &str {
+        self.config_sha256.get(..MARK_DIGITS).unwrap_or_default()
+    }
+
     /// How far the run has come.
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -186,6 +205,10 @@ impl Session {
     /// # Errors
     /// The file cannot be written.
     pub fn append(&mut self, metrics: &EpochMetrics) -> Result<(), TrainError> {
+        let metrics = EpochMetrics {
+            run: self.mark().to_owned(),
+            ..metrics.clone()
+        };
         let line = metrics
             .to_json_line()
             .map_err(|source| TrainError::Metrics {
@@ -196,7 +219,7 @@ impl Session {
         Ok(())
     }
 
-    /// Appends the record of an optimiser step, synced; the next checkpoint counts it.
+    /// Appends the record of an optimiser step; the next checkpoint syncs and counts it.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -205,7 +228,11 @@ impl Session {
             epoch: step.epoch,
             source,
         })?;
-        self.progress.steps_bytes = self.folder.append_step(&line)?;
+        let file = match &mut self.steps {
+            Some(file) => file,
+            none => none.insert(LineFile::open(&self.folder.files().steps())?),
+        };
+        self.progress.steps_bytes = file.append(&line)?;
         Ok(())
     }
 
@@ -214,6 +241,10 @@ impl Session {
     /// # Errors
     /// The file cannot be written.
     pub fn save_last(&self, state: ModelState) -> Result<(), TrainError> {
+        // A checkpoint never counts lines that a power cut could still take.
+        if let Some(steps) = &self.steps {
+            steps.sync()?;
+        }
         Ok(self.checkpoint(state).save(&self.files().last())?)
     }
 

@@ -15,9 +15,12 @@ pub struct StepRecord {
     pub epoch: u64,
     /// Batch of the epoch, from 1.
     pub batch: u64,
-    /// Mean loss of the batch, nats.
+    /// Mean cross-entropy of the batch, nats.
     #[serde(with = "nan_number")]
     pub loss_nats: f64,
+    /// What the rate penalty adds to it, nats.
+    #[serde(with = "nan_number", default)]
+    pub penalty_nats: f64,
     /// Trials answered correctly, %.
     #[serde(with = "nan_number")]
     pub accuracy_percent: f64,
@@ -40,15 +43,19 @@ pub struct StepRecord {
     pub clipped: bool,
     /// The gradient was not finite, and nothing was changed.
     pub skipped: bool,
+    /// First digits of the run's hash; empty in runs of older versions.
+    #[serde(default)]
+    pub run: String,
 }
 
 impl StepRecord {
-    /// The record of a batch; `epoch` and `batch` from 1.
-    pub fn new(epoch: u64, batch: u64, trained: &TrainedBatch) -> Self {
+    /// The record of a batch of the run whose hash begins with `run`; `epoch` and `batch` from 1.
+    pub fn new(run: &str, epoch: u64, batch: u64, trained: &TrainedBatch) -> Self {
         Self {
             epoch,
             batch,
             loss_nats: trained.loss_nats,
+            penalty_nats: trained.penalty_nats,
             accuracy_percent: 100.0 * trained.correct as f64 / trained.trials as f64,
             e_rate_hz: trained.e_rate_hz,
             i_rate_hz: trained.i_rate_hz,
@@ -57,6 +64,7 @@ impl StepRecord {
             weight_norm_of: trained.weight_norm_of.clone(),
             clipped: trained.clipped,
             skipped: trained.skipped,
+            run: run.to_owned(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::model::TrainedBatch;
 
 const TRIALS: &str = "trials";
 const LOSS: &str = "loss_nats";
+const PENALTY: &str = "penalty_nats";
 const CORRECT: &str = "correct";
 const STEPS: &str = "steps";
 const GRADIENT: &str = "gradient_norm";
@@ -38,6 +39,7 @@ impl EpochSums {
         let trials = batch.trials as f64;
         self.sum(TRIALS, trials);
         self.sum(LOSS, batch.loss_nats * trials);
+        self.sum(PENALTY, batch.penalty_nats * trials);
         self.sum(CORRECT, batch.correct as f64);
         self.sum(SECONDS, seconds);
         if batch.skipped {
@@ -61,6 +63,7 @@ impl EpochSums {
     pub fn fill(&self, metrics: &mut EpochMetrics) {
         let (trials, steps) = (self.get(TRIALS), self.get(STEPS));
         metrics.train_loss_nats = self.get(LOSS) / trials;
+        metrics.train_penalty_nats = self.get(PENALTY) / trials;
         metrics.train_accuracy_percent = 100.0 * self.get(CORRECT) / trials;
         metrics.gradient_norm = self.get(GRADIENT) / steps;
         metrics.gradient_norm_max = if steps > 0.0 {
@@ -116,6 +119,7 @@ mod tests {
         TrainedBatch {
             trials,
             loss_nats,
+            penalty_nats: loss_nats / 4.0,
             correct: trials / 2,
             gradient_norm,
             gradient_norm_of: BTreeMap::from([("in".to_owned(), gradient_norm / 2.0)]),
@@ -138,6 +142,7 @@ mod tests {
             (metrics.train_loss_nats, metrics.train_accuracy_percent),
             (2.6, 50.0)
         );
+        assert_eq!(metrics.train_penalty_nats, 0.65);
         assert_eq!(
             (metrics.gradient_norm, metrics.gradient_norm_max),
             (2.0, 3.5)

@@ -1,6 +1,7 @@
 //! What a study measures on a cell once it is trained.
 
 use anyhow::Result;
+use dalenet::analysis::rhythm::Settings;
 use dalenet::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep, write_sweep};
 use dalenet::experiment::write_analysis;
 use dalenet::study::{Cell, Study, StudyFolder};
@@ -30,7 +31,9 @@ pub fn measure(
     let data = data_place(&path, args.data.clone());
     if folder.lacks_analysis(cell) {
         let run = StoredRun::load(&path, Which::Last)?;
-        let analysis = analyse(&run, &files, Which::Last, data.as_deref(), &args.device)?;
+        let which = Which::Last;
+        let settings = Settings::default();
+        let analysis = analyse(&run, &files, which, data.as_deref(), &args.device, settings)?;
         write_analysis(&files, &analysis)?;
     }
     let Some(wanted) = &study.spec.sweep else {

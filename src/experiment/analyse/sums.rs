@@ -1,10 +1,10 @@
 //! Everything that is summed over the test trials, batch by batch, and what becomes of it.
 
 use crate::analysis::cycles::Cycles;
+use crate::analysis::populations::Populations;
 use crate::analysis::rates::Rates;
-use crate::analysis::record::{ExampleTrial, Participation, Rhythm, TestResult};
-use crate::analysis::rhythm::{Autocorrelogram, Intervals};
-use crate::analysis::spectrum::{Peak, SHOWN_HZ, Spectrum};
+use crate::analysis::record::{ExampleTrial, Rhythm, TestResult};
+use crate::analysis::rhythm::Settings;
 use crate::analysis::spikes::Spikes;
 use crate::conductance::batch::{Batch, Forward, Population, Raster};
 use crate::conductance::evaluation::Evaluation;
@@ -21,17 +21,12 @@ pub(super) struct Sums {
     labels: Vec<u32>,
     evaluation: Evaluation,
     rates: [Rates; 2],
-    spectrum: Spectrum,
-    /// Of the I population; tells how long a cycle is.
-    i_spectrum: Spectrum,
-    autocorrelogram: Autocorrelogram,
-    intervals: Intervals,
-    cycles: Cycles,
+    populations: Populations,
     example: ExampleTrial,
 }
 
 impl Sums {
-    pub(super) fn new(params: &Params) -> Self {
+    pub(super) fn new(params: &Params, settings: Settings) -> Self {
         let (steps, dt_ms) = (params.steps, params.network.dt_ms);
         let (n_e, n_i) = (params.n_e(), params.n_i());
         Self {
@@ -40,11 +35,7 @@ impl Sums {
             labels: Vec::new(),
             evaluation: Evaluation::new(params),
             rates: [Rates::new(n_e), Rates::new(n_i)],
-            spectrum: Spectrum::new(steps, dt_ms, n_e, SHOWN_HZ),
-            i_spectrum: Spectrum::new(steps, dt_ms, n_i, SHOWN_HZ),
-            autocorrelogram: Autocorrelogram::new(steps, dt_ms),
-            intervals: Intervals::new(steps, dt_ms, n_e),
-            cycles: Cycles::new(dt_ms, [n_e, n_i]),
+            populations: Populations::new(steps, dt_ms, [n_e, n_i], settings),
             example: ExampleTrial::default(),
         }
     }
@@ -58,28 +49,12 @@ impl Sums {
         let Some(raster) = &forward.raster else {
             return;
         };
-        for trial in 0..raster.trials {
-            let i = spikes_of(raster, trial, Population::I);
-            self.i_spectrum.add(&i.trace());
-        }
-        // From all trials so far; it need only be right to within a factor of two.
-        let period_ms = self
-            .i_spectrum
-            .peak()
-            .map(|peak| 1000.0 / peak.interpolated_hz);
         for (trial, (&sample, &label)) in samples.iter().zip(&batch.labels).enumerate() {
-            let e = spikes_of(raster, trial, Population::E);
-            let i = spikes_of(raster, trial, Population::I);
-            if self.spectrum.trials() == 0 {
+            let [e, i] = spikes_of(raster, trial);
+            if self.populations.trials() == 0 {
                 self.example = self.example_of(sample, label, &e, &i);
             }
-            let trace = e.trace();
-            self.spectrum.add(&trace);
-            self.autocorrelogram.add(&trace);
-            self.intervals.add(&e);
-            if let Some(period_ms) = period_ms {
-                self.cycles.add(&e, &i, period_ms);
-            }
+            self.populations.add(&e, &i);
         }
     }
 
@@ -112,30 +87,12 @@ impl Sums {
     }
 
     pub(super) fn rhythm(&self, null_seed: u64) -> Rhythm {
-        let null = self.spectrum.null(null_seed);
-        let peak = self.spectrum.peak();
-        let of_peak = |part: fn(&Peak) -> f64| peak.as_ref().map_or(f64::NAN, part);
-        Rhythm {
-            frequency_hz: self.spectrum.frequency_hz(),
-            power: self.spectrum.power(),
-            peak_hz: of_peak(|peak| peak.hz),
-            peak_interpolated_hz: of_peak(|peak| peak.interpolated_hz),
-            peak_power: of_peak(|peak| peak.power),
-            null_peak_power: null.peak_power,
-            level: null.level,
-            is_rhythmic: peak.is_some_and(|peak| null.is_exceeded_by(&peak)),
-            null_power: null.power,
-            lag_ms: self.autocorrelogram.lag_ms(),
-            autocorrelation: self.autocorrelogram.coefficient(),
-            contrast: self.autocorrelogram.contrast(),
-            interval_ms: self.intervals.edge_ms(),
-            interval_count: self.intervals.histogram().to_vec(),
-            cv: self.intervals.cv(),
-        }
+        self.populations.rhythm(null_seed)
     }
 
-    pub(super) fn participation(&self) -> Option<Participation> {
-        self.cycles.participation()
+    /// See [`Populations::cycles`].
+    pub(super) fn cycles(&self, rhythm: &Rhythm) -> Option<Cycles> {
+        self.populations.cycles(rhythm)
     }
 
     pub(super) fn into_example(self) -> ExampleTrial {
@@ -145,9 +102,9 @@ impl Sums {
     fn example_of(&self, sample: usize, label: u32, e: &Spikes, i: &Spikes) -> ExampleTrial {
         let rate_hz =
             |spikes: &Spikes| spikes.at.len() as f64 / (spikes.cells as f64 * self.duration_s);
-        let shown = |spikes: &Spikes, cells: u32| -> Vec<(f32, u32)> {
+        let shown = |spikes: &Spikes, cells: u32| -> Vec<(f64, u32)> {
             let first = spikes.at.iter().filter(|spike| spike.1 < cells);
-            let time_ms = |step: u32| (f64::from(step) * self.dt_ms) as f32;
+            let time_ms = |step: u32| f64::from(step) * self.dt_ms;
             first.map(|&(step, cell)| (time_ms(step), cell)).collect()
         };
         let (e_cells, i_cells) = (e.cells.min(SHOWN_E) as u32, i.cells.min(SHOWN_I) as u32);
@@ -155,6 +112,9 @@ impl Sums {
             sample: sample as u64,
             label,
             duration_ms: self.duration_s * 1000.0,
+            dt_ms: self.dt_ms,
+            n_e: e.cells as u32,
+            n_i: i.cells as u32,
             e_rate_hz: rate_hz(e),
             i_rate_hz: rate_hz(i),
             e_cells,
@@ -165,19 +125,17 @@ impl Sums {
     }
 }
 
-/// The spikes of one population in one trial of a batch.
-fn spikes_of(raster: &Raster, trial: usize, population: Population) -> Spikes {
-    let at = (0..raster.steps).flat_map(|step| {
-        let cells = raster.cells_at(trial, step, population);
-        cells.map(move |cell| (step as u32, cell as u32))
-    });
-    Spikes {
-        steps: raster.steps,
-        cells: raster.cells[match population {
-            Population::E => 0,
-            Population::I => 1,
-            Population::Out => 2,
-        }],
-        at: at.collect(),
-    }
+/// The spikes of E and I in one trial of a batch.
+pub(super) fn spikes_of(raster: &Raster, trial: usize) -> [Spikes; 2] {
+    [Population::E, Population::I].map(|population| {
+        let at = (0..raster.steps).flat_map(|step| {
+            let cells = raster.cells_at(trial, step, population);
+            cells.map(move |cell| (step as u32, cell as u32))
+        });
+        Spikes {
+            steps: raster.steps,
+            cells: raster.cells[usize::from(population == Population::I)],
+            at: at.collect(),
+        }
+    })
 }

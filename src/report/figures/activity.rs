@@ -10,12 +10,14 @@ use super::table::Table;
 use super::training::names;
 use super::weights::{brief, histogram};
 use super::{Missing, Sheet};
-use crate::analysis::record::{ExampleTrial, Rhythm};
+use crate::analysis::record::{ExampleTrial, PopulationRhythm, Rhythm};
 
 /// Why figures of the analysis are missing.
 pub const NO_ANALYSIS: &str = "no cell has an analysis; `dalenet analyse` makes one";
 const DASHES: [Dash; 3] = [Dash::Solid, Dash::Dashed, Dash::Dotted];
 const BINS: usize = 40;
+/// Up to where spectra are drawn, Hz.
+const SHOWN_HZ: f64 = 150.0;
 
 /// Rates of the E cells, a panel a condition.
 pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
@@ -95,61 +97,126 @@ pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
     })
 }
 
-/// The spectrum of one rhythm with its null, without a title.
-pub fn spectrum_marks(rhythm: &Rhythm, colour: Colour) -> Vec<Mark> {
-    let line = |power: &[f64], stroke| Mark::Line {
-        points: rhythm
-            .frequency_hz
-            .iter()
-            .copied()
-            .zip(power.iter().copied())
-            .collect(),
-        stroke,
-    };
-    vec![
-        line(
-            &rhythm.raised_null_power(),
-            Stroke::solid(colour, 1.5).dashed(Dash::Dotted),
-        ),
-        line(&rhythm.power, Stroke::solid(colour, 1.5)),
-    ]
-}
-
-/// A panel for spectra, up to 150 Hz.
+/// A panel for spectra, up to 150 Hz, with their white-noise levels.
 pub fn spectrum_panel(title: &str, rhythms: &[(&Rhythm, Colour)]) -> Panel {
-    let x = Axis::new("frequency (Hz)").from(0.0).to(150.0);
+    let x = Axis::new("frequency (Hz)").from(0.0).to(SHOWN_HZ);
     let mut panel = Panel::new(title, x, Axis::new("power (Hz²/Hz)").scaled(Scale::Log));
     for (rhythm, colour) in rhythms {
-        let mut shown = Rhythm {
-            ..(*rhythm).clone()
-        };
-        let kept = shown
-            .frequency_hz
-            .iter()
-            .take_while(|f| **f <= 150.0)
-            .count();
-        shown.frequency_hz.truncate(kept);
-        panel.marks.extend(spectrum_marks(&shown, *colour));
+        let spectrum = &rhythm.spectrum;
+        let bins = spectrum.frequency_hz.iter().zip(&spectrum.power);
+        let shown = bins.filter(|(f, _)| **f <= SHOWN_HZ);
+        let points: Vec<(f64, f64)> = shown.map(|(f, power)| (*f, *power)).collect();
+        let level = Stroke::solid(*colour, 1.2).dashed(Dash::Dotted);
+        let white = points.iter().map(|(f, _)| (*f, spectrum.white_power));
+        panel.marks.push(Mark::Line {
+            points: white.collect(),
+            stroke: level,
+        });
+        panel.marks.push(Mark::Line {
+            points,
+            stroke: Stroke::solid(*colour, 1.5),
+        });
+    }
+    panel
+}
+
+/// The correlograms of one population in some runs, each with its null, and the fundamental.
+pub fn correlogram_panel(title: &str, rhythms: &[&PopulationRhythm], colour: Colour) -> Panel {
+    let x = Axis::new("lag (ms)").from(0.0);
+    let mut panel = Panel::new(title, x, Axis::new("pairs / chance").from(0.0));
+    for rhythm in rhythms {
+        let ends = rhythm.null_low.iter().zip(&rhythm.null_high);
+        let band = rhythm.lag_ms.iter().zip(ends);
+        panel.marks.push(Mark::Band {
+            points: band.map(|(lag, (low, high))| (*lag, *low, *high)).collect(),
+            fill: null_fill(),
+        });
+        let points = rhythm.lag_ms.iter().zip(&rhythm.correlation);
+        panel.marks.push(Mark::Line {
+            points: points.map(|(lag, c)| (*lag, *c)).collect(),
+            stroke: Stroke::solid(colour, 1.5),
+        });
         if rhythm.is_rhythmic {
-            let light = Stroke {
-                opacity: 0.6,
-                ..Stroke::solid(VERMILION, 1.0)
-            };
             panel.marks.push(Mark::Upright {
-                x: rhythm.peak_hz,
-                stroke: light,
+                x: 1000.0 / rhythm.f_hz,
+                stroke: period_stroke(),
             });
         }
     }
     panel
 }
 
+/// How the null of a correlogram looks.
+fn null_fill() -> Fill {
+    Fill {
+        colour: Colour::Ink,
+        opacity: 0.25,
+    }
+}
+
+/// How the period of a rhythm looks.
+fn period_stroke() -> Stroke {
+    Stroke {
+        opacity: 0.7,
+        ..Stroke::solid(VERMILION, 1.2)
+    }
+}
+
+/// Key of correlograms: the null, and the period where somebody has one.
+pub fn correlogram_key(rhythms: &[&PopulationRhythm]) -> Vec<Key> {
+    let mut key = vec![Key::new(
+        Sample::Box(null_fill(), None),
+        "98 % of random spikes",
+    )];
+    if rhythms.iter().any(|rhythm| rhythm.is_rhythmic) {
+        key.push(Key::new(Sample::Line(period_stroke(), None), "period"));
+    }
+    key
+}
+
+/// Adds the correlograms of a run and their nulls, from lag to lag.
+pub fn tabulate_correlograms(table: &mut Table, words: &[&str], rhythm: &Rhythm) {
+    for (name, population) in [("e", &rhythm.e), ("i", &rhythm.i)] {
+        if population.is_rhythmic {
+            let quantity = format!("{name}_period_ms");
+            let words: Vec<&str> = words.iter().copied().chain([quantity.as_str()]).collect();
+            table.push(&words, &[1000.0 / population.f_hz, f64::NAN]);
+        }
+        for (quantity, values) in [
+            ("correlation", &population.correlation),
+            ("random_1_percent", &population.null_low),
+            ("random_99_percent", &population.null_high),
+        ] {
+            let quantity = format!("{name}_{quantity}_at_lag_ms");
+            let words: Vec<&str> = words.iter().copied().chain([quantity.as_str()]).collect();
+            for (lag, value) in population.lag_ms.iter().zip(values) {
+                table.push(&words, &[*lag, *value]);
+            }
+        }
+    }
+}
+
 /// What a key says of a rhythm.
 pub fn rhythm_words(rhythm: &Rhythm) -> String {
-    if rhythm.is_rhythmic {
-        format!("f_{{γ}} = {} Hz", brief(rhythm.peak_hz))
+    if rhythm.f_gamma_hz.is_finite() {
+        format!("f_{{γ}} = {} Hz", brief(rhythm.f_gamma_hz))
+    } else if rhythm.is_rhythmic {
+        format!("rhythm of {} Hz", brief(rhythm.f_hz))
     } else {
-        "no rhythm above the null".into()
+        "no rhythm".into()
+    }
+}
+
+/// The contrast of a population beside what random spikes give.
+pub fn contrast_words(rhythm: &PopulationRhythm) -> String {
+    if rhythm.contrast.is_nan() {
+        "no two cells fire".into()
+    } else {
+        format!(
+            "contrast {} (chance {})",
+            brief(rhythm.contrast),
+            brief(rhythm.null_contrast)
+        )
     }
 }
 
@@ -168,11 +235,11 @@ pub fn raster_panel(trial: &ExampleTrial) -> Panel {
     let x = Axis::new("time (ms)").from(0.0).to(trial.duration_ms);
     let mut panel = Panel::new(title, x, y);
     panel.grid = false;
-    let spikes = |list: &[(f32, u32)], base: f64, cells: u32, colour| Mark::Spikes {
+    let spikes = |list: &[(f64, u32)], base: f64, cells: u32, colour| Mark::Spikes {
         points: list
             .iter()
-            .filter(|(t, cell)| *cell < cells && (0.0..=trial.duration_ms).contains(&f64::from(*t)))
-            .map(|(t, cell)| (f64::from(*t), base + f64::from(*cell)))
+            .filter(|(t, cell)| *cell < cells && (0.0..=trial.duration_ms).contains(t))
+            .map(|(t, cell)| (*t, base + f64::from(*cell)))
             .collect(),
         row: 1.0,
         colour,

@@ -1,6 +1,11 @@
 //! One condition on one card, and all conditions side by side.
 
-use super::activity::{has_raster, matrix_colour, raster_panel, rhythm_words, spectrum_panel};
+use std::collections::BTreeSet;
+
+use super::activity::{
+    correlogram_key, correlogram_panel, has_raster, matrix_colour, raster_panel, rhythm_words,
+    spectrum_panel, tabulate_correlograms,
+};
 use super::draw::mark::Mark;
 use super::draw::page::{Page, Row};
 use super::draw::panel::{Key, Panel, Sample};
@@ -10,6 +15,7 @@ use super::groups::{BLUE, Group, Groups, VERMILION};
 use super::norms::MATRICES;
 use super::table::Table;
 use super::training::{curve, epoch_axis, names, series};
+use super::weights::brief;
 use super::{Missing, Sheet};
 use crate::train::metrics::EpochMetrics;
 
@@ -106,44 +112,34 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
         .filter_map(|run| Some((run, run.record.analysis.as_ref()?)))
         .collect();
     let mut lower = Vec::new();
-    let rhythms: Vec<_> = analyses
-        .iter()
-        .map(|(_, a)| (&a.rhythm, Colour::Ink))
-        .collect();
-    let mut spectrum = spectrum_panel("Spectrum of the E population", &rhythms);
+    let rhythms: Vec<_> = analyses.iter().map(|(_, a)| &a.rhythm.e).collect();
+    let mut pairs = correlogram_panel("Pairs of E cells", &rhythms, Colour::Ink);
+    let words: BTreeSet<String> = (analyses.iter().map(|(_, a)| rhythm_words(&a.rhythm))).collect();
+    let words: Vec<String> = words.into_iter().collect();
+    (pairs.key).push(Key::new(Sample::Nothing, words.join("; ")));
+    pairs.key.extend(correlogram_key(&rhythms));
+    let spectra: Vec<_> = (analyses.iter().map(|(_, a)| (&a.rhythm, Colour::Ink))).collect();
+    let mut spectrum = spectrum_panel("Spectrum of E", &spectra);
     spectrum.key.push(Key::new(
-        Sample::Line(Stroke::solid(Colour::Ink, 1.5), None),
-        "measured",
+        Sample::Line(Stroke::solid(Colour::Ink, 1.2).dashed(Dash::Dotted), None),
+        "white noise",
     ));
-    spectrum.key.push(Key::new(
-        Sample::Line(Stroke::solid(Colour::Ink, 1.5).dashed(Dash::Dotted), None),
-        "shuffled",
-    ));
-    if let Some((_, first)) = analyses.first() {
-        spectrum
-            .key
-            .push(Key::new(Sample::Nothing, rhythm_words(&first.rhythm)));
-    }
     for (run, analysis) in &analyses {
         let rhythm = &analysis.rhythm;
-        for (quantity, power) in [
-            ("power", &rhythm.power),
-            ("shuffled_power", &rhythm.raised_null_power()),
+        tabulate_correlograms(&mut table, &[run.cell], rhythm);
+        let spectrum = &rhythm.spectrum;
+        for (x, y) in spectrum.frequency_hz.iter().zip(&spectrum.power) {
+            table.push(&[run.cell, "e_power_at_hz"], &[*x, *y]);
+        }
+        for (quantity, value) in [
+            ("e_white_noise_power", spectrum.white_power),
+            ("f_hz", rhythm.f_hz),
+            ("e_contrast", rhythm.e.contrast),
         ] {
-            for (x, y) in rhythm.frequency_hz.iter().zip(power) {
-                table.push(&[run.cell, quantity], &[*x, *y]);
-            }
-        }
-        if rhythm.is_rhythmic {
-            table.push(
-                &[run.cell, "peak_hz_and_power"],
-                &[rhythm.peak_hz, rhythm.peak_power],
-            );
+            table.push(&[run.cell, quantity], &[f64::NAN, value]);
         }
     }
-    if spectrum.has_data() {
-        lower.push(spectrum);
-    }
+    lower.extend([pairs, spectrum].into_iter().filter(Panel::has_data));
     let example = analyses.iter().find(|(_, a)| has_raster(&a.raster));
     if let Some((run, analysis)) = example {
         let mut raster = raster_panel(&analysis.raster);
@@ -154,7 +150,7 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
             ("i_spike_ms_of_cell", &analysis.raster.i),
         ] {
             for (time, cell) in spikes {
-                table.push(&[run.cell, quantity], &[f64::from(*time), f64::from(*cell)]);
+                table.push(&[run.cell, quantity], &[*time, f64::from(*cell)]);
             }
         }
     }
@@ -177,6 +173,9 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
     } else {
         ""
     };
+    let resolution = analyses.first().map_or_else(String::new, |(_, a)| {
+        format!(" in bins of {} Hz", brief(a.rhythm.spectrum.resolution_hz))
+    });
     let shown = example.map_or_else(String::new, |(run, a)| {
         format!(
             " Raster: cell {}, {} checkpoint, the first {} E and {} I cells.",
@@ -199,8 +198,9 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
         title,
         caption: format!(
             "Norms of stored matrices over those at the start, rates and accuracy against the epoch, a line a seed; \
-             spectrum of the E population rate with that of rate-matched shuffled trains, an upright line where the \
-             peak stands above them.{shown}{lacking}{ends}"
+             how often pairs of different E cells fire at a lag, over chance, with the band of random spikes and an \
+             upright line at the period where there is a rhythm; spectrum of the E population rate{resolution}, for the \
+             eye.{shown}{lacking}{ends}"
         ),
         alt: format!(
             "Norms, rates, accuracy, spectrum and raster of {}.",

@@ -115,6 +115,8 @@ pub fn record(name: &str, kind: Kind, seed: u64, epochs: u64) -> RunRecord {
     };
     let metrics: Vec<EpochMetrics> = (0..=epochs).map(measure).collect();
     let step = |k: u64| StepRecord {
+        penalty_nats: 0.0,
+        run: String::new(),
         epoch: k / 7 + 1,
         batch: k % 7 + 1,
         loss_nats: 2.0,
@@ -132,6 +134,7 @@ pub fn record(name: &str, kind: Kind, seed: u64, epochs: u64) -> RunRecord {
         skipped: false,
     };
     RunRecord {
+        left_out: Vec::new(),
         files: RunFiles::at(Path::new("runs").join(name).as_path()),
         config,
         manifest,

@@ -34,7 +34,7 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
     vec![
         curves(&run),
         of_analysis("raster", "Spike raster", trial::raster),
-        of_analysis("spectrum", "Rhythm", trial::spectrum),
+        of_analysis("rhythm", "Rhythm", trial::rhythm),
         weights::of_run(&run),
         of_analysis("classes", "Classes", classes::classes),
         run_cell_rates(&run),

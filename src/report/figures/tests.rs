@@ -372,10 +372,12 @@ fn hostile_sizes_are_drawn_or_refused_but_never_panic() {
         let analysis = record.analysis.as_mut().unwrap();
         analysis.e_cell_rate_hz.fill(value);
         analysis.i_cell_input_us[1].fill(value);
-        analysis.rhythm.power.fill(value);
-        analysis.rhythm.null_power.truncate(3);
+        analysis.rhythm.spectrum.power.fill(value);
+        analysis.rhythm.e.correlation.fill(value);
+        analysis.rhythm.e.null_low.truncate(3);
+        (analysis.rhythm.e.f_hz, analysis.rhythm.f_hz) = (value, value);
         analysis.raster.duration_ms = value;
-        analysis.raster.e[0] = (f32::NAN, u32::MAX);
+        analysis.raster.e[0] = (f64::NAN, u32::MAX);
         analysis.test.labels[0] = u32::MAX;
         analysis.loop_slopes[0].measured = value;
         analysis.participation.as_mut().unwrap().e_share_percent = [value; 4];

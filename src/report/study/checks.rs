@@ -1,4 +1,4 @@
-//! What must hold in every run: frozen matrices do not move, and a rhythm is one only above chance.
+//! What is checked in every run: frozen matrices do not move, and a rhythm is one only above chance.
 
 use super::super::table::{Entry, NumberTable, Row, column, row};
 use super::super::text::number;
@@ -8,8 +8,8 @@ use crate::record::RunRecord;
 /// What stands above the table.
 pub const INTRODUCTION: &str = "Matrices that are not trained must equal their start bit for bit. \
     Matrices that start at zero are followed: whether training ever leaves zero. A rhythm is \
-    reported only where the peak of the E spectrum exceeds the 95 % quantile of rate-matched \
-    shuffled trains.";
+    claimed only where pairs of different E cells fire together again and again: where the contrast \
+    of their correlogram is at least 0.1 and above 99 % of as many spikes put at random (chance).";
 
 /// Every check of every run.
 pub fn table(runs: &[(String, &RunRecord)]) -> NumberTable {
@@ -84,19 +84,19 @@ fn zero_starts(analysis: &RunAnalysis) -> Entry {
 }
 
 fn rhythm(rhythm: &Rhythm) -> Entry {
-    let ratio = rhythm.peak_over_null();
-    let against = if ratio.is_finite() {
-        format!(" ({} × the null)", number(ratio))
+    let contrast = if rhythm.e.contrast.is_nan() {
+        "no two E cells fire".to_owned()
     } else {
-        String::new()
-    };
-    if rhythm.is_rhythmic {
-        let claim = ratio > 1.0;
-        Entry::Verdict(
-            Some(claim),
-            format!("{} Hz{against}", number(rhythm.peak_hz)),
+        format!(
+            "contrast {}, chance {}",
+            number(rhythm.e.contrast),
+            number(rhythm.e.null_contrast)
         )
+    };
+    let found = if rhythm.is_rhythmic {
+        format!("{} Hz", number(rhythm.f_hz))
     } else {
-        Entry::Text(format!("none{against}"))
-    }
+        "none".into()
+    };
+    Entry::Text(format!("{found} ({contrast})"))
 }

@@ -54,7 +54,7 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let notes = if shown.is_empty() {
         vec!["No cell has finished yet.".to_owned()]
     } else {
-        vec!["f_γ is the peak of the E spectrum where it exceeds that of shuffled trains.".into()]
+        vec!["f_γ is the frequency at which pairs of different E cells fire together, where they do so above chance.".into()]
     };
     let (corner, columns, rows) = if conditions.len() <= MOST_COLUMNS {
         let column = |c: &Condition| column(label(c)).keyed(&c.name);

@@ -22,6 +22,7 @@ fn run(config: &Config, accuracy_percent: f64, predicted: [u32; 4]) -> RunRecord
         ..EpochMetrics::unmeasured(n)
     };
     RunRecord {
+        left_out: Vec::new(),
         files: RunFiles::at("nowhere"),
         config: config.clone(),
         manifest: Manifest {
@@ -56,7 +57,7 @@ fn analysis(accuracy_percent: f64, predicted: [u32; 4]) -> RunAnalysis {
             "loss_nats": 1, "e_rate_hz": 9, "i_rate_hz": 40, "active_e_percent": 50,
             "silent_e_percent": 0, "class_e_rate_hz": [9, 9, 9],
         },
-        "e_cell_rate_hz": [], "i_cell_rate_hz": [], "rhythm": Rhythm::default(),
+        "e_cell_rate_hz": [], "i_cell_rate_hz": [], "rhythm": no_rhythm(),
         "participation": null,
         "weights": {
             "ei": matrix(false, true, [1.0, 1.0]),
@@ -66,6 +67,14 @@ fn analysis(accuracy_percent: f64, predicted: [u32; 4]) -> RunAnalysis {
         "i_cell_input_us": [[], []], "loop_slopes": [], "raster": ExampleTrial::default(),
     });
     serde_json::from_value(content).unwrap()
+}
+
+fn no_rhythm() -> Rhythm {
+    Rhythm {
+        f_hz: f64::NAN,
+        f_gamma_hz: f64::NAN,
+        ..Rhythm::default()
+    }
 }
 
 fn study() -> Study {

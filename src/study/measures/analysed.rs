@@ -20,39 +20,36 @@ pub(super) fn rhythm() -> Vec<Measure> {
         of(
             "f_gamma_hz",
             "Hz",
-            "Peak of the E spectrum, 5–150 Hz, where it exceeds the shuffled null.",
-            |a| {
-                if a.rhythm.is_rhythmic {
-                    a.rhythm.peak_hz
-                } else {
-                    f64::NAN
-                }
-            },
+            "Frequency of the E rhythm where there is one and it is gamma (20–120 Hz unless chosen otherwise).",
+            |a| a.rhythm.f_gamma_hz,
         ),
         of(
-            "f_gamma_interpolated_hz",
+            "is_rhythmic",
+            "1",
+            "1 where the correlogram of different E cells shows a rhythm, else 0.",
+            |a| f64::from(u8::from(a.rhythm.is_rhythmic)),
+        ),
+        of(
+            "rhythm_hz",
             "Hz",
-            "The same, interpolated by a parabola.",
-            |a| {
-                if a.rhythm.is_rhythmic {
-                    a.rhythm.peak_interpolated_hz
-                } else {
-                    f64::NAN
-                }
-            },
+            "Frequency of the E rhythm, gamma or not, where there is one.",
+            |a| a.rhythm.f_hz,
         ),
         of(
             "spectrum_peak_hz",
             "Hz",
-            "Peak of the E spectrum, 5–150 Hz, rhythm or not.",
-            |a| a.rhythm.peak_hz,
+            "Bin of the largest power of the E spectrum, 5–150 Hz, rhythm or not.",
+            |a| a.rhythm.spectrum.peak_hz,
         ),
         of(
             "contrast",
             "1",
-            "Contrast of the E autocorrelogram: 0 no rhythm, 1 silence between bursts.",
-            |a| a.rhythm.contrast,
+            "Contrast of the correlogram of different E cells: 0 no rhythm, 1 silence between volleys.",
+            |a| a.rhythm.e.contrast,
         ),
+        of("i_contrast", "1", "The same of I cells.", |a| {
+            a.rhythm.i.contrast
+        }),
         of(
             "cv",
             "1",

@@ -1,7 +1,7 @@
 //! What people call the measures.
 
 /// Label of each measure that is not of a matrix.
-const LABELS: [(&str, &str); 47] = [
+const LABELS: [(&str, &str); 49] = [
     ("epochs_done", "epochs trained"),
     ("test_accuracy_percent", "test accuracy"),
     ("best_accuracy_percent", "best test accuracy"),
@@ -22,9 +22,11 @@ const LABELS: [(&str, &str); 47] = [
     ("confidence", "confidence"),
     ("skipped_steps", "skipped steps"),
     ("f_gamma_hz", "f_γ"),
-    ("f_gamma_interpolated_hz", "f_γ, interpolated"),
+    ("is_rhythmic", "rhythm"),
+    ("rhythm_hz", "frequency of the rhythm"),
     ("spectrum_peak_hz", "spectrum peak"),
-    ("contrast", "rhythm contrast"),
+    ("contrast", "contrast of E"),
+    ("i_contrast", "contrast of I"),
     ("cv", "CV of E intervals"),
     ("e_per_cycle_0_percent", "E cells, 0 spikes a cycle"),
     ("e_per_cycle_1_percent", "E cells, 1 spike a cycle"),

@@ -69,6 +69,13 @@ pub enum Mark {
         /// Colour.
         colour: Colour,
     },
+    /// The area between two lines.
+    Band {
+        /// Place, lower and upper end; where one is NaN the area pauses.
+        points: Vec<(f64, f64, f64)>,
+        /// How it looks.
+        fill: Fill,
+    },
     /// A line across the panel at this height, not part of the data.
     Level {
         /// Height.
@@ -114,6 +121,10 @@ impl Mark {
             }
             Self::Bar { from, to, .. } => vec![*from, *to],
             Self::Interval { x, y, .. } => vec![(*x, y.0), (*x, y.1)],
+            Self::Band { points, .. } => points
+                .iter()
+                .flat_map(|(x, low, high)| [(*x, *low), (*x, *high)])
+                .collect(),
             Self::Level { y, .. } => vec![(f64::NAN, *y)],
             Self::Upright { x, .. } => vec![(*x, f64::NAN)],
             Self::Words { at, .. } => vec![*at],
@@ -209,6 +220,19 @@ impl Mark {
                 spots.sort_by_key(|at| (spot(at).1, spot(at).0));
                 spots.dedup_by_key(|at| spot(at));
                 svg.ticks(&spots, height, Stroke::solid(*colour, 1.4));
+            }
+            Self::Band { points, fill } => {
+                let placed: Vec<(At, At)> = points
+                    .iter()
+                    .map(|(x, low, high)| (place((*x, *low)), place((*x, *high))))
+                    .collect();
+                let is_shown = |at: &At| at.0.is_finite() && at.1.is_finite();
+                let pieces = placed.split(|(low, high)| !(is_shown(low) && is_shown(high)));
+                for piece in pieces.filter(|piece| piece.len() > 1) {
+                    let there = piece.iter().map(|ends| ends.0);
+                    let back = piece.iter().rev().map(|ends| ends.1);
+                    svg.area(&there.chain(back).collect::<Vec<_>>(), *fill);
+                }
             }
             Self::Level { y, stroke } => {
                 let y = place((f64::NAN, *y)).1;

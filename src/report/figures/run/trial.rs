@@ -1,6 +1,9 @@
-//! The example trial of a run and its rhythm.
+//! The example trial of a run, and the rhythm of all trials.
 
-use super::super::activity::{has_raster, raster_panel, rhythm_words, spectrum_panel};
+use super::super::activity::{
+    contrast_words, correlogram_key, correlogram_panel, has_raster, raster_panel, spectrum_panel,
+    tabulate_correlograms,
+};
 use super::super::draw::mark::Mark;
 use super::super::draw::page::{Page, Row};
 use super::super::draw::panel::{Key, Panel, Sample};
@@ -8,8 +11,10 @@ use super::super::draw::scale::Axis;
 use super::super::draw::svg::{Dash, Fill, Stroke};
 use super::super::groups::{BLUE, VERMILION};
 use super::super::table::Table;
-use super::super::{Missing, Sheet, weights};
-use crate::analysis::record::{ExampleTrial, RunAnalysis};
+use super::super::weights::brief;
+use super::super::{Missing, Sheet};
+use crate::analysis::record::{ExampleTrial, PopulationRhythm, Rhythm, RunAnalysis};
+use crate::analysis::rhythm::{LEAST_CONTRAST, NULL_DRAWS};
 
 /// Width of the bins of population rates, ms.
 const RATE_BIN_MS: f64 = 2.0;
@@ -27,7 +32,7 @@ pub fn raster(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
     let mut table = Table::new(&["quantity", "time_ms", "value"]);
     for (name, spikes) in [("e_spike_of_cell", &trial.e), ("i_spike_of_cell", &trial.i)] {
         for (time, cell) in spikes {
-            table.push(&[name], &[f64::from(*time), f64::from(*cell)]);
+            table.push(&[name], &[*time, f64::from(*cell)]);
         }
     }
     let x = Axis::new("time (ms)").from(0.0).to(trial.duration_ms);
@@ -99,7 +104,7 @@ pub fn raster(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
 /// Edges of bins and the rate of `cells` cells in each, Hz; none without cells.
 fn binned_rate(
     trial: &ExampleTrial,
-    spikes: &[(f32, u32)],
+    spikes: &[(f64, u32)],
     cells: u32,
 ) -> Option<(Vec<f64>, Vec<f64>)> {
     // Trials of an hour would have a million bins.
@@ -110,7 +115,7 @@ fn binned_rate(
     }
     let mut rates = vec![0.0; bins];
     for (time, cell) in spikes {
-        let place = f64::from(*time) / width;
+        let place = *time / width;
         if *cell < cells && (0.0..bins as f64).contains(&place) {
             rates[place as usize] += 1000.0 / (width * f64::from(cells));
         }
@@ -118,107 +123,108 @@ fn binned_rate(
     Some(((0..=bins).map(|k| k as f64 * width).collect(), rates))
 }
 
-/// Spectrum, autocorrelogram and inter-spike intervals.
-pub fn spectrum(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
+/// Correlograms, spectrum and inter-spike intervals.
+pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
+    let (id, title) = ("rhythm", "Rhythm");
     let rhythm = &analysis.rhythm;
+    let mut table = Table::new(&["quantity", "x", "y"]);
+    tabulate_correlograms(&mut table, &[], rhythm);
+    let of_population = |name: &str, population: &PopulationRhythm, colour| {
+        let mut panel = correlogram_panel(&format!("Pairs of {name} cells"), &[population], colour);
+        let words = Key::new(Sample::Nothing, contrast_words(population));
+        panel.key.push(words);
+        panel.key.extend(correlogram_key(&[population]));
+        panel
+    };
+    let correlograms = vec![
+        of_population("E", &rhythm.e, BLUE),
+        of_population("I", &rhythm.i, VERMILION),
+    ];
     let mut power = spectrum_panel("Spectrum of the E population", &[(rhythm, BLUE)]);
     power.key.push(Key::new(
         Sample::Line(Stroke::solid(BLUE, 1.5), None),
         "measured",
     ));
     power.key.push(Key::new(
-        Sample::Line(Stroke::solid(BLUE, 1.5).dashed(Dash::Dotted), None),
-        "shuffled",
+        Sample::Line(Stroke::solid(BLUE, 1.2).dashed(Dash::Dotted), None),
+        "white noise",
     ));
-    power
-        .key
-        .push(Key::new(Sample::Nothing, rhythm_words(rhythm)));
-    let points: Vec<_> = rhythm
-        .lag_ms
-        .iter()
-        .copied()
-        .zip(rhythm.autocorrelation.iter().copied())
-        .collect();
-    let mut lags = Panel::new(
-        "Autocorrelogram",
-        Axis::new("lag (ms)"),
-        Axis::new("correlation"),
-    );
-    lags.marks.push(Mark::Line {
-        points: points.clone(),
-        stroke: Stroke::solid(BLUE, 1.4),
-    });
-    lags.key.push(Key::new(
-        Sample::Nothing,
-        format!("contrast {}", weights::brief(rhythm.contrast)),
-    ));
-    let mut intervals = Panel::new(
+    let spectrum = &rhythm.spectrum;
+    for (frequency, value) in spectrum.frequency_hz.iter().zip(&spectrum.power) {
+        table.push(&["e_power_at_hz"], &[*frequency, *value]);
+    }
+    let numbers = [
+        ("e_white_noise_power", spectrum.white_power),
+        ("f_hz", rhythm.f_hz),
+        ("e_contrast", rhythm.e.contrast),
+        ("e_contrast_of_random_spikes", rhythm.e.null_contrast),
+        ("i_contrast", rhythm.i.contrast),
+        ("i_contrast_of_random_spikes", rhythm.i.null_contrast),
+        ("cv", rhythm.cv),
+    ];
+    for (name, value) in numbers {
+        table.push(&[name], &[f64::NAN, value]);
+    }
+    let mut rows = vec![intervals(rhythm, &mut table)];
+    rows.insert(0, power);
+    let page = Page::grid(correlograms, 2, 140.0).above(Page::grid(rows, 2, 120.0));
+    if page.rows.is_empty() {
+        return Err(Missing::new(id, title, "no cell fires in the test trials"));
+    }
+    Ok(Sheet {
+        id: id.into(),
+        title: format!("{title}: {}", outcome(rhythm)),
+        caption: format!(
+            "How often two different cells fire at a lag, over what independent cells would; the grey band holds              98 % of {NULL_DRAWS} draws of as many spikes put at random. The first {} ms of each trial are left out. There is a              rhythm where the contrast between the first side peak and the trough before it is at least              {LEAST_CONTRAST} and above 99 % of the draws; the E cells decide. The spectrum (bins of {} Hz) decides nothing. {}              checkpoint, epoch {}.",
+            brief(rhythm.onset_ms),
+            brief(spectrum.resolution_hz),
+            analysis.checkpoint,
+            analysis.epoch
+        ),
+        alt: "Correlograms of E and I cells with their nulls, spectrum and inter-spike intervals."
+            .into(),
+        page,
+        table,
+    })
+}
+
+/// The rhythm in a few words.
+fn outcome(rhythm: &Rhythm) -> String {
+    if rhythm.is_rhythmic {
+        format!("volleys at {} Hz", brief(rhythm.f_hz))
+    } else {
+        format!("none above {} Hz", brief(rhythm.lowest_hz))
+    }
+}
+
+fn intervals(rhythm: &Rhythm, table: &mut Table) -> Panel {
+    let mut panel = Panel::new(
         "Inter-spike intervals of E",
         Axis::new("interval (ms)").from(0.0),
         Axis::new("intervals").from(0.0),
     );
     let counts: Vec<f64> = rhythm.interval_count.iter().map(|c| *c as f64).collect();
-    let mut table = Table::new(&["quantity", "x", "y"]);
-    for (name, values) in [
-        ("power", &rhythm.power),
-        ("shuffled_power", &rhythm.raised_null_power()),
-    ] {
-        for (frequency, value) in rhythm.frequency_hz.iter().zip(values) {
-            table.push(&[name], &[*frequency, *value]);
-        }
-    }
-    for (lag, value) in points {
-        table.push(&["autocorrelation_at_ms"], &[lag, value]);
-    }
     for (edge, count) in rhythm.interval_ms.iter().zip(&counts) {
         table.push(&["intervals_from_ms"], &[*edge, *count]);
-    }
-    let numbers = [
-        ("peak_hz", rhythm.peak_hz),
-        ("contrast", rhythm.contrast),
-        ("cv", rhythm.cv),
-    ];
-    for (name, value) in numbers {
-        table.push(&[name], &[value, f64::NAN]);
     }
     if let [first, second, ..] = rhythm.interval_ms[..] {
         let mut edges = rhythm.interval_ms.clone();
         edges.push(edges[edges.len() - 1] + second - first);
         edges.truncate(counts.len() + 1);
         let heights = counts.iter().copied().take(edges.len() - 1).collect();
-        let stroke = Some(Stroke::solid(BLUE, 1.0));
-        intervals.marks.push(Mark::Steps {
+        panel.marks.push(Mark::Steps {
             edges,
             heights,
-            stroke,
+            stroke: Some(Stroke::solid(BLUE, 1.0)),
             fill: Some(Fill {
                 colour: BLUE,
                 opacity: 0.4,
             }),
         });
-        intervals.key.push(Key::new(
+        panel.key.push(Key::new(
             Sample::Nothing,
-            format!("CV {}", weights::brief(rhythm.cv)),
+            format!("CV {}", brief(rhythm.cv)),
         ));
     }
-    let page = Page::grid(vec![power, lags, intervals], 3, 150.0);
-    if page.rows.is_empty() {
-        return Err(Missing::new(
-            "spectrum",
-            "Rhythm",
-            "the analysis has no spectrum",
-        ));
-    }
-    Ok(Sheet {
-        id: "spectrum".into(),
-        title: "Rhythm of the E population".into(),
-        caption: format!(
-            "Power density of the E population rate, mean over test trials, and that of rate-matched shuffled trains \
-             (dotted); autocorrelogram and inter-spike intervals. {} checkpoint, epoch {}.",
-            analysis.checkpoint, analysis.epoch
-        ),
-        alt: "Spectrum with its null, autocorrelogram and inter-spike intervals.".into(),
-        page,
-        table,
-    })
+    panel
 }
