@@ -307,6 +307,13 @@ impl Experiment {
         Manifest {
             data_name: self.data_name.clone(),
             data_place: self.data_place.clone(),
+            samples: [
+                ("train", self.split.train.len()),
+                ("validation", self.split.validation.len()),
+                ("test", self.split.test.len()),
+            ]
+            .map(|(part, samples)| (part.to_owned(), samples as u64))
+            .into(),
             data_sha256: self.data_sha256.clone(),
             notes,
             ..Manifest::begin(command)

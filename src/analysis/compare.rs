@@ -1,45 +1,4 @@
-//! Comparing conditions: the same trials under two of them, and the same condition over seeds.
-
-/// Mean and sample standard deviation over seeds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// Mean of the finite values; NaN without any.
-    pub mean: f64,
-    /// Their sample standard deviation (n − 1); NaN for fewer than two.
-    pub sd: f64,
-    /// Finite values.
-    pub finite: usize,
-    /// All values.
-    pub of: usize,
-}
-
-impl Spread {
-    /// The spread of `values`, those that are not finite left out but counted.
-    pub fn new(values: &[f64]) -> Self {
-        let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
-        let n = finite.len() as f64;
-        let mean = finite.iter().sum::<f64>() / n;
-        let squares: f64 = finite.iter().map(|x| (x - mean) * (x - mean)).sum();
-        let sd = if finite.len() < 2 {
-            f64::NAN
-        } else {
-            (squares / (n - 1.0)).sqrt()
-        };
-        Self {
-            mean,
-            sd,
-            finite: finite.len(),
-            of: values.len(),
-        }
-    }
-
-    /// 95 % interval of the mean (Student's t); NaN for fewer than two values.
-    pub fn interval(&self) -> [f64; 2] {
-        let t = t_quantile(self.finite.saturating_sub(1));
-        let half = t * self.sd / (self.finite as f64).sqrt();
-        [self.mean - half, self.mean + half]
-    }
-}
+//! Comparing conditions: the same trials under two of them, and intervals.
 
 /// The same trials answered under two conditions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,20 +126,6 @@ mod tests {
             assert!((found - expected).abs() < 6e-4, "{freedom}: {found}");
         }
         assert!(t_quantile(0).is_nan());
-    }
-
-    #[test]
-    fn spread_over_seeds_counts_the_nan_ones() {
-        let spread = Spread::new(&[87.5, 88.25, f64::NAN, 87.5]);
-        assert_eq!((spread.finite, spread.of), (3, 4));
-        assert!((spread.mean - 87.75).abs() < 1e-12);
-        assert!((spread.sd - 0.4330127018922193).abs() < 1e-12);
-        let [low, high] = spread.interval();
-        // 4.3027 · 0.43301 / √3
-        assert!((low - 86.6743).abs() < 1e-3 && (high - 88.8257).abs() < 1e-3);
-        let one = Spread::new(&[3.0]);
-        assert!(one.mean == 3.0 && one.sd.is_nan() && one.interval()[0].is_nan());
-        assert!(Spread::new(&[]).mean.is_nan());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use dalenet::config::Override;
 use dalenet::experiment::{Experiment, Run};
 use dalenet::report;
 use dalenet::train::epochs::Outcome;
@@ -25,6 +26,9 @@ pub struct Args {
     config: PathBuf,
     #[command(flatten)]
     overrides: Overrides,
+    /// Passes over the training samples, as --set training.epochs=N
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
     /// Run folder (default: runs/NAME-DATE-TIME)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -47,7 +51,13 @@ pub struct Args {
     dry_run: bool,
 }
 
-pub fn run(args: Args) -> Result<u8> {
+pub fn run(mut args: Args) -> Result<u8> {
+    args.overrides
+        .set
+        .extend(args.epochs.map(|epochs| Override {
+            path: "training.epochs".into(),
+            value: epochs.to_string(),
+        }));
     let config = args.overrides.load(&args.config)?;
     let experiment = Experiment::prepare(config, args.data.as_deref(), args.device.options())?;
     for warning in &experiment.warnings {
@@ -97,11 +107,12 @@ pub fn finish(
     let outcome = run.train(&mut reporter, interrupt)?;
     if !matches!(outcome, Outcome::Interrupted { .. }) {
         // The run is safe in its folder; a page that cannot be made must not fail it.
-        if let Err(error) = report::write(run.folder(), run.folder()) {
-            note(format!(
+        match report::write(run.folder(), run.folder()) {
+            Ok(written) => reporter.page(&written.page),
+            Err(error) => note(format!(
                 "warning: no report ({error}); try `dalenet report {}`",
                 run.folder().display()
-            ));
+            )),
         }
     }
     Ok(match outcome {

@@ -233,6 +233,7 @@ fn resolve(
             value,
         );
     }
+    fill_in_subset(&mut tree);
     let config: Config = serde_json::from_value(tree).map_err(|error| {
         ConfigError::Invalid(vec![Problem {
             source: source.to_owned(),
@@ -259,6 +260,20 @@ fn resolve(
     } else {
         Err(ConfigError::Invalid(problems))
     }
+}
+
+/// Where the user leaves `data.subset` open, it is what fits the data set: the published split for
+/// MNIST (as the schema says), a drawn subset of the built-in digits, all of the user's own data.
+fn fill_in_subset(tree: &mut Value) {
+    let Some(Value::Object(data)) = tree.get_mut("data") else {
+        return;
+    };
+    let fitting = match data.get("dataset").and_then(Value::as_str) {
+        Some("digits") => "stratified",
+        Some("images" | "events") => "full",
+        _ => return,
+    };
+    data.entry("subset").or_insert_with(|| fitting.into());
 }
 
 /// Puts `value` into `slot`; of a section only the keys that `value` has.

@@ -1,14 +1,13 @@
 //! The method of a page, generated from configurations: what all runs share, in words and as
 //! tables, and what changes from run to run.
 
-use std::collections::BTreeSet;
-
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::table::{Entry, NumberTable, Row, column, row};
 use super::text::{count, exact, list};
 use crate::config::{self, Config};
+use crate::record::RunRecord;
 
 /// Keys whose values are names, not settings.
 const NAMES: [&str; 1] = ["name"];
@@ -20,28 +19,48 @@ pub struct Method {
     shared: Vec<(String, Value)>,
     /// Keys in which they differ.
     varied: Vec<String>,
+    /// Trials for training, validation and test of each configuration that has run.
+    trials: Vec<[u64; 3]>,
 }
 
 impl Method {
-    /// Compares configurations.
+    /// Compares configurations. A key that some leave out differs where others have it.
     pub fn of<'a>(configs: impl IntoIterator<Item = &'a Config>) -> Self {
-        let mut all = configs.into_iter().map(flat);
-        let mut shared = all.next().unwrap_or_default();
-        let mut varied = BTreeSet::new();
-        for other in all {
-            for ((key, value), (_, other)) in shared.iter().zip(&other) {
-                if value != other {
-                    varied.insert(key.clone());
-                }
+        let all: Vec<Vec<(String, Value)>> = configs.into_iter().map(flat).collect();
+        let mut keys: Vec<&String> = Vec::new();
+        for (key, _) in all.iter().flatten() {
+            if !keys.contains(&key) {
+                keys.push(key);
             }
         }
-        let varied: Vec<String> = shared
-            .iter()
-            .map(|(key, _)| key.clone())
-            .filter(|key| varied.contains(key))
-            .collect();
-        shared.retain(|(key, _)| !varied.contains(key));
-        Self { shared, varied }
+        let (mut shared, mut varied) = (Vec::new(), Vec::new());
+        for key in keys {
+            let mut values = all.iter().map(|flat| value_of(flat, key));
+            let first = values.next().unwrap_or_default();
+            if values.all(|value| value == first) {
+                shared.push((key.clone(), first));
+            } else {
+                varied.push(key.clone());
+            }
+        }
+        Self {
+            shared,
+            varied,
+            trials: Vec::new(),
+        }
+    }
+
+    /// The same with the numbers of trials that these runs had.
+    pub fn with_runs<'a>(mut self, runs: impl IntoIterator<Item = &'a RunRecord>) -> Self {
+        for run in runs {
+            let split = &run.manifest.samples;
+            let count = |part: &str| split.get(part).copied().unwrap_or(0);
+            let trials = ["train", "validation", "test"].map(count);
+            if trials != [0; 3] && !self.trials.contains(&trials) {
+                self.trials.push(trials);
+            }
+        }
+        self
     }
 
     /// Keys in which the configurations differ.
@@ -49,31 +68,46 @@ impl Method {
         &self.varied
     }
 
+    /// The value of a key; none where the configurations differ in it.
+    fn found(&self, key: &str) -> Option<Value> {
+        let is_varied = self.varied.iter().any(|name| name == key);
+        (!is_varied).then(|| value_of(&self.shared, key))
+    }
+
+    /// The value of a key as text; none where it is no text or varies.
+    fn name(&self, key: &str) -> Option<String> {
+        Some(self.found(key)?.as_str()?.to_owned())
+    }
+
     /// A number without its unit, or that it varies.
     fn say(&self, key: &str) -> String {
         self.found(key)
-            .map_or_else(|| "a varied number of".into(), words)
+            .map_or_else(|| "a varied number of".into(), |value| words(&value))
     }
 
     /// The value of a key with its unit, or that it varies.
     fn quantity(&self, key: &str) -> String {
         match self.found(key) {
-            Some(value) => format!("{} {}", words(value), unit_of(key))
+            Some(value) => format!("{} {}", words(&value), unit_of(key))
                 .trim()
                 .to_owned(),
             None => "varied".into(),
         }
     }
 
-    fn found(&self, key: &str) -> Option<&Value> {
-        let found = self.shared.iter().find(|(name, _)| name == key);
-        found.map(|(_, value)| value)
+    /// Whether a key has this number in all configurations.
+    fn is(&self, key: &str, number: f64) -> bool {
+        self.found(key).and_then(|value| value.as_f64()) == Some(number)
     }
 
     /// Paragraphs on network, input and training.
     pub fn paragraphs(&self) -> Vec<String> {
+        vec![self.network(), self.input(), self.training()]
+    }
+
+    fn network(&self) -> String {
         let q = |key: &str| self.quantity(key);
-        let network = format!(
+        let mut text = format!(
             "Networks have {} excitatory and {} inhibitory conductance-based integrate-and-fire cells \
              (τ of excitation {}, of inhibition {}). Trials last {} in steps of {}; membranes are \
              integrated by the scheme {}, classes are read out by {}.",
@@ -86,40 +120,149 @@ impl Method {
             q("network.integrator"),
             q("network.readout"),
         );
-        let input = format!(
-            "Samples come from {}: {}. A white pixel fires as a Poisson process of {}.",
-            q("data.dataset"),
-            self.subset(),
-            q("encoding.rate_hz"),
-        );
-        let training = format!(
-            "Training takes {} epochs in batches of {} with Adam (learning rate {}, gradient norm \
+        if self.is("weights.ei_strength", 0.0) {
+            text += " The E–I loop starts at zero.";
+        }
+        let recurrent = [("ee", "W_EE"), ("ii", "W_II")];
+        for (short, name) in recurrent {
+            let key = format!("weights.{short}_mean_us");
+            if !self.is(&key, 0.0) {
+                text += &format!(" {name} is there, with a mean of {}.", self.quantity(&key));
+            }
+        }
+        text
+    }
+
+    fn input(&self) -> String {
+        let encoding = match self.name("data.dataset").as_deref() {
+            Some("events") => "The spikes of the file are the input, as they are.".to_owned(),
+            Some(_) => format!(
+                "A pixel fires as a Poisson process, a white one at {}.",
+                self.quantity("encoding.rate_hz")
+            ),
+            None => format!(
+                "A pixel of an image fires as a Poisson process, a white one at {}; recorded spikes are \
+                 the input as they are.",
+                self.quantity("encoding.rate_hz")
+            ),
+        };
+        let source = match self.name("data.dataset").as_deref() {
+            Some("mnist") => "MNIST".to_owned(),
+            Some("digits") => "the built-in drawn digits".to_owned(),
+            Some(kind @ ("images" | "events")) => match self.name("data.path") {
+                Some(path) => format!("the user's {kind} in {path}"),
+                None => format!("the user's {kind}"),
+            },
+            _ => "varied sources".to_owned(),
+        };
+        format!("Samples come from {source}: {}. {encoding}", self.subset())
+    }
+
+    fn subset(&self) -> String {
+        let part = match self.name("data.subset").as_deref() {
+            Some("studies") => "the split of the studies",
+            Some("stratified") => "a subset with equal shares of the classes",
+            Some("full") => "all of them",
+            _ => "varied subsets",
+        };
+        let held_out = match self.found("data.validation_percent") {
+            Some(share) if self.is("data.validation_percent", 0.0) || share.is_null() => {
+                String::new()
+            }
+            _ => format!(
+                " ({} of the training samples chose the best epoch)",
+                self.quantity("data.validation_percent")
+            ),
+        };
+        match self.trials[..] {
+            [[train, validation, test]] => {
+                let validation = if validation > 0 {
+                    format!(" {validation} for validation,")
+                } else {
+                    String::new()
+                };
+                format!("{part}, {train} for training,{validation} {test} for the test{held_out}")
+            }
+            [] if self.name("data.subset").as_deref() == Some("stratified") => format!(
+                "{part}, {} for training and {} for the test{held_out}",
+                self.say("data.train_samples"),
+                self.say("data.test_samples")
+            ),
+            [] => format!("{part}{held_out}"),
+            _ => format!("{part}, of varied size{held_out}"),
+        }
+    }
+
+    fn training(&self) -> String {
+        let q = |key: &str| self.quantity(key);
+        let mut text = format!(
+            "Training takes {} in batches of {} with Adam (learning rate {}, gradient norm \
              clipped to {}, slope of the surrogate derivative {}, gradients through membrane voltages \
-             divided by {}). Dale's law: {}; raw loop matrices: {}. Trained: {}.",
-            self.say("training.epochs"),
+             divided by {}). Dale's law: {}. Trained: {}.",
+            match self
+                .found("training.epochs")
+                .and_then(|value| value.as_u64())
+            {
+                Some(epochs) => count(epochs as usize, "epoch", "epochs"),
+                None => "a varied number of epochs".into(),
+            },
             q("training.batch_size"),
             q("training.learning_rate"),
             q("training.clip_norm"),
             q("network.surrogate_slope"),
             q("network.grad_dampen"),
-            q("training.dale"),
-            q("training.signed_loop"),
+            self.dale(),
             q("training.trainable"),
         );
-        vec![network, input, training]
+        text += &self.loop_rule();
+        if !self.is("training.rate_strength", 0.0) {
+            text += &format!(
+                " The loss holds a penalty of {} times the square of what an E cell fires above {}.",
+                q("training.rate_strength"),
+                q("training.rate_theta_hz")
+            );
+        }
+        text
     }
 
-    fn subset(&self) -> String {
-        match &self.quantity("data.subset")[..] {
-            "studies" => "the split of the studies, 1600 for training and 400 for the test".into(),
-            "stratified" => format!(
-                "a stratified subset, {} for training and {} for the test",
-                self.say("data.train_samples"),
-                self.say("data.test_samples")
-            ),
-            "full" => "all of them".into(),
-            _ => "varied subsets".into(),
+    fn dale(&self) -> String {
+        let mode = match self.name("training.dale").as_deref() {
+            Some("clamp") => "the forward pass uses max(w, 0) (clamp)",
+            Some("project") => "weights are set to max(w, 0) after every step (project)",
+            Some("signed") => "not kept, every weight is used as it is (signed)",
+            _ => "varied",
+        };
+        match self.found("training.signed_loop") {
+            Some(Value::Bool(true)) => format!("{mode}, but the matrices of the loop are used raw"),
+            Some(_) => mode.to_owned(),
+            None => format!("{mode}; whether the matrices of the loop are used raw varies"),
         }
+    }
+
+    /// How the loop learns, where it does not learn as the rest.
+    fn loop_rule(&self) -> String {
+        const RULE: &str = "training.loop_rule";
+        let key = |name: &str| format!("{RULE}.{name}");
+        let varies = |name: &String| name == RULE || name.starts_with(&key(""));
+        if self.varied.iter().any(varies) {
+            return " How the loop learns varies.".into();
+        }
+        let Some(optimiser) = self.name(&key("optimiser")) else {
+            return String::new();
+        };
+        let optimiser = match &optimiser[..] {
+            "sgd" => "plain gradient descent",
+            _ => "Adam",
+        };
+        let rate = match self.found(&key("learning_rate")) {
+            Some(Value::Null) | None => "the same learning rate".to_owned(),
+            Some(rate) => format!("a learning rate of {}", words(&rate)),
+        };
+        let of = match self.name(&key("parametrisation")).as_deref() {
+            Some("log") => "ln |w|",
+            _ => "w",
+        };
+        format!(" The matrices of the loop learn by {optimiser} on {of} with {rate}.")
     }
 
     /// What all share: a table a section.
@@ -160,8 +303,9 @@ pub fn differences_from_defaults(config: &Config) -> NumberTable {
         "Settings that differ from the defaults (the canonical PING network)".into(),
     );
     table.columns.insert(1, column("default"));
-    let pairs = flat(config).into_iter().zip(flat(&Config::default()));
-    for ((key, value), (_, default)) in pairs {
+    let defaults = flat(&Config::default());
+    for (key, value) in flat(config) {
+        let default = value_of(&defaults, &key);
         if value != default {
             table.rows.push(setting_row(&key, &value, Some(&default)));
         }
@@ -273,6 +417,12 @@ fn flat(config: &Config) -> Vec<(String, Value)> {
     found
 }
 
+/// The value of a key; null where it is left out.
+fn value_of(flat: &[(String, Value)], key: &str) -> Value {
+    let found = flat.iter().find(|(name, _)| name == key);
+    found.map_or(Value::Null, |(_, value)| value.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,8 +441,107 @@ mod tests {
             .map(|row| &row.name[..])
             .collect();
         assert!(keys.contains(&"network.tau_gaba_ms") && !keys.contains(&"training.dale"));
-        assert!(method.paragraphs()[2].contains("Dale's law: varied"));
+        assert!(method.paragraphs()[2].contains("Dale's law: varied."));
         assert!(method.paragraphs()[0].contains("1024 excitatory"));
+    }
+
+    /// A configuration with every optional key set, on data of a kind.
+    fn full(data: &str) -> Config {
+        let text = format!(
+            r#"{{
+                "name": "full", "data": {data}, "encoding": {{ "rate_hz": 31 }},
+                "weights": {{ "ee_mean_us": 0.2, "ii_mean_us": 0.3 }},
+                "training": {{
+                    "epochs": 1, "dale": "clamp", "signed_loop": true,
+                    "trainable": ["w_in", "w_out", "w_ei", "w_ie"],
+                    "loop_rule": {{ "optimiser": "sgd", "learning_rate": 0.02, "parametrisation": "log" }},
+                    "rate_theta_hz": 12, "rate_strength": 0.001
+                }}
+            }}"#
+        );
+        config::parse(&text, "test").unwrap()
+    }
+
+    #[test]
+    fn the_method_of_every_kind_of_data_says_what_ran() {
+        let events = r#"{ "dataset": "events", "path": "mine.npz", "validation_percent": 20 }"#;
+        let images = r#"{ "dataset": "images", "path": "a.npz", "labels_path": null }"#;
+        let digits = r#"{ "dataset": "digits", "train_samples": 300, "test_samples": 70 }"#;
+        let of = |data: &str| Method::of([&full(data)]).paragraphs();
+        let [network, input, training] = &of(events)[..] else {
+            panic!()
+        };
+        assert!(
+            network.contains("W_EE is there, with a mean of 0.2 µS"),
+            "{network}"
+        );
+        assert!(
+            network.contains("W_II is there, with a mean of 0.3 µS"),
+            "{network}"
+        );
+        assert_eq!(
+            input,
+            "Samples come from the user's events in mine.npz: all of them (20 % of the training samples \
+             chose the best epoch). The spikes of the file are the input, as they are."
+        );
+        for part in [
+            "Training takes 1 epoch in batches of 256 with Adam",
+            "the forward pass uses max(w, 0) (clamp), but the matrices of the loop are used raw.",
+            "The matrices of the loop learn by plain gradient descent on ln |w| with a learning rate of 0.02.",
+            "a penalty of 0.001 times the square of what an E cell fires above 12 Hz",
+        ] {
+            assert!(training.contains(part), "{part}: {training}");
+        }
+        assert_eq!(
+            of(images)[1],
+            "Samples come from the user's images in a.npz: all of them. A pixel fires as a Poisson process, \
+             a white one at 31 Hz."
+        );
+        assert!(of(digits)[1].contains(
+            "the built-in drawn digits: a subset with equal shares of the classes, 300 for training and 70 for the test"
+        ));
+        // What is not set is not spoken of, and MNIST has its own split.
+        let plain = Method::of([&Config::default()]).paragraphs().join(" ");
+        assert!(
+            plain.contains("MNIST: the split of the studies."),
+            "{plain}"
+        );
+        for absent in ["W_EE", "loop learn", "penalty", "chose the best"] {
+            assert!(!plain.contains(absent), "{absent}: {plain}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_some_leave_out_moves_no_other() {
+        let mut with_rule = Config::default();
+        with_rule.training.loop_rule = Some(config::LoopRule::default());
+        let method = Method::of([&Config::default(), &with_rule]);
+        let rule = "training.loop_rule.";
+        let varied = method.varied();
+        assert!(
+            !varied.is_empty() && varied.iter().all(|key| key.starts_with(rule)),
+            "{varied:?}"
+        );
+        assert!(method.paragraphs()[2].contains("How the loop learns varies."));
+        assert!(method.paragraphs()[2].contains("Trained: "));
+        let table = differences_from_defaults(&with_rule);
+        assert!(
+            table.rows.iter().all(|row| row.key.starts_with(rule)),
+            "{:?}",
+            table.rows
+        );
+        assert_eq!(table.rows.len(), varied.len());
+    }
+
+    #[test]
+    fn the_numbers_of_trials_are_those_that_ran() {
+        let mut method = Method::of([&Config::default()]);
+        method.trials.push([1280, 320, 400]);
+        let input = &method.paragraphs()[1];
+        assert!(
+            input.contains("1280 for training, 320 for validation, 400 for the test"),
+            "{input}"
+        );
     }
 
     #[test]

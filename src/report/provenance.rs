@@ -5,23 +5,13 @@ use maud::{Markup, html};
 use super::table::{Entry, NumberTable, Row, column, row};
 use super::text::{NOTHING, list};
 use crate::record::RunRecord;
-use crate::train::manifest::{Manifest, Status};
+use crate::study::CellState;
+use crate::train::manifest::Manifest;
 use crate::train::metrics::EpochMetrics;
 use crate::train::progress::format_duration;
 
 /// Characters of a hash that are shown in tables; the whole is below them.
 const SHORT_HASH: usize = 12;
-
-/// How a run stands, in a word.
-pub fn status_word(status: Status) -> &'static str {
-    match status {
-        Status::Running => "running",
-        Status::Interrupted => "interrupted",
-        Status::Finished => "finished",
-        Status::Diverged => "diverged",
-        Status::Failed => "failed",
-    }
-}
 
 /// The table of runs, without rows.
 pub fn table(caption: &str) -> NumberTable {
@@ -60,7 +50,7 @@ pub fn run_row(name: &str, run: &RunRecord) -> Row {
     let done = run.last().map_or(0, |epoch| epoch.epoch);
     let short = |hash: &str| Entry::Code(hash.chars().take(SHORT_HASH).collect());
     let entries = vec![
-        Entry::text(status_word(manifest.status)),
+        Entry::text(CellState::from(manifest.status).word()),
         Entry::text(format!("{done} of {}", run.config.training.epochs)),
         Entry::text(&manifest.dalenet_version),
         Entry::Code(commit(manifest)),

@@ -8,11 +8,12 @@ use super::figures;
 use super::method::{self, Method};
 use super::output::{Report, ReportError, Written, divide};
 use super::page::{self, Page, Section};
-use super::provenance::{self, status_word};
+use super::provenance;
 use super::study::checks;
 use super::table::{Entry, NumberTable, column, column_of, row, row_of};
 use super::text::number;
 use crate::record::RunRecord;
+use crate::study::CellState;
 use crate::study::measures::measures;
 
 /// Writes the report of the run in `folder` into `out`.
@@ -26,7 +27,7 @@ pub fn write(folder: &Path, out: &Path) -> Result<Written, ReportError> {
 /// The report of a run, which may be under way.
 pub fn report(run: &RunRecord) -> Report {
     let (figures, missing) = divide(figures::of_run(run));
-    let method = Method::of([&run.config]);
+    let method = Method::of([&run.config]).with_runs([run]);
     let differences = method::differences_from_defaults(&run.config);
     let settings = method.shared_tables();
     let measured = measured(run);
@@ -118,7 +119,10 @@ fn facts(run: &RunRecord) -> Vec<(String, String)> {
     let done = run.last().map_or(0, |epoch| epoch.epoch);
     let epochs = format!("{done} of {}", run.config.training.epochs);
     let mut facts: Vec<_> = [
-        ("Status", status_word(run.manifest.status).to_owned()),
+        (
+            "Status",
+            CellState::from(run.manifest.status).word().to_owned(),
+        ),
         ("Epochs", epochs),
         ("Started (UTC)", run.manifest.started_utc.clone()),
     ]
@@ -189,9 +193,10 @@ fn classes(run: &RunRecord) -> Option<NumberTable> {
 fn not_shown(run: &RunRecord, missing: &[figures::Missing]) -> Section {
     let folder = run.files.folder().display().to_string();
     let body = html! {
-        @if missing.is_empty() && run.analysis.is_some() { p { "Nothing." } }
+        @if missing.is_empty() && run.analysis.is_some() && run.left_out.is_empty() { p { "Nothing." } }
         ul {
-            @if run.analysis.is_none() {
+            @for sentence in &run.left_out { li { (sentence) "." } }
+            @if run.analysis.is_none() && run.left_out.is_empty() {
                 li {
                     "There is no analysis of the trained network (analysis.json); make it with "
                     code { "dalenet analyse " (folder) } "."

@@ -16,12 +16,11 @@ use super::figures::{self, Missing};
 use super::method::{Method, words};
 use super::output::{Report, ReportError, Written, divide};
 use super::page::{self, Page, Section};
-use super::provenance::{self, status_word};
+use super::provenance;
 use super::table::NumberTable;
 use super::text::{count, list};
 use crate::record::RunRecord;
-use crate::study::{CellRecord, Study, StudyFolder};
-use crate::train::manifest::Status;
+use crate::study::{CellRecord, CellState, Study, StudyFolder};
 
 /// Writes the report of the study in `folder` into `out`.
 ///
@@ -32,15 +31,6 @@ pub fn write(folder: &Path, out: &Path) -> Result<Written, ReportError> {
     report(&study, &cells).write(out)
 }
 
-/// How a cell stands, in a word.
-pub(super) fn cell_status(cell: &CellRecord) -> &'static str {
-    match (&cell.record, &cell.problem) {
-        (_, Some(_)) => "failed",
-        (Some(run), None) => status_word(run.manifest.status),
-        (None, None) => "pending",
-    }
-}
-
 /// The report of a study.
 pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     let spec = &study.spec;
@@ -49,7 +39,7 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         Some(run) => &run.config,
         None => &cell.cell.config,
     });
-    let method = Method::of(configs);
+    let method = Method::of(configs).with_runs(cells.iter().filter_map(|c| c.record.as_ref()));
     let settings = method.shared_tables();
     let runs: Vec<(String, &RunRecord)> = cells
         .iter()
@@ -150,20 +140,9 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
 }
 
 fn facts(cells: &[CellRecord], runs: &[(String, &RunRecord)]) -> Vec<(String, String)> {
-    let words = [
-        "finished",
-        "running",
-        "interrupted",
-        "diverged",
-        "failed",
-        "pending",
-    ];
-    let counts = words.iter().filter_map(|word| {
-        let n = cells
-            .iter()
-            .filter(|cell| cell_status(cell) == *word)
-            .count();
-        (n > 0).then(|| format!("{n} {word}"))
+    let counts = CellState::STORED.iter().filter_map(|state| {
+        let n = cells.iter().filter(|cell| cell.state() == *state).count();
+        (n > 0).then(|| format!("{n} {}", state.word()))
     });
     let cells = format!(
         "{}: {}",
@@ -244,7 +223,7 @@ fn provenance_table(cells: &[CellRecord]) -> NumberTable {
         .iter()
         .map(|cell| match &cell.record {
             Some(run) => provenance::run_row(&cell.cell.name, run),
-            None => provenance::empty_row(&cell.cell.name, cell_status(cell)),
+            None => provenance::empty_row(&cell.cell.name, cell.state().word()),
         })
         .collect();
     table
@@ -267,26 +246,17 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
         let found = cells.iter().filter(|cell| wanted(cell));
         found.map(|cell| cell.cell.name.clone()).collect()
     };
-    let is = |status: Status| {
-        move |cell: &CellRecord| {
-            let run = cell.record.as_ref();
-            cell.problem.is_none() && run.is_some_and(|run| run.manifest.status == status)
-        }
-    };
+    let is = |state: CellState| named(&|cell| cell.state() == state);
     let lacks = |cell: &CellRecord| cell.finished().is_some_and(|run| run.analysis.is_none());
     let groups = [
-        ("Not begun: ", named(&|cell| cell_status(cell) == "pending")),
+        ("Not begun: ", is(CellState::Pending)),
         (
-            "Under way or killed, and in no mean: ",
-            named(&is(Status::Running)),
-        ),
-        (
-            "Interrupted, and in no mean: ",
-            named(&is(Status::Interrupted)),
+            "Begun, not finished, and in no mean: ",
+            is(CellState::Begun),
         ),
         (
             "Diverged (no finite gradient), in no mean; the last finite weights are kept: ",
-            named(&is(Status::Diverged)),
+            is(CellState::Diverged),
         ),
         (
             "Finished, but not analysed (no analysis.json; `dalenet analyse` makes it): ",
@@ -297,9 +267,15 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
         .iter()
         .filter_map(|cell| Some((&cell.cell.name, cell.problem.as_ref()?)));
     let failed: Vec<_> = failed.collect();
+    let left_out: Vec<(&str, &String)> = cells
+        .iter()
+        .filter_map(|cell| Some((&cell.cell.name[..], cell.record.as_ref()?)))
+        .flat_map(|(name, run)| run.left_out.iter().map(move |sentence| (name, sentence)))
+        .collect();
     let nothing = study.spec.not_measured.is_empty()
         && missing.is_empty()
         && failed.is_empty()
+        && left_out.is_empty()
         && groups.iter().all(|(_, names)| names.is_empty());
     html! {
         @if nothing { p { "Nothing: every cell finished and every figure was drawn." } }
@@ -309,6 +285,7 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
                 @if !names.is_empty() { li { (what) (list(names)) "." } }
             }
             @for (name, problem) in &failed { li { "Failed: " (name) ": " (problem) } }
+            @for (cell, sentence) in &left_out { li { (cell) ": " (sentence) "." } }
             @for figure in missing { li { "Figure “" (figure.title) "”: " (figure.reason) } }
         }
     }

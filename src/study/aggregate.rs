@@ -2,11 +2,21 @@
 
 use serde::Serialize;
 
-use super::Study;
+use super::expand::Cell;
 use super::folder::CellRecord;
 use super::measures::Measure;
 use super::spec::{AxisValue, StudySpec};
+use crate::analysis::compare::t_quantile;
 use crate::analysis::float::nan_number;
+use crate::record::RunRecord;
+
+impl Spread {
+    /// 95 % interval of the mean over cells (Student's t); NaN for fewer than two.
+    pub fn interval(&self) -> [f64; 2] {
+        let half = t_quantile(self.n.saturating_sub(1)) * self.sd / (self.n as f64).sqrt();
+        [self.mean - half, self.mean + half]
+    }
+}
 
 /// Cells that differ in their seed only.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +25,7 @@ pub struct Condition {
     pub name: String,
     /// Axis and value, but for the seed.
     pub values: Vec<(String, AxisValue)>,
-    /// Indices of its cells in the study.
+    /// Places of its cells among all.
     pub cells: Vec<usize>,
 }
 
@@ -36,40 +46,50 @@ pub struct Spread {
     pub left_out: Vec<String>,
 }
 
-/// Name of the axis of seeds: called `seed`, or its key one of `seeds`.
-pub fn seed_axis(spec: &StudySpec) -> Option<&str> {
-    let is_seed = |key: &Option<String>| key.as_ref().is_some_and(|key| key.starts_with("seeds"));
-    let found = spec
-        .axes
-        .iter()
-        .find(|axis| axis.name == "seed" || is_seed(&axis.key));
-    found.map(|axis| axis.name.as_str())
+impl Condition {
+    /// The label of its values.
+    pub fn label(&self) -> String {
+        if self.values.is_empty() {
+            return self.name.clone();
+        }
+        let labels = self.values.iter().map(|(_, value)| value.shown());
+        labels.collect::<Vec<_>>().join(", ")
+    }
 }
 
-/// The conditions of a study, in the order of their first cells.
-pub fn conditions(study: &Study) -> Vec<Condition> {
-    let seed = seed_axis(&study.spec);
+/// Whether an axis only repeats: it is called `seed` or `seeds`, or its key is one of `seeds`.
+pub fn is_seed_axis(spec: &StudySpec, name: &str) -> bool {
+    let axis = spec.axes.iter().find(|axis| axis.name == name);
+    let key = axis.and_then(|axis| axis.key.as_deref());
+    ["seed", "seeds"].contains(&name) || key.is_some_and(|key| key.starts_with("seeds."))
+}
+
+/// The conditions of cells, in the order of their first cells.
+pub fn conditions<'a>(
+    spec: &StudySpec,
+    cells: impl IntoIterator<Item = &'a Cell>,
+) -> Vec<Condition> {
     let mut all: Vec<Condition> = Vec::new();
-    for cell in &study.cells {
+    for (place, cell) in cells.into_iter().enumerate() {
         let values: Vec<_> = cell
             .values
             .iter()
-            .filter(|(axis, _)| Some(axis.as_str()) != seed)
+            .filter(|(axis, _)| !is_seed_axis(spec, axis))
             .cloned()
             .collect();
         match all.iter_mut().find(|condition| condition.values == values) {
-            Some(condition) => condition.cells.push(cell.index),
+            Some(condition) => condition.cells.push(place),
             None => {
                 let names: Vec<_> = values.iter().map(|(_, value)| &value.name[..]).collect();
                 let name = if names.is_empty() {
-                    study.spec.name.clone()
+                    spec.name.clone()
                 } else {
                     names.join("-")
                 };
                 all.push(Condition {
                     name,
                     values,
-                    cells: vec![cell.index],
+                    cells: vec![place],
                 });
             }
         }
@@ -77,12 +97,47 @@ pub fn conditions(study: &Study) -> Vec<Condition> {
     all
 }
 
+/// The mean of what the sources report of a measure for `mine`, the cells of a condition: a number
+/// belongs to it where all cells that it selects do. Numbers of cells that have not finished are in
+/// neither mean, unless none has.
+pub fn reported_mean(spec: &StudySpec, mine: &[&CellRecord], measure: &str) -> Option<f64> {
+    let of_measure = spec.reported.iter().filter(|r| r.measure == measure);
+    let selected = of_measure.filter_map(|reported| {
+        let own = mine
+            .iter()
+            .filter(|cell| cell.cell.matches(&reported.cells));
+        let names_all = spec.axes.iter().all(|axis| {
+            is_seed_axis(spec, &axis.name)
+                || reported.cells.contains_key(&axis.name)
+                || axis.values.len() <= 1
+        });
+        let finished = own.clone().any(|cell| cell.finished().is_some());
+        (own.count() > 0 && names_all).then_some((reported.value, finished))
+    });
+    let selected: Vec<(f64, bool)> = selected.collect();
+    let any_finished = selected.iter().any(|(_, finished)| *finished);
+    let values: Vec<f64> = selected
+        .iter()
+        .filter(|(_, finished)| *finished || !any_finished)
+        .map(|(value, _)| *value)
+        .collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
 /// Mean and spread of `measure` over the finished ones of `cells`. A diverged run ended earlier
 /// than the others and is left out, as the sources do.
 pub fn spread<'a>(cells: impl IntoIterator<Item = &'a CellRecord>, measure: &Measure) -> Spread {
+    spread_of(cells, |run| measure.of(run))
+}
+
+/// As [`spread`], of any number of a run.
+pub fn spread_of<'a>(
+    cells: impl IntoIterator<Item = &'a CellRecord>,
+    of: impl Fn(&RunRecord) -> f64,
+) -> Spread {
     let (mut finite, mut left_out) = (Vec::new(), Vec::new());
     for cell in cells {
-        match cell.finished().map(|run| measure.of(run)) {
+        match cell.finished().map(&of) {
             Some(value) if value.is_finite() => finite.push(value),
             _ => left_out.push(cell.cell.name.clone()),
         }

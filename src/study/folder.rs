@@ -31,6 +31,18 @@ pub struct CellRecord {
 }
 
 impl CellRecord {
+    /// How the cell stands by its files; who works on it just now is no part of it.
+    pub fn state(&self) -> CellState {
+        match (&self.record, &self.problem) {
+            (None, None) => CellState::Pending,
+            (None, Some(_)) => CellState::Failed,
+            (Some(run), problem) => match CellState::from(run.manifest.status) {
+                CellState::Begun if problem.is_some() => CellState::Failed,
+                state => state,
+            },
+        }
+    }
+
     /// The run, if it went to its last epoch.
     pub fn finished(&self) -> Option<&RunRecord> {
         let record = self.record.as_ref()?;
@@ -56,7 +68,27 @@ pub enum CellState {
     Failed,
 }
 
+impl From<Status> for CellState {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Running | Status::Interrupted => Self::Begun,
+            Status::Finished => Self::Finished,
+            Status::Diverged => Self::Diverged,
+            Status::Failed => Self::Failed,
+        }
+    }
+}
+
 impl CellState {
+    /// All states that files alone tell, the best first.
+    pub const STORED: [Self; 5] = [
+        Self::Finished,
+        Self::Begun,
+        Self::Diverged,
+        Self::Failed,
+        Self::Pending,
+    ];
+
     /// Whether training has nothing left to do.
     pub fn is_complete(self) -> bool {
         matches!(self, Self::Finished | Self::Diverged)
@@ -198,19 +230,21 @@ impl StudyFolder {
         }
     }
 
-    /// Whether the study wants loop multipliers of this cell, which is finished, and they are not there.
+    /// Whether the study wants loop multipliers of this cell, which is finished, and those of its last
+    /// epoch are not there.
     pub fn lacks_sweep(&self, study: &Study, cell: &Cell) -> bool {
         let files = RunFiles::at(self.cell(&cell.name));
         let wanted = study.spec.sweep.as_ref();
         wanted.is_some_and(|sweep| cell.is_among(&sweep.cells))
-            && !files.sweep().is_file()
             && stored_state(&files, &cell.config).0 == CellState::Finished
+            && RunRecord::load(files.folder()).is_ok_and(|run| run.sweep.is_none())
     }
 
-    /// Whether a complete cell has no analysis.
+    /// Whether a complete cell has no analysis of its last epoch.
     pub fn lacks_analysis(&self, cell: &Cell) -> bool {
         let files = RunFiles::at(self.cell(&cell.name));
-        !files.analysis().is_file() && stored_state(&files, &cell.config).0.is_complete()
+        stored_state(&files, &cell.config).0.is_complete()
+            && RunRecord::load(files.folder()).is_ok_and(|run| run.analysis.is_none())
     }
 
     /// Why the cell failed when it was last tried.
@@ -300,12 +334,11 @@ fn stored_state(files: &RunFiles, wanted: &Config) -> (CellState, Option<String>
         return (CellState::Failed, Some(another_run(&stored, wanted)));
     }
     match Manifest::load(&files.manifest()) {
-        Ok(manifest) => match manifest.status {
-            Status::Finished => (CellState::Finished, None),
-            Status::Diverged => (CellState::Diverged, None),
-            Status::Failed => (CellState::Failed, manifest.notes.last().cloned()),
-            Status::Running | Status::Interrupted => (CellState::Begun, None),
-        },
+        Ok(manifest) => {
+            let state = CellState::from(manifest.status);
+            let last_note = manifest.notes.last().cloned();
+            (state, last_note.filter(|_| state == CellState::Failed))
+        }
         Err(error) => (CellState::Failed, Some(error.to_string())),
     }
 }

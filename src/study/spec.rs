@@ -79,6 +79,17 @@ pub struct AxisValue {
     pub label: String,
 }
 
+impl AxisValue {
+    /// The label; the name where there is none.
+    pub fn shown(&self) -> &str {
+        if self.label.is_empty() {
+            &self.name
+        } else {
+            &self.label
+        }
+    }
+}
+
 /// Loop multipliers to measure, all combinations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

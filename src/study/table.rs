@@ -11,7 +11,6 @@ use super::measures::{Measure, measures};
 use super::{Study, StudyError, StudyFolder};
 use crate::record::RunRecord;
 use crate::train::files;
-use crate::train::manifest::Status;
 
 /// Seeds of a manifest, in the order of their columns.
 const SEEDS: [&str; 4] = ["weights", "data", "shuffle", "noise"];
@@ -54,21 +53,6 @@ pub fn collect(folder: &StudyFolder) -> Result<Vec<PathBuf>, StudyError> {
         paths.push(path);
     }
     Ok(paths)
-}
-
-/// How a cell stands in a table; who works on it just now is no part of it.
-pub fn status(cell: &CellRecord) -> &'static str {
-    match (&cell.record, &cell.problem) {
-        (None, None) => "pending",
-        (None, Some(_)) => "failed",
-        (Some(run), problem) => match run.manifest.status {
-            Status::Finished => "finished",
-            Status::Diverged => "diverged",
-            Status::Failed => "failed",
-            Status::Running | Status::Interrupted if problem.is_some() => "failed",
-            Status::Running | Status::Interrupted => "begun",
-        },
-    }
 }
 
 fn number(value: f64) -> String {
@@ -140,7 +124,7 @@ fn cell_rows(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> Vec<V
         let run = cell.record.as_ref();
         let mut row = vec![cell.cell.name.clone()];
         row.extend(cell.cell.values.iter().map(|(_, value)| value.name.clone()));
-        row.push(status(cell).to_owned());
+        row.push(cell.state().word().to_owned());
         let value = |measure: &&Measure| run.map_or(String::new(), |run| number(measure.of(run)));
         row.extend(columns.iter().map(value));
         row.extend(origin(run).iter().map(|(_, value)| plain(value)));
@@ -172,7 +156,7 @@ fn cells_json(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> Valu
         json!({
             "cell": cell.cell.name,
             "values": values,
-            "status": status(cell),
+            "status": cell.state(),
             "problem": cell.problem,
             "measures": measured,
             "origin": Map::from_iter(origin(run)),
@@ -186,7 +170,7 @@ fn cells_json(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> Valu
 }
 
 fn condition_rows(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> Vec<Vec<String>> {
-    let conditions = conditions(study);
+    let conditions = conditions(&study.spec, &study.cells);
     let mut head = vec!["condition".to_owned()];
     let axes = conditions
         .first()
@@ -214,23 +198,25 @@ fn condition_rows(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> 
 }
 
 fn conditions_json(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> Value {
-    let conditions = conditions(study).into_iter().map(|condition| {
-        let members = || condition.cells.iter().filter_map(|&i| cells.get(i));
-        let values = condition.values.iter();
-        let values: Map<_, _> = values
-            .map(|(axis, value)| (axis.clone(), json!(value.name)))
-            .collect();
-        let spreads: Map<_, _> = columns
-            .iter()
-            .map(|measure| (measure.name.clone(), json!(spread(members(), measure))))
-            .collect();
-        json!({
-            "condition": condition.name,
-            "values": values,
-            "cells": members().map(|cell| &cell.cell.name).collect::<Vec<_>>(),
-            "measures": spreads,
-        })
-    });
+    let conditions = conditions(&study.spec, &study.cells)
+        .into_iter()
+        .map(|condition| {
+            let members = || condition.cells.iter().filter_map(|&i| cells.get(i));
+            let values = condition.values.iter();
+            let values: Map<_, _> = values
+                .map(|(axis, value)| (axis.clone(), json!(value.name)))
+                .collect();
+            let spreads: Map<_, _> = columns
+                .iter()
+                .map(|measure| (measure.name.clone(), json!(spread(members(), measure))))
+                .collect();
+            json!({
+                "condition": condition.name,
+                "values": values,
+                "cells": members().map(|cell| &cell.cell.name).collect::<Vec<_>>(),
+                "measures": spreads,
+            })
+        });
     json!({
         "study": study.spec.name,
         "measures": legend(columns),

@@ -78,6 +78,9 @@ pub struct Manifest {
     /// Folder or file of the data, where the user named one: looked at again by default.
     #[serde(default)]
     pub data_place: Option<PathBuf>,
+    /// Samples of `train`, `validation` and `test`; empty in runs of older versions.
+    #[serde(default)]
+    pub samples: BTreeMap<String, u64>,
     /// SHA-256 of the data set, hexadecimal.
     pub data_sha256: String,
     /// SHA-256 of the resolved configuration, hexadecimal.
@@ -109,6 +112,7 @@ impl Manifest {
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             seeds: BTreeMap::new(),
             data_name: String::new(),
+            samples: BTreeMap::new(),
             data_place: None,
             data_sha256: String::new(),
             config_sha256: String::new(),

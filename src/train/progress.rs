@@ -5,6 +5,7 @@
 //! does not stop the training: failed writes are ignored.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -214,6 +215,14 @@ impl Reporter {
         match self.log {
             Log::Json => self.event("note", json!({ "message": message })),
             Log::Human => self.line(message),
+        }
+    }
+
+    /// Where the page of the run is.
+    pub fn page(&mut self, path: &Path) {
+        match self.log {
+            Log::Json => self.event("page", json!({ "path": path })),
+            Log::Human => self.line(&format!("page: {}", path.display())),
         }
     }
 

@@ -17,6 +17,7 @@ use super::table::Table;
 use super::training::{curve, epoch_axis, names, series};
 use super::weights::brief;
 use super::{Missing, Sheet};
+use crate::study::measures::{Measure, find};
 use crate::train::metrics::EpochMetrics;
 
 /// Norms, rates and accuracy against the epoch; spectrum and raster of the analysed checkpoint.
@@ -211,110 +212,150 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
     })
 }
 
-/// Accuracy and rates of every condition, seeds as points with mean and standard deviation.
+/// Measures that conditions are compared by.
+const COMPARED: [&str; 4] = [
+    "test_accuracy_percent",
+    "e_rate_hz",
+    "i_rate_hz",
+    "f_gamma_hz",
+];
+
+/// Accuracy and rates of every condition, finished seeds as points with mean and standard deviation,
+/// and what the sources report.
 pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("comparison", "Conditions compared");
-    type Measure = (&'static str, &'static str, fn(&EpochMetrics) -> f64);
-    let measures: [Measure; 3] = [
-        ("Test accuracy", "accuracy (%)", |m| m.test_accuracy_percent),
-        ("E rate", "rate (Hz)", |m| m.e_rate_hz),
-        ("I rate", "rate (Hz)", |m| m.i_rate_hz),
-    ];
     let mut table = Table::new(&["condition", "cell", "measure", "value", "low", "high"]);
     let rows = groups.groups.len();
     let mut panels = Vec::new();
-    for (column, (name, unit, measure)) in measures.into_iter().enumerate() {
-        let place = |k: usize| (rows - 1 - k) as f64;
-        let label = |k: usize| {
-            if column == 0 {
-                groups.groups[k].label.clone()
-            } else {
-                String::new()
-            }
-        };
-        let y = Axis::new("").from(-0.6).to(rows as f64 - 0.4);
-        let y = y.named((0..rows).map(|k| (place(k), label(k))).collect());
-        let mut panel = Panel::new(name, Axis::new(unit), y);
-        panel.room = (0.08, 0.0);
-        panel.share = if column == 0 { 1.2 } else { 1.0 };
+    let mut has_reported = false;
+    for measure in COMPARED.iter().filter_map(|name| find(name)) {
+        let mut panel = comparison_panel(groups, measure, panels.is_empty());
         for (k, group) in groups.groups.iter().enumerate() {
-            let of = |run: &super::groups::Run| run.record.last().map_or(f64::NAN, measure);
-            let values: Vec<f64> = group.runs.iter().map(of).collect();
-            for (run, value) in group.runs.iter().zip(&values) {
-                table.push(&[&group.label, run.cell, name], &[*value]);
-            }
-            let finite: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
-            let count = finite.len() as f64;
-            let mean = finite.iter().sum::<f64>() / count;
-            let colour = group.colour;
-            if finite.len() > 1 {
-                let sd = (finite.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>()
-                    / (count - 1.0))
-                    .sqrt();
-                let points = vec![(mean - sd, place(k)), (mean + sd, place(k))];
-                panel.marks.push(Mark::Line {
-                    points,
-                    stroke: Stroke::solid(colour, 1.6),
-                });
-                table.push(
-                    &[&group.label, "mean ± standard deviation", name],
-                    &[mean, mean - sd, mean + sd],
-                );
-                let points = vec![(mean, place(k))];
-                panel.marks.push(Mark::Points {
-                    points,
-                    marker: Marker::Diamond,
-                    size: 8.0,
-                    colour,
-                    open: false,
-                });
-            }
-            let points = finite.iter().map(|v| (*v, place(k) + 0.22)).collect();
-            panel.marks.push(Mark::Points {
-                points,
-                marker: Marker::Circle,
-                size: 5.0,
-                colour,
-                open: true,
-            });
+            let place = (rows - 1 - k) as f64;
+            has_reported |= compare(groups, group, measure, place, &mut panel, &mut table);
         }
-        panels.push(panel);
+        if panel.has_data() {
+            panels.push(panel);
+        }
     }
-    panels.retain(Panel::has_data);
     if panels.is_empty() {
-        return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
+        return Err(Missing::new(id, title, "no cell has finished yet"));
     }
     for row in &mut table.rows {
         row.resize(table.header.len(), String::new());
     }
-    let key = vec![
+    let mut key = vec![
         Key::new(Sample::Spot(Marker::Circle, Colour::Ink, true), "one seed"),
         Key::new(
             Sample::Spot(Marker::Diamond, Colour::Ink, false),
             "mean ± standard deviation over seeds",
         ),
     ];
+    if has_reported {
+        let cross = Sample::Spot(Marker::Cross, Colour::Ink, true);
+        key.push(Key::new(cross, "reported"));
+    }
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
         caption: format!(
-            "Test accuracy and mean rates over the test set after each cell's last epoch.{}",
+            "Test accuracy, mean rates over the test set and frequency of gamma after the last epoch of each finished \
+             cell; a cell without gamma has no point there.{}",
             groups.remarks()
         ),
         alt: format!(
-            "Dot plots of accuracy, E rate and I rate for {}.",
+            "Dot plots of accuracy, rates and gamma frequency for {}.",
             names(groups)
         ),
         page: Page {
             key,
             bar: None,
             rows: vec![Row {
-                height: 24.0 * rows as f64 + 8.0,
+                height: 26.0 * rows as f64 + 8.0,
                 panels,
             }],
         },
         table,
     })
+}
+
+/// An empty panel with a row a condition; the first one names them.
+fn comparison_panel(groups: &Groups, measure: &Measure, is_first: bool) -> Panel {
+    let rows = groups.groups.len();
+    let label = |k: usize| {
+        if is_first {
+            groups.groups[k].label.clone()
+        } else {
+            String::new()
+        }
+    };
+    let y = Axis::new("").from(-0.6).to(rows as f64 - 0.4);
+    let places = (0..rows).map(|k| ((rows - 1 - k) as f64, label(k)));
+    let mut panel = Panel::new(
+        &measure.label,
+        Axis::new(measure.unit),
+        y.named(places.collect()),
+    );
+    panel.room = (0.08, 0.0);
+    panel
+}
+
+/// Draws one condition in one panel; whether the sources report something of it.
+fn compare(
+    groups: &Groups,
+    group: &Group,
+    measure: &Measure,
+    place: f64,
+    panel: &mut Panel,
+    table: &mut Table,
+) -> bool {
+    let (colour, name) = (group.colour, &measure.name[..]);
+    let mut points = Vec::new();
+    for cell in &group.cells {
+        let value = cell.finished().map_or(f64::NAN, |run| measure.of(run));
+        if value.is_finite() {
+            table.push(&[&group.label, &cell.cell.name, name], &[value]);
+            points.push((value, place + 0.22));
+        }
+    }
+    let spread = groups.spread(group, measure);
+    if spread.n > 1 {
+        let (low, high) = (spread.mean - spread.sd, spread.mean + spread.sd);
+        panel.marks.push(Mark::Line {
+            points: vec![(low, place), (high, place)],
+            stroke: Stroke::solid(colour, 1.6),
+        });
+        table.push(
+            &[&group.label, "mean ± standard deviation", name],
+            &[spread.mean, low, high],
+        );
+        panel.marks.push(Mark::Points {
+            points: vec![(spread.mean, place)],
+            marker: Marker::Diamond,
+            size: 8.0,
+            colour,
+            open: false,
+        });
+    }
+    panel.marks.push(Mark::Points {
+        points,
+        marker: Marker::Circle,
+        size: 5.0,
+        colour,
+        open: true,
+    });
+    let Some(reported) = groups.reported(group, measure) else {
+        return false;
+    };
+    table.push(&[&group.label, "reported", name], &[reported]);
+    panel.marks.push(Mark::Points {
+        points: vec![(reported, place - 0.22)],
+        marker: Marker::Cross,
+        size: 7.0,
+        colour,
+        open: true,
+    });
+    true
 }
 
 fn cell_of<'a>(run: &super::groups::Run<'a>) -> &'a str {

@@ -1,8 +1,12 @@
 //! Cells of a study by condition: which are repeats of each other, and the colours they wear.
 
+use std::collections::BTreeMap;
+
 use super::draw::panel::{Key, Sample};
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use crate::record::RunRecord;
+use crate::study::aggregate::{Spread, is_seed_axis, reported_mean, spread};
+use crate::study::measures::Measure;
 use crate::study::spec::{AxisValue, StudySpec};
 use crate::study::{Cell, CellRecord};
 use crate::train::manifest::Status;
@@ -69,6 +73,8 @@ pub struct Group<'a> {
     pub dash: Dash,
     /// Its runs.
     pub runs: Vec<Run<'a>>,
+    /// All of its cells, with and without runs.
+    pub cells: Vec<&'a CellRecord>,
 }
 
 /// All conditions of a study that have runs.
@@ -81,39 +87,43 @@ pub struct Groups<'a> {
     seconds: Vec<String>,
     /// Cells that have no run, and why as far as known.
     pub absent: Vec<String>,
+    spec: &'a StudySpec,
 }
 
 impl<'a> Groups<'a> {
     /// The groups of these cells.
-    pub fn new(spec: &StudySpec, cells: &'a [CellRecord]) -> Self {
+    pub fn new(spec: &'a StudySpec, cells: &'a [CellRecord]) -> Self {
+        let mut cells_at: BTreeMap<(usize, usize), Vec<&'a CellRecord>> = BTreeMap::new();
         let mut all = Self {
+            spec,
             groups: Vec::new(),
             firsts: Vec::new(),
             seconds: Vec::new(),
             absent: Vec::new(),
         };
-        for CellRecord {
-            cell,
-            record,
-            problem,
-        } in cells
-        {
+        for whole in cells {
+            let CellRecord {
+                cell,
+                record,
+                problem,
+            } = whole;
             let conditions: Vec<&AxisValue> = cell
                 .values
                 .iter()
-                .filter(|(axis, _)| !is_seed(spec, axis))
+                .filter(|(axis, _)| !is_seed_axis(spec, axis))
                 .map(|(_, v)| v)
                 .collect();
             let label = |values: &[&AxisValue]| {
                 values
                     .iter()
-                    .map(|v| value_label(v))
+                    .map(|v| v.shown())
                     .collect::<Vec<_>>()
                     .join(", ")
             };
             let split = conditions.len().min(1);
             let first = position(&mut all.firsts, label(&conditions[..split]));
             let second = position(&mut all.seconds, label(&conditions[split..]));
+            cells_at.entry((first, second)).or_default().push(whole);
             let Some(record) = record else {
                 let why = problem
                     .as_ref()
@@ -146,11 +156,13 @@ impl<'a> Groups<'a> {
                 marker,
                 dash: Self::dash(second),
                 runs: vec![run],
+                cells: Vec::new(),
             });
         }
         let colours = colours(&all.firsts);
         let many = all.seconds.len() > 1;
         for group in &mut all.groups {
+            group.cells = cells_at.remove(&group.place).unwrap_or_default();
             group.colour = colours[group.place.0];
             let shape = if many { group.place.1 } else { group.place.0 };
             group.marker = MARKERS[shape % MARKERS.len()];
@@ -163,6 +175,16 @@ impl<'a> Groups<'a> {
         self.groups
             .iter()
             .flat_map(|group| group.runs.iter().map(move |run| (group, run)))
+    }
+
+    /// Mean and spread of a measure over the finished cells of a group, as in every table.
+    pub fn spread(&self, group: &Group, measure: &Measure) -> Spread {
+        spread(group.cells.iter().copied(), measure)
+    }
+
+    /// What the sources report of a measure for a group.
+    pub fn reported(&self, group: &Group, measure: &Measure) -> Option<f64> {
+        reported_mean(self.spec, &group.cells, &measure.name)
     }
 
     /// Whether conditions differ in a second axis.
@@ -269,27 +291,10 @@ impl<'a> Groups<'a> {
     }
 }
 
-fn is_seed(spec: &StudySpec, axis: &str) -> bool {
-    let by_key = spec
-        .axes
-        .iter()
-        .filter(|a| a.name == axis)
-        .filter_map(|a| a.key.as_deref());
-    axis == "seed" || axis == "seeds" || by_key.into_iter().any(|key| key.starts_with("seeds"))
-}
-
 fn seed_name<'a>(spec: &StudySpec, cell: &'a Cell) -> &'a str {
-    let seed = cell.values.iter().find(|(axis, _)| is_seed(spec, axis));
-    seed.map_or(&cell.name, |(_, value)| value_label(value))
-}
-
-/// The label, or the name.
-fn value_label(value: &AxisValue) -> &str {
-    if value.label.is_empty() {
-        &value.name
-    } else {
-        &value.label
-    }
+    let mut values = cell.values.iter();
+    let seed = values.find(|(axis, _)| is_seed_axis(spec, axis));
+    seed.map_or(&cell.name, |(_, value)| value.shown())
 }
 
 fn position(labels: &mut Vec<String>, label: String) -> usize {

@@ -10,10 +10,11 @@ use super::groups::{Groups, ORANGE, SKY, VERMILION};
 use super::table::Table;
 use super::training::names;
 use super::{Missing, Sheet};
+use crate::study::aggregate::spread_of;
 
 /// Spikes by gamma cycle, stacked.
 pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("participation", "Spikes of a cell in a gamma cycle");
+    let (id, title) = ("participation", "Spikes of a cell in a cycle of the rhythm");
     let labels = ["0", "1", "2", "3 or more"];
     let colours = [
         (Colour::Ink, 0.14),
@@ -34,18 +35,20 @@ pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
     let mut bars: Vec<(String, [[f64; 4]; 2])> = Vec::new();
     let mut without = Vec::new();
     for group in &groups.groups {
-        let found: Vec<_> = group
-            .runs
-            .iter()
-            .filter_map(|r| r.record.analysis.as_ref()?.participation.as_ref())
-            .collect();
-        // Files are untrusted: a share is a share.
-        let share = |p: &&crate::analysis::record::Participation| {
-            let mut all = p.e_share_percent.iter().chain(&p.i_share_percent);
-            all.all(|s| (0.0..=100.0).contains(s))
+        let share = |population: usize, spikes: usize| {
+            spread_of(group.cells.iter().copied(), |run| {
+                let participation = run.analysis.as_ref().and_then(|a| a.participation.as_ref());
+                let shares = participation.map(|p| [p.e_share_percent, p.i_share_percent]);
+                let share = shares.map_or(f64::NAN, |shares| shares[population][spikes]);
+                // Files are untrusted: a share is a share.
+                if (0.0..=100.0).contains(&share) {
+                    share
+                } else {
+                    f64::NAN
+                }
+            })
         };
-        let found: Vec<_> = found.into_iter().filter(share).collect();
-        if found.is_empty() {
+        if share(0, 0).n == 0 {
             without.push(group.label.as_str());
             continue;
         }
@@ -53,21 +56,19 @@ pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
         for (k, population) in ["E", "I"].into_iter().enumerate() {
             let mut start = 0.0;
             for spikes in 0..4 {
-                let of = |p: &&crate::analysis::record::Participation| {
-                    [p.e_share_percent, p.i_share_percent][k][spikes]
-                };
-                let share = found.iter().map(of).sum::<f64>() / found.len() as f64;
-                shares[k][spikes] = share;
-                let numbers = [share, start, start + share, found.len() as f64];
+                let spread = share(k, spikes);
+                let mean = if spread.n > 0 { spread.mean } else { 0.0 };
+                shares[k][spikes] = mean;
+                let numbers = [mean, start, start + mean, spread.n as f64];
                 table.push(&[&group.label, population, labels[spikes]], &numbers);
-                start += share;
+                start += mean;
             }
         }
         bars.push((group.label.clone(), shares));
     }
     if bars.is_empty() {
         let reason = if groups.runs().any(|(_, r)| r.record.analysis.is_some()) {
-            "no analysed cell has gamma cycles: its I cells make none"
+            "no analysed cell has a rhythm, and without one there are no cycles"
         } else {
             NO_ANALYSIS
         };
@@ -140,10 +141,11 @@ pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
             )
         });
     let mut caption = "Share of (cell, cycle) pairs with 0, 1, 2 and 3 or more spikes over the test set, mean over \
-                       seeds; cycles are cut at the minima between bursts of the I population."
+                       finished seeds; cycles are cut at the minima between volleys of I cells (of E cells where I \
+                       has no rhythm)."
         .to_owned();
     if !without.is_empty() {
-        caption += &format!(" Without cycles: {}.", without.join("; "));
+        caption += &format!(" No rhythm, so no cycles: {}.", without.join("; "));
     }
     Ok(Sheet {
         id: id.into(),

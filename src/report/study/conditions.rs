@@ -2,12 +2,10 @@
 
 use super::super::table::{Column, Entry, NumberTable, column, column_of, row, row_of};
 use super::super::text::list;
-use super::cell_status;
 use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH};
 use crate::record::RunRecord;
-use crate::study::aggregate::{Condition, conditions, spread};
+use crate::study::aggregate::{conditions, spread};
 use crate::study::measures::{Measure, find, measures};
-use crate::study::spec::AxisValue;
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table by condition.
@@ -41,7 +39,7 @@ fn comparable() -> impl Iterator<Item = &'static Measure> {
 
 /// A row a measure, a column a condition; measures that no cell has are left out.
 pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
-    let conditions = conditions(study);
+    let conditions = conditions(&study.spec, &study.cells);
     let of_row = |measure: &Measure| {
         let spreads = conditions.iter().map(|condition| {
             let mine = condition.cells.iter().filter_map(|&index| cells.get(index));
@@ -58,7 +56,7 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
         corner: "measure".into(),
         columns: conditions
             .iter()
-            .map(|condition| column(label(condition)).keyed(&condition.name))
+            .map(|condition| column(condition.label()).keyed(&condition.name))
             .collect(),
         rows: comparable().filter_map(of_row).collect(),
         notes: left_out(cells),
@@ -67,24 +65,6 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
         table.notes.push("No cell has finished yet.".into());
     }
     table
-}
-
-/// Labels of a condition's values.
-pub fn label(condition: &Condition) -> String {
-    if condition.values.is_empty() {
-        return condition.name.clone();
-    }
-    let labels = condition.values.iter().map(|(_, value)| value_label(value));
-    labels.collect::<Vec<_>>().join(", ")
-}
-
-/// The label of a value; its name where it has none.
-pub fn value_label(value: &AxisValue) -> &str {
-    if value.label.is_empty() {
-        &value.name
-    } else {
-        &value.label
-    }
 }
 
 /// A mean over cells as an entry.
@@ -101,7 +81,7 @@ pub fn mean(spread: &crate::study::aggregate::Spread) -> Entry {
 fn left_out(cells: &[CellRecord]) -> Vec<String> {
     let unfinished = cells.iter().filter(|cell| cell.finished().is_none());
     let names: Vec<_> = unfinished
-        .map(|cell| format!("{} ({})", cell.cell.name, cell_status(cell)))
+        .map(|cell| format!("{} ({})", cell.cell.name, cell.state().word()))
         .collect();
     if names.is_empty() {
         Vec::new()
@@ -126,7 +106,7 @@ pub fn by_cell(cells: &[CellRecord]) -> NumberTable {
         let run = cell.record.as_ref();
         let epoch = run.and_then(|run| run.last()).map(|epoch| epoch.epoch);
         let mut entries = vec![
-            Entry::text(cell_status(cell)),
+            Entry::text(cell.state().word()),
             Entry::Number(epoch.map_or(f64::NAN, |epoch| epoch as f64)),
         ];
         let value = |measure: &&Measure| Entry::Number(run.map_or(f64::NAN, |run| measure.of(run)));

@@ -1,9 +1,8 @@
 //! The outcome in one table: the key measures of every condition, beside what the sources report.
 
 use super::super::table::{Column, Entry, NumberTable, Row, column, column_of, row, row_of};
-use super::conditions::{label, mean};
-use super::reported::matching;
-use crate::study::aggregate::{Condition, conditions, spread};
+use super::conditions::mean;
+use crate::study::aggregate::{Condition, conditions, reported_mean, spread};
 use crate::study::measures::{Measure, find};
 use crate::study::{CellRecord, Study};
 
@@ -31,7 +30,7 @@ const MOST_COLUMNS: usize = 4;
 
 /// Key measures by condition; measures that nobody has are left out.
 pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
-    let conditions = conditions(study);
+    let conditions = conditions(&study.spec, &study.cells);
     let shown: Vec<(&Measure, Vec<Entry>)> = KEY_MEASURES
         .iter()
         .filter_map(|name| find(name))
@@ -57,7 +56,7 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
         vec!["f_γ is the frequency at which pairs of different E cells fire together, where they do so above chance.".into()]
     };
     let (corner, columns, rows) = if conditions.len() <= MOST_COLUMNS {
-        let column = |c: &Condition| column(label(c)).keyed(&c.name);
+        let column = |c: &Condition| column(c.label()).keyed(&c.name);
         let rows = shown.into_iter().map(|(measure, entries)| {
             row_of(&measure.label, measure.unit, entries).keyed(&measure.name)
         });
@@ -89,45 +88,21 @@ fn turned(
         .map(|(measure, _)| column_of(&measure.label, measure.unit).keyed(&measure.name));
     let rows = conditions.iter().enumerate().map(|(place, condition)| {
         let entries = shown.iter().map(|(_, entries)| entries[place].clone());
-        row(label(condition), entries.collect()).keyed(&condition.name)
+        row(condition.label(), entries.collect()).keyed(&condition.name)
     });
     ("condition", columns.collect(), rows.collect())
 }
 
 /// The mean over a condition's cells, with the mean of what is reported of them.
 fn entry(study: &Study, cells: &[CellRecord], condition: &Condition, measure: &Measure) -> Entry {
-    let mine = || condition.cells.iter().filter_map(|&index| cells.get(index));
-    let measured = mean(&spread(mine(), measure));
-    let of_measure = study
-        .spec
-        .reported
+    let mine: Vec<&CellRecord> = condition
+        .cells
         .iter()
-        .filter(|r| r.measure == measure.name);
-    // Of this condition: all cells that it selects are its own.
-    let of_condition = of_measure.filter(|reported| {
-        let selected = matching(cells, &reported.cells);
-        let is_mine = |cell: &&CellRecord| condition.cells.contains(&cell.cell.index);
-        !selected.is_empty() && selected.iter().all(is_mine)
-    });
-    let reported: Vec<_> = of_condition.collect();
-    // Seeds that have not finished are in neither mean, unless none has.
-    let is_finished = |values| {
-        let selected = matching(cells, values);
-        selected.iter().any(|cell| cell.finished().is_some())
-    };
-    let finished: Vec<f64> = reported
-        .iter()
-        .filter(|r| is_finished(&r.cells))
-        .map(|r| r.value)
+        .filter_map(|&place| cells.get(place))
         .collect();
-    let values = if finished.is_empty() {
-        reported.iter().map(|r| r.value).collect()
-    } else {
-        finished
-    };
-    if values.is_empty() {
-        return measured;
+    let measured = mean(&spread(mine.iter().copied(), measure));
+    match reported_mean(&study.spec, &mine, &measure.name) {
+        Some(reported) => Entry::Beside(Box::new(measured), reported),
+        None => measured,
     }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    Entry::Beside(Box::new(measured), mean)
 }

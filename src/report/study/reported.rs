@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::super::table::{Entry, NumberTable, column, row_of};
 use super::super::text::list;
-use super::conditions::{mean, value_label};
+use super::conditions::mean;
 use crate::config::Subset;
 use crate::study::CellRecord;
 use crate::study::aggregate::{Spread, spread};
@@ -81,7 +81,7 @@ fn selection(values: &BTreeMap<String, String>, matching: &[&CellRecord]) -> Str
     };
     let chosen = cell.cell.values.iter();
     let chosen = chosen.filter(|(axis, _)| values.contains_key(axis));
-    let labels = chosen.map(|(_, value)| value_label(value));
+    let labels = chosen.map(|(_, value)| value.shown());
     labels.collect::<Vec<_>>().join(", ")
 }
 
