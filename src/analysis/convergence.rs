@@ -7,9 +7,38 @@ pub const ACCURACY_PERCENT_PER_EPOCH: f64 = 0.1;
 /// Steepest slope of a converged rate, Hz an epoch.
 pub const RATE_HZ_PER_EPOCH: f64 = 0.05;
 
+/// A slope and its standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slope {
+    /// Least-squares slope, units an epoch.
+    pub value: f64,
+    /// Its standard error by the residuals; NaN for fewer than three points.
+    pub error: f64,
+}
+
+impl Slope {
+    /// Whether it lies below `steepest` even where two standard errors are added, `Some(false)` where
+    /// above it even where they are taken off, and none where that cannot be told.
+    pub fn is_below(&self, steepest: f64) -> Option<bool> {
+        let (size, error) = (self.value.abs(), 2.0 * self.error);
+        if size + error < steepest {
+            Some(true)
+        } else if size - error > steepest {
+            Some(false)
+        } else {
+            None
+        }
+    }
+}
+
 /// Least-squares slope over the last `epochs` of `values`, one an epoch in order. Epochs that are NaN
 /// are left out; NaN where fewer than two remain.
 pub fn slope(values: &[f64], epochs: usize) -> f64 {
+    slope_with_error(values, epochs).value
+}
+
+/// As [`slope`], with its standard error.
+pub fn slope_with_error(values: &[f64], epochs: usize) -> Slope {
     let last = &values[values.len().saturating_sub(epochs)..];
     let points = last.iter().enumerate().filter(|(_, y)| y.is_finite());
     let points: Vec<(f64, f64)> = points.map(|(x, &y)| (x as f64, y)).collect();
@@ -18,22 +47,15 @@ pub fn slope(values: &[f64], epochs: usize) -> f64 {
     let (x0, y0) = (mean(|p| p.0), mean(|p| p.1));
     let covariance: f64 = points.iter().map(|(x, y)| (x - x0) * (y - y0)).sum();
     let variance: f64 = points.iter().map(|(x, _)| (x - x0) * (x - x0)).sum();
-    covariance / variance
-}
-
-/// Whether an accuracy (%, one an epoch) has converged: |slope| over the last [`EPOCHS`] below
-/// [`ACCURACY_PERCENT_PER_EPOCH`]. Not where there is no slope or there are fewer epochs.
-pub fn accuracy_converged(accuracy_percent: &[f64]) -> bool {
-    converged(accuracy_percent, ACCURACY_PERCENT_PER_EPOCH)
-}
-
-/// Whether a rate (Hz, one an epoch) has converged, likewise with [`RATE_HZ_PER_EPOCH`].
-pub fn rate_converged(rate_hz: &[f64]) -> bool {
-    converged(rate_hz, RATE_HZ_PER_EPOCH)
-}
-
-fn converged(values: &[f64], steepest: f64) -> bool {
-    values.len() >= EPOCHS && slope(values, EPOCHS).abs() < steepest
+    let value = covariance / variance;
+    let residual = |(x, y): &(f64, f64)| (y - y0 - value * (x - x0)).powi(2);
+    let squares: f64 = points.iter().map(residual).sum();
+    let error = if points.len() < 3 {
+        f64::NAN
+    } else {
+        (squares / (n - 2.0) / variance).sqrt()
+    };
+    Slope { value, error }
 }
 
 #[cfg(test)]
@@ -46,7 +68,6 @@ mod tests {
         values.extend((0..10).map(|k| 3.0 + 0.07 * f64::from(k)));
         assert!((slope(&values, 10) - 0.07).abs() < 1e-12);
         assert!((slope(&values, 11) - 0.07).abs() > 1.0);
-        assert!(accuracy_converged(&values) && !rate_converged(&values));
     }
 
     #[test]
@@ -54,7 +75,22 @@ mod tests {
         let line = [1.0, f64::NAN, 3.0, f64::NAN, 5.0];
         assert!((slope(&line, 5) - 1.0).abs() < 1e-12);
         assert!(slope(&[1.0, f64::NAN], 10).is_nan() && slope(&[], 10).is_nan());
-        assert!(!rate_converged(&[f64::NAN; 20]) && !rate_converged(&[1.0; 9]));
-        assert!(rate_converged(&[1.0; 10]));
+    }
+
+    #[test]
+    fn the_error_is_that_of_the_residuals() {
+        // y = x + (1, -2, 1): slope 1; residuals of sum of squares 6 over one degree of freedom and 2.
+        let found = slope_with_error(&[1.0, -1.0, 3.0], 3);
+        assert!((found.value - 1.0).abs() < 1e-12 && (found.error - 3.0f64.sqrt()).abs() < 1e-12);
+        assert!(slope_with_error(&[1.0, 2.0], 2).error.is_nan());
+    }
+
+    #[test]
+    fn a_slope_within_its_error_of_the_limit_is_undecided() {
+        let slope = |value, error| Slope { value, error };
+        assert_eq!(slope(0.01, 0.01).is_below(0.05), Some(true));
+        assert_eq!(slope(-0.2, 0.01).is_below(0.05), Some(false));
+        assert_eq!(slope(0.04, 0.01).is_below(0.05), None);
+        assert_eq!(slope(0.0, f64::NAN).is_below(0.05), None);
     }
 }

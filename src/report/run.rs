@@ -9,9 +9,10 @@ use super::method::{self, Method};
 use super::output::{Report, ReportError, Written, divide};
 use super::page::{self, Page, Section};
 use super::provenance;
-use super::study::checks;
+use super::study::{answer, checks};
 use super::table::{Entry, NumberTable, column, column_of, row, row_of};
-use super::text::number;
+use super::text::{count, number};
+use crate::analysis::compare::wilson_percent;
 use crate::record::RunRecord;
 use crate::study::CellState;
 use crate::study::measures::measures;
@@ -93,26 +94,37 @@ fn lead(run: &RunRecord) -> Vec<String> {
     let Some(last) = run.last() else {
         return vec!["Nothing has been measured yet.".into()];
     };
-    let accuracy = match run.best() {
-        Some(best) => format!(
-            "Test accuracy is {} % after epoch {} (best: {} % after epoch {}).",
-            number(last.test_accuracy_percent),
-            last.epoch,
+    let interval = run.analysis.as_ref().map_or_else(String::new, |analysis| {
+        let test = &analysis.test;
+        let pairs = test.labels.iter().zip(&test.predicted);
+        let correct = pairs.filter(|(label, answer)| label == answer).count() as u64;
+        let [low, high] = wilson_percent(correct, test.labels.len() as u64);
+        format!(" (95 % interval {low:.1} to {high:.1} %)")
+    });
+    let mut accuracy = format!(
+        "Test accuracy is {} %{interval} after {}",
+        number(last.test_accuracy_percent),
+        count(last.epoch as usize, "epoch", "epochs"),
+    );
+    if let Some(best) = run.best() {
+        accuracy += &format!(
+            "; best: {} % after epoch {}",
             number(best.test_accuracy_percent),
             best.epoch
-        ),
-        None => format!(
-            "Test accuracy is {} % after epoch {}.",
-            number(last.test_accuracy_percent),
-            last.epoch
-        ),
-    };
+        );
+    }
+    accuracy += ".";
     let rates = format!(
         "Over the test set E cells fire at {} Hz and I cells at {} Hz on average.",
         number(last.e_rate_hz),
         number(last.i_rate_hz)
     );
-    vec![format!("{accuracy} {rates}")]
+    let mut lead = vec![format!("{accuracy} {rates}")];
+    let outcome = answer::of_run(run);
+    if !outcome.is_empty() {
+        lead.push(outcome.join(" "));
+    }
+    lead
 }
 
 fn facts(run: &RunRecord) -> Vec<(String, String)> {

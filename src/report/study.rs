@@ -1,5 +1,6 @@
 //! The page of a study, which may be under way: what is missing is named.
 
+pub mod answer;
 pub mod checks;
 mod conditions;
 mod outcome;
@@ -57,6 +58,7 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     let provenance = provenance_table(cells);
 
     let mut sections = vec![
+        Section::new("answer", "What came out", answer::html(study, cells)),
         Section::of_tables("outcome", "Outcome", outcome::INTRODUCTION, &[&outcome]),
         Section::new("method", "Method", method_body(study, &method, &settings)),
         Section::new("figures", "Figures", page::figures(&figures, 1)),

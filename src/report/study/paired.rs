@@ -50,7 +50,7 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
 }
 
 /// The pairs that the study names, or every value of the first axis against its first.
-fn pairs(study: &Study) -> Vec<[String; 2]> {
+pub fn pairs(study: &Study) -> Vec<[String; 2]> {
     if !study.spec.compare.is_empty() {
         return study.spec.compare.clone();
     }
@@ -71,12 +71,14 @@ fn pairs(study: &Study) -> Vec<[String; 2]> {
         .collect()
 }
 
-fn leads_with(cell: &CellRecord, name: &str) -> bool {
+/// Whether the value of the first axis has this name.
+pub fn leads_with(cell: &CellRecord, name: &str) -> bool {
     let first = cell.cell.values.first();
     first.is_some_and(|(_, value)| value.name == name)
 }
 
-fn differ_only_there(a: &CellRecord, b: &CellRecord) -> bool {
+/// Whether two cells are equal in all axes but the first.
+pub fn differ_only_there(a: &CellRecord, b: &CellRecord) -> bool {
     let others = |cell: &CellRecord| -> Vec<(String, String)> {
         let values = cell.cell.values.iter().skip(1);
         values

@@ -72,7 +72,7 @@ fn names(values: &BTreeMap<String, String>) -> String {
 }
 
 /// Labels of the values that select cells, in the order of the axes.
-fn selection(values: &BTreeMap<String, String>, matching: &[&CellRecord]) -> String {
+pub fn selection(values: &BTreeMap<String, String>, matching: &[&CellRecord]) -> String {
     if values.is_empty() {
         return "all cells".into();
     }
@@ -96,7 +96,7 @@ pub(super) fn matching<'a>(
 }
 
 /// Binomial standard error of an accuracy over one cell's test set; NaN of other measures.
-fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord]) -> f64 {
+pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord]) -> f64 {
     if measure.unit != "%" || !measure.name.contains("accuracy") {
         return f64::NAN;
     }

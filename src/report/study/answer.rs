@@ -1,0 +1,534 @@
+//! What came out, in sentences made of the measured numbers: first over all conditions, then of each.
+//!
+//! Nothing is claimed within its error: signs and criteria are named only where two standard errors
+//! leave them standing, and only finished cells count.
+
+use maud::{Markup, html};
+
+use super::super::text::{count, list, number, signed};
+use super::reported;
+use crate::analysis::compare::{Paired, wilson_percent};
+use crate::analysis::convergence::{self, RATE_HZ_PER_EPOCH, slope_with_error};
+use crate::analysis::record::{MatrixAnalysis, RunAnalysis};
+use crate::record::RunRecord;
+use crate::study::aggregate::{Condition, Spread, conditions, spread};
+use crate::study::measures::{Measure, SILENT_I_HZ, find};
+use crate::study::{CellRecord, Study};
+
+/// Share of entries that began above 0 and no longer are, from which on a matrix is called pruned, %.
+const PRUNED_PERCENT: f64 = 50.0;
+/// Effective mean over that of the start below which a matrix is called pruned.
+const SHRUNK: f64 = 0.5;
+/// The same above which it is called grown.
+const GROWN: f64 = 1.5;
+/// Reported numbers that did not come out and are named one by one.
+const MOST_NAMED: usize = 8;
+/// A reported number came out where it is met within this share of it, or two standard errors.
+const CAME_OUT_SHARE: f64 = 0.1;
+
+/// What stands above the sentences.
+const INTRODUCTION: &str = "Made from the numbers below, over finished cells. A matrix is called pruned where half \
+    of the entries that began above 0 no longer are, or where its effective mean max(w, 0) is below half of that at \
+    the start; grown from one and a half times the start; kept otherwise. Intervals are those of 95 %.";
+
+/// The section's content.
+pub fn html(study: &Study, cells: &[CellRecord]) -> Markup {
+    let (all, each) = sentences(study, cells);
+    html! {
+        @if each.is_empty() {
+            p { "No cell has finished yet: nothing can be said." }
+        } @else {
+            p { (INTRODUCTION) }
+            @if !all.is_empty() { ul.answer { @for sentence in &all { li { (sentence) } } } }
+            h3 { "By condition" }
+            ul { @for sentence in &each { li { (sentence) } } }
+        }
+    }
+}
+
+/// A condition with the finished runs of its cells.
+struct Finished<'a> {
+    label: String,
+    condition: &'a Condition,
+    cells: Vec<&'a CellRecord>,
+    runs: Vec<&'a RunRecord>,
+}
+
+impl Finished<'_> {
+    fn analyses(&self) -> impl Iterator<Item = &RunAnalysis> {
+        self.runs.iter().filter_map(|run| run.analysis.as_ref())
+    }
+
+    fn spread(&self, measure: &Measure) -> Spread {
+        spread(self.cells.iter().copied(), measure)
+    }
+
+    fn mean(&self, name: &str) -> f64 {
+        find(name).map_or(f64::NAN, |measure| self.spread(measure).mean)
+    }
+
+    fn trains_loop(&self) -> bool {
+        self.analyses().any(trains_loop)
+    }
+}
+
+/// Sentences over all conditions, and one of each.
+pub fn sentences(study: &Study, cells: &[CellRecord]) -> (Vec<String>, Vec<String>) {
+    let conditions = conditions(&study.spec, &study.cells);
+    let finished: Vec<Finished<'_>> = conditions
+        .iter()
+        .filter_map(|condition| {
+            let own = condition.cells.iter().filter_map(|&place| cells.get(place));
+            let own: Vec<&CellRecord> = own.collect();
+            let runs: Vec<&RunRecord> = own.iter().filter_map(|cell| cell.finished()).collect();
+            (!runs.is_empty()).then(|| Finished {
+                label: condition.label(),
+                condition,
+                cells: own,
+                runs,
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for (short, name) in [("ei", "W_EI"), ("ie", "W_IE")] {
+        all.extend(grouped(&finished, name, |condition| {
+            let fates = condition.analyses().filter_map(|analysis| {
+                let matrix = analysis.weights.get(short)?;
+                matrix.trained.then(|| fate(matrix))
+            });
+            in_all(fates.collect())
+        }));
+    }
+    all.extend(grouped(&finished, "The I population", |condition| {
+        let silences = condition.runs.iter().filter_map(|run| {
+            let trains = run.analysis.as_ref().is_some_and(trains_loop);
+            let has_steps = trains && !run.steps.is_empty();
+            has_steps.then(|| match silent_from(run) {
+                step if step.is_nan() => "goes on firing",
+                _ => "falls silent",
+            })
+        });
+        in_all(silences.collect())
+    }));
+    all.extend(grouped(&finished, "A rhythm of the E cells", |condition| {
+        let rhythms = condition.analyses().map(|analysis| {
+            if analysis.rhythm.is_rhythmic {
+                "is there"
+            } else {
+                "is not there"
+            }
+        });
+        in_all(rhythms.collect())
+    }));
+    all.extend(grouped(&finished, "The E rate", |condition| {
+        let settled = condition.runs.iter().filter_map(|run| settled(run));
+        in_all(settled.collect())
+    }));
+    all.extend(pairs(study, &finished));
+    all.extend(claims(study, cells));
+    let each = finished.iter().map(of_condition).collect();
+    (all, each)
+}
+
+/// What came out of one run.
+pub fn of_run(run: &RunRecord) -> Vec<String> {
+    let Some(analysis) = &run.analysis else {
+        return Vec::new();
+    };
+    let mut all = vec![rhythm(&[analysis])];
+    all.extend(loop_fates(&[analysis]));
+    all.extend(silence(&[run]));
+    all.extend(slopes(&[analysis]));
+    all.into_iter()
+        .map(|part| capitalised(&part) + ".")
+        .collect()
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// `SUBJECT verb in A and B; verb in C.`, conditions by what they do; none where nobody says.
+fn grouped(
+    finished: &[Finished<'_>],
+    subject: &str,
+    verb: impl Fn(&Finished<'_>) -> Option<String>,
+) -> Option<String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for condition in finished {
+        let Some(verb) = verb(condition) else {
+            continue;
+        };
+        match groups.iter_mut().find(|(known, _)| *known == verb) {
+            Some((_, labels)) => labels.push(condition.label.clone()),
+            None => groups.push((verb, vec![condition.label.clone()])),
+        }
+    }
+    let parts: Vec<String> = match &groups[..] {
+        [] => return None,
+        [(verb, labels)] if labels.len() == finished.len() && labels.len() > 1 => {
+            vec![format!("{verb} in every condition")]
+        }
+        many => many
+            .iter()
+            .map(|(verb, labels)| {
+                // Labels may hold commas.
+                format!("{verb} in {}", labels.join("; "))
+            })
+            .collect(),
+    };
+    Some(format!("{subject} {}.", parts.join(". It ")))
+}
+
+/// What all seeds do, or how many do what; none without seeds.
+fn in_all(verbs: Vec<&'static str>) -> Option<String> {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for &verb in &verbs {
+        match kinds.iter_mut().find(|(known, _)| *known == verb) {
+            Some((_, n)) => *n += 1,
+            None => kinds.push((verb, 1)),
+        }
+    }
+    match kinds[..] {
+        [] => None,
+        [(verb, _)] => Some(verb.to_owned()),
+        _ => {
+            let parts = kinds
+                .iter()
+                .map(|(verb, n)| format!("{verb} in {n} of {} seeds", verbs.len()));
+            Some(list(&parts.collect::<Vec<_>>()))
+        }
+    }
+}
+
+fn trains_loop(analysis: &RunAnalysis) -> bool {
+    ["ei", "ie"]
+        .iter()
+        .any(|name| analysis.weights.get(*name).is_some_and(|m| m.trained))
+}
+
+/// What training did to a matrix of the loop.
+fn fate(matrix: &MatrixAnalysis) -> &'static str {
+    if matrix.initial.norm == 0.0 {
+        return if matrix.now.norm == 0.0 {
+            "stays zero"
+        } else {
+            "leaves zero"
+        };
+    }
+    let growth = growth(matrix);
+    if matrix.really_pruned_percent >= PRUNED_PERCENT || growth < SHRUNK {
+        "is pruned"
+    } else if growth > GROWN {
+        "is grown"
+    } else {
+        "is kept"
+    }
+}
+
+/// Effective mean over that of the start.
+fn growth(matrix: &MatrixAnalysis) -> f64 {
+    matrix.now.effective_mean / matrix.initial.effective_mean
+}
+
+/// Optimiser step from which on the I population is silent; NaN where it is not.
+fn silent_from(run: &RunRecord) -> f64 {
+    find("i_below_1hz_step").map_or(f64::NAN, |measure| measure.of(run))
+}
+
+/// Whether the E rate has come to rest; none for runs that are too short.
+fn settled(run: &RunRecord) -> Option<&'static str> {
+    let trained = run.epochs.iter().filter(|epoch| epoch.epoch > 0);
+    let rates: Vec<f64> = trained.map(|epoch| epoch.e_rate_hz).collect();
+    if rates.len() < convergence::EPOCHS {
+        return None;
+    }
+    let slope = slope_with_error(&rates, convergence::EPOCHS);
+    Some(match slope.is_below(RATE_HZ_PER_EPOCH) {
+        Some(true) => "has settled",
+        Some(false) => "still drifts",
+        None => "may or may not have settled (its slope is within the error of the criterion)",
+    })
+}
+
+/// One sentence on a condition.
+fn of_condition(condition: &Finished<'_>) -> String {
+    let (n, of) = (condition.runs.len(), condition.condition.cells.len());
+    let cells = if n == of {
+        count(n, "cell", "cells")
+    } else {
+        format!("{n} of {of} cells")
+    };
+    let analyses: Vec<&RunAnalysis> = condition.analyses().collect();
+    let mut parts = vec![
+        accuracy(condition),
+        format!(
+            "E {} Hz, I {} Hz",
+            number(condition.mean("e_rate_hz")),
+            number(condition.mean("i_rate_hz"))
+        ),
+    ];
+    if !analyses.is_empty() {
+        parts.push(rhythm(&analyses));
+        parts.extend(loop_fates(&analyses));
+        if condition.trains_loop() {
+            parts.extend(silence(&condition.runs));
+        }
+        parts.extend(slopes(&analyses));
+    }
+    format!("{} ({cells}): {}.", condition.label, parts.join("; "))
+}
+
+/// Accuracy with its interval: Student's over seeds, Wilson's of a single cell.
+fn accuracy(condition: &Finished<'_>) -> String {
+    let Some(measure) = find("test_accuracy_percent") else {
+        return String::new();
+    };
+    let spread = condition.spread(measure);
+    let [low, high] = match (&condition.runs[..], condition.analyses().next()) {
+        ([_], Some(analysis)) => {
+            let pairs = analysis.test.labels.iter().zip(&analysis.test.predicted);
+            let correct = pairs.filter(|(label, answer)| label == answer).count() as u64;
+            wilson_percent(correct, analysis.test.labels.len() as u64)
+        }
+        _ => spread.interval(),
+    };
+    if low.is_finite() {
+        format!("accuracy {:.1} % ({low:.1} to {high:.1} %)", spread.mean)
+    } else {
+        format!("accuracy {:.1} %", spread.mean)
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn rhythm(analyses: &[&RunAnalysis]) -> String {
+    let rhythmic: Vec<_> = analyses.iter().filter(|a| a.rhythm.is_rhythmic).collect();
+    let contrast = mean(analyses.iter().map(|a| a.rhythm.e.contrast));
+    let contrast = if contrast.is_finite() {
+        format!(" (contrast {contrast:.2})")
+    } else {
+        String::new()
+    };
+    if rhythmic.is_empty() {
+        return format!("no rhythm{contrast}");
+    }
+    let hz = mean(rhythmic.iter().map(|a| a.rhythm.f_hz));
+    let is_gamma = rhythmic.iter().all(|a| a.rhythm.f_gamma_hz.is_finite());
+    let kind = if is_gamma { "gamma rhythm" } else { "rhythm" };
+    let seeds = if rhythmic.len() < analyses.len() {
+        format!(" in {} of {} seeds", rhythmic.len(), analyses.len())
+    } else {
+        String::new()
+    };
+    format!("{kind} of {hz:.1} Hz{seeds}{contrast}")
+}
+
+/// What became of the trained matrices of the loop.
+fn loop_fates(analyses: &[&RunAnalysis]) -> Vec<String> {
+    let of_matrix = |(short, name): (&str, &str)| {
+        let matrices = analyses.iter().filter_map(|a| a.weights.get(short));
+        let trained: Vec<&MatrixAnalysis> = matrices.filter(|m| m.trained).collect();
+        let fates = in_all(trained.iter().map(|m| fate(m)).collect())?;
+        let growth = mean(trained.iter().map(|m| growth(m)));
+        let pruned = mean(trained.iter().map(|m| m.really_pruned_percent));
+        let numbers = if growth.is_finite() {
+            format!(
+                " (effective mean {} times that of the start, {pruned:.0} % of its entries pruned)",
+                number(growth)
+            )
+        } else {
+            String::new()
+        };
+        Some(format!("{name} {fates}{numbers}"))
+    };
+    [("ei", "W_EI"), ("ie", "W_IE")]
+        .into_iter()
+        .filter_map(of_matrix)
+        .collect()
+}
+
+/// From which step on I is silent; none where no steps are recorded.
+fn silence(runs: &[&RunRecord]) -> Option<String> {
+    let with_steps: Vec<&&RunRecord> = runs.iter().filter(|run| !run.steps.is_empty()).collect();
+    let of_loop = |run: &&&RunRecord| run.analysis.as_ref().is_some_and(trains_loop);
+    let with_steps: Vec<_> = with_steps.into_iter().filter(of_loop).collect();
+    if with_steps.is_empty() {
+        return None;
+    }
+    let steps: Vec<f64> = with_steps.iter().map(|run| silent_from(run)).collect();
+    let mut silent: Vec<f64> = steps
+        .iter()
+        .copied()
+        .filter(|step| step.is_finite())
+        .collect();
+    silent.sort_by(f64::total_cmp);
+    let seeds = if silent.len() < steps.len() {
+        format!(" in {} of {} seeds", silent.len(), steps.len())
+    } else {
+        String::new()
+    };
+    Some(match silent[..] {
+        [] => format!("I never falls below {SILENT_I_HZ} Hz for good"),
+        [step] => format!("I falls below {SILENT_I_HZ} Hz at step {step}{seeds}"),
+        [first, .., last] => {
+            format!("I falls below {SILENT_I_HZ} Hz at step {first} to {last}{seeds}")
+        }
+    })
+}
+
+/// What the loss does along the gains of the loop; a sign only beyond two standard errors.
+fn slopes(analyses: &[&RunAnalysis]) -> Vec<String> {
+    let of_matrix = |(short, name): (&str, &str)| {
+        let slopes = analyses.iter().flat_map(|a| &a.loop_slopes);
+        let slopes: Vec<_> = slopes.filter(|slope| slope.matrix == short).collect();
+        if slopes.is_empty() {
+            return None;
+        }
+        let n = slopes.len() as f64;
+        let measured = slopes.iter().map(|s| s.measured).sum::<f64>() / n;
+        let squares: f64 = slopes
+            .iter()
+            .map(|s| s.measured_error * s.measured_error)
+            .sum();
+        let error = squares.sqrt() / n;
+        let surrogate = slopes.iter().map(|s| s.surrogate).sum::<f64>() / n;
+        let claim = if measured - 2.0 * error > 0.0 {
+            format!("a stronger {name} raises the loss")
+        } else if measured + 2.0 * error < 0.0 {
+            format!("a stronger {name} lowers the loss")
+        } else {
+            format!("whether a stronger {name} raises or lowers the loss is within the error")
+        };
+        Some(format!(
+            "{claim} (slope {} ± {} nats, by the surrogate gradient {})",
+            signed(measured),
+            number(error),
+            signed(surrogate)
+        ))
+    };
+    [("ei", "W_EI"), ("ie", "W_IE")]
+        .into_iter()
+        .filter_map(of_matrix)
+        .collect()
+}
+
+/// Accuracy of the conditions that the study compares, on the same images.
+fn pairs(study: &Study, finished: &[Finished<'_>]) -> Vec<String> {
+    let answers = |cell: &CellRecord| -> Option<Vec<bool>> {
+        let test = &cell.finished()?.analysis.as_ref()?.test;
+        let pairs = test.labels.iter().zip(&test.predicted);
+        Some(pairs.map(|(label, answer)| label == answer).collect())
+    };
+    let cells = || {
+        finished
+            .iter()
+            .flat_map(|condition| condition.cells.iter().copied())
+    };
+    let of_pair = |[first, second]: &[String; 2]| {
+        let mut pooled = Paired::default();
+        for a in cells().filter(|cell| super::paired::leads_with(cell, first)) {
+            let partner = cells().find(|b| {
+                super::paired::leads_with(b, second) && super::paired::differ_only_there(a, b)
+            });
+            let both = partner.and_then(|b| Paired::new(&answers(a)?, &answers(b)?));
+            if let Some(paired) = both {
+                pooled.trials += paired.trials;
+                pooled.only_first += paired.only_first;
+                pooled.only_second += paired.only_second;
+            }
+        }
+        if pooled.trials == 0 {
+            return None;
+        }
+        let (difference, [low, high]) = pooled.difference_percent();
+        let label = |name: &str| {
+            let values = study.cells.iter().filter_map(|cell| cell.values.first());
+            let value = values
+                .map(|(_, value)| value)
+                .find(|value| value.name == name);
+            value.map_or_else(|| name.to_owned(), |value| value.shown().to_owned())
+        };
+        let (first, second) = (label(first), label(second));
+        let interval = format!(
+            "{} points ({} to {})",
+            signed(difference),
+            signed(low),
+            signed(high)
+        );
+        Some(if low > 0.0 || high < 0.0 {
+            let more = if difference > 0.0 { "more" } else { "fewer" };
+            format!("{second} answers {more} images correctly than {first}: {interval}.")
+        } else {
+            format!("{second} and {first} differ in accuracy by no more than chance: {interval}.")
+        })
+    };
+    super::paired::pairs(study)
+        .iter()
+        .filter_map(of_pair)
+        .collect()
+}
+
+/// Which of the reported numbers came out.
+fn claims(study: &Study, cells: &[CellRecord]) -> Option<String> {
+    let (mut met, mut unmet, mut open) = (0, Vec::new(), 0);
+    for reported in &study.spec.reported {
+        let Some(measure) = find(&reported.measure) else {
+            continue;
+        };
+        let matching = reported::matching(cells, &reported.cells);
+        let measured = spread(matching.iter().copied(), measure);
+        if measured.n == 0 {
+            open += 1;
+            continue;
+        }
+        let seeds = measured.sd / (measured.n as f64).sqrt();
+        let binomial = reported::standard_error(measure, &measured, &matching);
+        let error = [seeds, binomial]
+            .into_iter()
+            .filter(|e| e.is_finite())
+            .fold(0.0, f64::max);
+        let allowed = (2.0 * error).max(CAME_OUT_SHARE * reported.value.abs());
+        if (measured.mean - reported.value).abs() <= allowed {
+            met += 1;
+        } else {
+            unmet.push(format!(
+                "{} of {} ({} reported, {} measured{})",
+                measure.label,
+                reported::selection(&reported.cells, &matching),
+                number(reported.value),
+                number(measured.mean),
+                if measure.unit == "1" {
+                    String::new()
+                } else {
+                    format!(" {}", measure.unit)
+                }
+            ));
+        }
+    }
+    let known = met + unmet.len();
+    if known == 0 {
+        return None;
+    }
+    let mut text = format!(
+        "Of {}, {met} came out (within two standard errors, or 10 %)",
+        count(known, "reported number", "reported numbers")
+    );
+    if !unmet.is_empty() {
+        let more = unmet.len().saturating_sub(MOST_NAMED);
+        unmet.truncate(MOST_NAMED);
+        text += &format!(". Others did not: {}", unmet.join("; "));
+        if more > 0 {
+            text += &format!("; and {more} more in the table");
+        }
+    }
+    if open > 0 {
+        text += &format!(". {open} are of cells that have not finished");
+    }
+    Some(text + ".")
+}
