@@ -15,9 +15,8 @@ const STYLE: &str = include_str!("page/style.css");
 /// Nothing is fetched and nothing runs; the style sheet is in the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// Share of its natural width to which a figure shrinks before its box scrolls: text of 11 px stays
-/// above 7 px.
-const SMALLEST_SCALE: f64 = 0.7;
+/// Over its natural width, to which a figure may grow where there is room: text of 11 px becomes 17 px.
+const LARGEST_SCALE: f64 = 1.55;
 
 /// Pixels of style sheets.
 const PX_PER_MM: f64 = 96.0 / 25.4;
@@ -182,8 +181,9 @@ fn drawing(svg: &str) -> &str {
 /// Between which widths a drawing is scaled.
 fn width_style(svg: &str) -> String {
     let natural = natural_width_px(svg).unwrap_or(USUAL_WIDTH_PX);
-    let smallest = (natural * SMALLEST_SCALE).round();
-    format!("min-width:{smallest}px;max-width:{natural}px")
+    let largest = (natural * LARGEST_SCALE).round();
+    // Below its natural width its text could not be read: the box scrolls instead.
+    format!("min-width:{natural}px;max-width:{largest}px")
 }
 
 /// Width that the drawing names, in millimetres or pixels, or that of its view box.
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn a_drawing_keeps_between_its_width_and_what_can_be_read() {
         let svg = "<?xml version=\"1.0\"?>\n<svg viewBox=\"0 0 800 300\"></svg>";
-        assert_eq!(width_style(svg), "min-width:560px;max-width:800px");
+        assert_eq!(width_style(svg), "min-width:800px;max-width:1240px");
         let svg = "<svg viewBox=\"0 0 8000 3000\" width=\"211.7mm\">";
-        assert_eq!(width_style(svg), "min-width:560px;max-width:800px");
-        assert_eq!(width_style("<svg/>"), "min-width:504px;max-width:720px");
+        assert_eq!(width_style(svg), "min-width:800px;max-width:1240px");
+        assert_eq!(width_style("<svg/>"), "min-width:720px;max-width:1116px");
         assert!(drawing(svg).starts_with("<svg"));
     }
 

@@ -15,7 +15,7 @@ use super::text::{count, number};
 use crate::analysis::compare::wilson_percent;
 use crate::record::RunRecord;
 use crate::study::CellState;
-use crate::study::measures::measures;
+use crate::study::measures::by_group;
 
 /// Writes the report of the run in `folder` into `out`.
 ///
@@ -147,13 +147,15 @@ fn facts(run: &RunRecord) -> Vec<(String, String)> {
 /// Every measure that the run has.
 fn measured(run: &RunRecord) -> NumberTable {
     // How long it took stands with the provenance.
-    let lasting = measures().iter().filter(|measure| !measure.is_timing);
+    let lasting = by_group().into_iter().filter(|measure| !measure.is_timing);
     let values = lasting.map(|measure| (measure, measure.of(run)));
     let rows = values
         .filter(|(_, value)| value.is_finite())
         .map(|(measure, value)| {
             let entries = vec![Entry::Number(value), Entry::text(&measure.meaning)];
-            row_of(&measure.label, measure.unit, entries).keyed(&measure.name)
+            row_of(&measure.label, measure.unit, entries)
+                .keyed(&measure.name)
+                .among(measure.group)
         });
     NumberTable {
         id: "measures-table".into(),

@@ -44,6 +44,8 @@ pub struct Row {
     pub unit: String,
     /// An entry a column.
     pub entries: Vec<Entry>,
+    /// Heading of the rows it stands among; empty: none.
+    pub group: &'static str,
 }
 
 /// What stands in a table.
@@ -177,6 +179,11 @@ impl Row {
         let key = key.into();
         Self { key, ..self }
     }
+
+    /// The same row among those below this heading.
+    pub fn among(self, group: &'static str) -> Self {
+        Self { group, ..self }
+    }
 }
 
 /// A row.
@@ -192,6 +199,7 @@ pub fn row_of(name: impl Into<String>, unit: impl Into<String>, entries: Vec<Ent
         name,
         unit: unit.into(),
         entries,
+        group: "",
     }
 }
 
@@ -213,7 +221,10 @@ impl NumberTable {
                         }
                     }
                     tbody {
-                        @for row in &self.rows {
+                        @for (i, row) in self.rows.iter().enumerate() {
+                            @if !row.group.is_empty() && (i == 0 || self.rows[i - 1].group != row.group) {
+                                tr.group { th colspan=(self.columns.len() + 1) scope="colgroup" { (row.group) } }
+                            }
                             tr {
                                 th scope="row" { (breakable(&row.name)) (unit_html(&row.unit)) }
                                 @for (i, entry) in row.entries.iter().enumerate() {

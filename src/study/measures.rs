@@ -25,6 +25,8 @@ pub struct Measure {
     pub unit: &'static str,
     /// What it is, and of which epoch, rate and weights.
     pub meaning: String,
+    /// Heading of the measures that it belongs to.
+    pub group: &'static str,
     /// Depends on the clock: kept out of tables that must be equal for equal runs.
     pub is_timing: bool,
     value: Value,
@@ -69,6 +71,13 @@ pub fn measures() -> &'static [Measure] {
     &MEASURES
 }
 
+/// Every measure, those of a heading together.
+pub fn by_group() -> Vec<&'static Measure> {
+    let mut all: Vec<&Measure> = MEASURES.iter().collect();
+    all.sort_by_key(|measure| labels::place(measure.group));
+    all
+}
+
 /// The measure of this name.
 pub fn find(name: &str) -> Option<&'static Measure> {
     MEASURES.iter().find(|measure| measure.name == name)
@@ -84,6 +93,7 @@ fn measure(
         name: name.to_owned(),
         label: labels::label(name),
         unit,
+        group: labels::group(name),
         meaning: meaning.to_owned(),
         is_timing: false,
         value: Box::new(value),

@@ -77,6 +77,17 @@ pub struct Group<'a> {
     pub cells: Vec<&'a CellRecord>,
 }
 
+/// An axis of a study that gives numbers to one key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Name of the axis.
+    pub axis: String,
+    /// The key.
+    pub key: String,
+    /// Name and number of each value, ascending.
+    pub values: Vec<(String, f64)>,
+}
+
 /// All conditions of a study that have runs.
 pub struct Groups<'a> {
     /// In the order of the cells.
@@ -185,6 +196,74 @@ impl<'a> Groups<'a> {
     /// What the sources report of a measure for a group.
     pub fn reported(&self, group: &Group, measure: &Measure) -> Option<f64> {
         reported_mean(self.spec, &group.cells, &measure.name)
+    }
+
+    /// Whether an axis only repeats.
+    pub fn repeats(&self, axis: &str) -> bool {
+        is_seed_axis(self.spec, axis)
+    }
+
+    /// The first axis, seeds left out, whose values are numbers for one key.
+    pub fn parameter(&self) -> Option<Parameter> {
+        let axes = self
+            .spec
+            .axes
+            .iter()
+            .filter(|axis| !is_seed_axis(self.spec, &axis.name));
+        axes.filter_map(|axis| {
+            let key = axis.key.clone()?;
+            let of_cell = |cell: &CellRecord| {
+                let values = cell.cell.values.iter().find(|(name, _)| *name == axis.name);
+                let (_, value) = values?;
+                Some((value.name.clone(), value.set.get(&key)?.as_f64()?))
+            };
+            let cells = self.groups.iter().flat_map(|group| &group.cells);
+            let mut values = cells
+                .map(|cell| of_cell(cell))
+                .collect::<Option<Vec<_>>>()?;
+            values.sort_by(|a, b| a.1.total_cmp(&b.1));
+            values.dedup();
+            let axis = axis.name.clone();
+            (values.len() > 1).then_some(Parameter { axis, key, values })
+        })
+        .next()
+    }
+
+    /// The groups in the order of a parameter, those that differ in nothing else together.
+    pub fn along(&self, parameter: &Parameter) -> Vec<Vec<(f64, &Group<'a>)>> {
+        let mut curves: Vec<(Vec<&str>, Vec<(f64, &Group<'a>)>)> = Vec::new();
+        for (name, x) in &parameter.values {
+            for group in &self.groups {
+                let Some(cell) = group.cells.first() else {
+                    continue;
+                };
+                let values = &cell.cell.values;
+                let is_here = |(axis, value): &(String, AxisValue)| {
+                    *axis == parameter.axis && value.name == *name
+                };
+                if !values.iter().any(is_here) {
+                    continue;
+                }
+                let others = values
+                    .iter()
+                    .filter(|(axis, _)| *axis != parameter.axis && !is_seed_axis(self.spec, axis));
+                let others: Vec<&str> = others.map(|(_, value)| &value.name[..]).collect();
+                match curves.iter_mut().find(|(known, _)| *known == others) {
+                    Some((_, curve)) => curve.push((*x, group)),
+                    None => curves.push((others, vec![(*x, group)])),
+                }
+            }
+        }
+        curves.into_iter().map(|(_, curve)| curve).collect()
+    }
+
+    /// Whether the study draws figures of this name for every condition.
+    pub fn has_figure(&self, stem: &str) -> bool {
+        let figures = &self.spec.figures;
+        let is_one = |name: &String| {
+            name == stem || name.starts_with(&format!("{stem}_")) && name != "weight_histograms"
+        };
+        figures.is_empty() || figures.iter().any(is_one)
     }
 
     /// Whether conditions differ in a second axis.

@@ -10,6 +10,7 @@ use super::table::Table;
 use super::training::{curve, names};
 use super::weights::histogram;
 use super::{Missing, Sheet};
+use crate::config::Network;
 
 /// Epochs whose optimiser steps are shown.
 const FIRST_EPOCHS: u64 = 15;
@@ -29,6 +30,11 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
     ];
     let mut table = Table::new(&columns);
     let mut panels = Vec::new();
+    let identity = Stroke {
+        opacity: 0.7,
+        ..Stroke::solid(Colour::Ink, 1.0)
+    }
+    .dashed(Dash::Dashed);
     for (short, name) in super::norms::MATRICES {
         let x = Axis::new("slope by the surrogate gradient (nats)");
         let mut panel = Panel::new(
@@ -37,6 +43,7 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
             Axis::new("measured slope (nats)"),
         );
         panel.room = (0.08, 0.08);
+        let mut ends = [0.0_f64, 0.0];
         for (group, run) in groups.runs() {
             let slopes = run.record.analysis.iter().flat_map(|a| &a.loop_slopes);
             for slope in slopes.filter(|s| s.matrix == short) {
@@ -45,6 +52,7 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
                     continue;
                 }
                 let (low, high) = (y - error, y + error);
+                ends = [ends[0].min(x).min(low), ends[1].max(x).max(high)];
                 table.push(&[&group.label, run.cell, short], &[x, y, error, low, high]);
                 let (marker, colour) = (group.marker, group.colour);
                 panel.marks.push(Mark::Interval {
@@ -80,6 +88,11 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
                     stroke: light,
                 },
             );
+            let [low, high] = ends;
+            panel.marks.push(Mark::Line {
+                points: vec![(low, low), (high, high)],
+                stroke: identity,
+            });
             panels.push(panel);
         }
     }
@@ -94,13 +107,20 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
         id: id.into(),
         title: title.into(),
         caption: "d loss / d gain around gain 1: measured by paired forward runs (same images, weights and noise; bars \
-                  are standard errors over trials) against the sum of weight times surrogate gradient. Points in the \
-                  upper left and lower right disagree in sign."
+                  are standard errors over trials) against the sum of weight times surrogate gradient. On the dashed line \
+                  both are equal; points in the upper left and lower right disagree in sign, where their bars do not reach \
+                  0."
             .into(),
         alt: "Measured slope of the loss against the surrogate's, a panel a loop matrix.".into(),
-        page: Page::grid(panels, 2, 200.0).with_key(groups.key()),
+        page: Page::grid(panels, 2, 200.0).with_key(slopes_key(groups, identity)),
         table,
     })
+}
+
+fn slopes_key(groups: &Groups, identity: Stroke) -> Vec<Key> {
+    let mut key = groups.key();
+    key.push(Key::new(Sample::Line(identity, None), "equal"));
+    key
 }
 
 /// I rate of every training batch in the first epochs.
@@ -136,7 +156,7 @@ pub fn i_silencing(groups: &Groups) -> Result<Sheet, Missing> {
                     group.place.0,
                     Panel::new(
                         groups.first_label(group),
-                        Axis::new("optimiser step").from(0.0),
+                        Axis::new("optimiser step").from(0.0).counted(),
                         y,
                     ),
                 ));
@@ -212,6 +232,11 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
         ..Stroke::solid(Colour::Ink, 1.0)
     };
     let limit = Stroke::solid(VERMILION, 1.4).dashed(Dash::Dashed);
+    let all = groups
+        .runs()
+        .filter_map(|(_, run)| run.record.analysis.as_ref());
+    let all = all.flat_map(|a| a.i_cell_input_us.iter().flatten().copied());
+    let largest = all.filter(|x| x.is_finite()).fold(0.0, f64::max);
     for group in &groups.groups {
         let inputs = || {
             group
@@ -231,6 +256,11 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
         let thresholds: Vec<f64> = group.runs.iter().filter_map(threshold_us).collect();
         let threshold = thresholds.iter().sum::<f64>() / thresholds.len() as f64;
         let x = Axis::new("Σ W_{EI} into an I cell (µS)").from(edges[0].min(0.0));
+        let x = if largest > 0.0 {
+            x.to(1.05 * largest)
+        } else {
+            x
+        };
         let mut panel = Panel::new(&group.label, x, Axis::new("I cells").from(0.0));
         // A threshold at the end of the axis must not look like a frame.
         panel.room.0 = 0.06;
@@ -283,15 +313,15 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
             ),
             "now (colour of the condition)",
         ),
-        Key::new(Sample::Line(limit, None), "threshold at the mean E rate"),
+        Key::new(Sample::Line(limit, None), "threshold of a volley"),
     ];
     let columns = if panels.len() > 4 { 3 } else { 2 };
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption: "Sum over E cells of the effective W_EI into each I cell, all seeds pooled. The dashed line is the sum \
-                  whose mean conductance, if every E cell fired at the mean E rate, would just hold an I cell at \
-                  threshold: g_L (V_th − E_L) / (E_exc − V_th) / (rate · τ_AMPA)."
+        caption: "Sum over E cells of the effective W_EI into each I cell, all seeds pooled; one scale for all panels. \
+                  The dashed line is the sum at which a volley, in which as many E cells fire at once as do in a mean cycle of \
+                  the rhythm, just brings a resting I cell to threshold. Without a rhythm there are no volleys and no line."
             .into(),
         alt: format!("Histograms of the input weight of I cells for {}.", names(groups)),
         page: Page::grid(panels, columns, 115.0).with_key(key),
@@ -299,12 +329,64 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
     })
 }
 
-/// Input weight at which the mean excitation of an I cell meets its threshold, µS.
+/// Input weight at which a volley of the run's rhythm brings a resting I cell to threshold, µS; none
+/// without a rhythm.
 fn threshold_us(run: &Run) -> Option<f64> {
-    let network = &run.record.config.network;
-    let rate_per_ms = run.record.analysis.as_ref()?.test.e_rate_hz / 1000.0;
-    let g_us = network.g_l_i_us * (network.v_th_mv - network.e_l_mv)
-        / (network.e_exc_mv - network.v_th_mv);
-    let sum = g_us / (rate_per_ms * network.tau_ampa_ms);
+    let participation = run.record.analysis.as_ref()?.participation.as_ref()?;
+    let sum = volley_threshold_us(&run.record.config.network) / participation.e_spikes_per_cycle;
     (sum.is_finite() && sum > 0.0).then_some(sum)
+}
+
+/// Conductance that, arriving at once and decaying with τ_AMPA, just brings a resting I cell to
+/// threshold, µS.
+fn volley_threshold_us(network: &Network) -> f64 {
+    const DT_MS: f64 = 0.02;
+    let peak_mv = |g0_us: f64| {
+        let (mut v, mut g, mut peak) = (network.e_l_mv, g0_us, network.e_l_mv);
+        // Long after the conductance has gone the voltage only falls.
+        for _ in 0..(10.0 * network.tau_ampa_ms / DT_MS).clamp(1.0, 1e5) as usize {
+            let total = network.g_l_i_us + g;
+            let v_inf = (network.g_l_i_us * network.e_l_mv + g * network.e_exc_mv) / total;
+            v += (v_inf - v) * (1.0 - libm::exp(-DT_MS * total / network.c_m_i_nf));
+            g *= libm::exp(-DT_MS / network.tau_ampa_ms);
+            peak = f64::max(peak, v);
+        }
+        peak
+    };
+    let (mut low, mut high) = (0.0, 1e3 * network.g_l_i_us.max(network.c_m_i_nf));
+    if peak_mv(high) < network.v_th_mv {
+        return f64::NAN;
+    }
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if peak_mv(middle) < network.v_th_mv {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volley_without_leak_and_decay_reaches_what_its_charge_gives() {
+        // Slow decay: v∞ = (g_L E_L + g E_exc) / (g_L + g) is reached, so g = g_L (V_th − E_L) / (E_exc − V_th).
+        let mut network = Network {
+            tau_ampa_ms: 1000.0,
+            ..Network::default()
+        };
+        let expected = network.g_l_i_us * 15.0 / 50.0;
+        let found = volley_threshold_us(&network);
+        assert!((found / expected - 1.0).abs() < 0.03, "{found} {expected}");
+        // Without a leak the whole charge counts: g τ / C = ln((E_exc − E_L) / (E_exc − V_th)).
+        network.tau_ampa_ms = 0.5;
+        network.g_l_i_us = 1e-6;
+        let expected = network.c_m_i_nf / 0.5 * libm::log(65.0 / 50.0);
+        let found = volley_threshold_us(&network);
+        assert!((found / expected - 1.0).abs() < 0.03, "{found} {expected}");
+    }
 }

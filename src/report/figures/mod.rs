@@ -13,6 +13,7 @@ mod norms;
 mod participation;
 mod path;
 mod png;
+mod response;
 mod run;
 mod sweep;
 mod table;
@@ -147,6 +148,7 @@ fn study_sheets(spec: &StudySpec, cells: &[CellRecord]) -> Vec<Result<Sheet, Mis
         activity::cell_rates(&groups),
         participation::participation(&groups),
         cards::comparison(&groups),
+        response::against_parameter(&groups),
         loops::i_silencing(&groups),
         loops::i_input(&groups),
         loops::slopes(&groups),
@@ -156,6 +158,11 @@ fn study_sheets(spec: &StudySpec, cells: &[CellRecord]) -> Vec<Result<Sheet, Mis
         sheets.push(weights::card(group));
     }
     if spec.figures.is_empty() {
+        // Nobody misses a figure of a parameter where there is none.
+        let is_idle = |sheet: &Result<Sheet, Missing>| {
+            groups.parameter().is_none() && matches!(sheet, Err(m) if m.id == "against_parameter")
+        };
+        sheets.retain(|sheet| !is_idle(sheet));
         return sheets;
     }
     let mut chosen = Vec::new();

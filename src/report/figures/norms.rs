@@ -7,6 +7,7 @@ use super::draw::svg::Stroke;
 use super::groups::{Groups, Run};
 use super::table::Table;
 use super::training::{curve, epoch_axis, names, series};
+use super::weights;
 use super::{Missing, Sheet};
 
 /// Order and names of the matrices.
@@ -48,7 +49,7 @@ pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
         let mut norm = Panel::new(
             format!("Norm of {name}"),
             epoch_axis(),
-            Axis::new(&format!("norm of {name}")),
+            Axis::new(&format!("norm of {name}{}", weights::unit(short))),
         );
         let mut ratio = Panel::new(format!("Relative gradient of {name}"), epoch_axis(), log);
         let of = |map: &std::collections::BTreeMap<String, f64>| {

@@ -74,7 +74,7 @@ pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
         return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
     }
     let ends_of_bar = [1.0, last.max(2) as f64].into_iter();
-    let Some(bar) = ColourBar::new(Axis::new("epoch"), ends_of_bar) else {
+    let Some(bar) = ColourBar::new(Axis::new("epoch").counted(), ends_of_bar) else {
         return Err(Missing::new(id, title, "the epochs have no numbers"));
     };
     for (epoch, points) in dots {

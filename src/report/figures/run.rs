@@ -31,14 +31,19 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
             .as_ref()
             .map_or_else(|| Err(Missing::new(id, title, NO_ANALYSIS)), make)
     };
-    vec![
+    let mut all = vec![
         curves(&run),
         of_analysis("raster", "Spike raster", trial::raster),
         of_analysis("rhythm", "Rhythm", trial::rhythm),
         weights::of_run(&run),
         of_analysis("classes", "Classes", classes::classes),
         run_cell_rates(&run),
-    ]
+    ];
+    // A run need not be swept.
+    if record.sweep.is_some() {
+        all.push(super::sweep::grid_of_run(&run));
+    }
+    all
 }
 
 fn curves(run: &Run) -> Result<Sheet, Missing> {

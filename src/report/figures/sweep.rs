@@ -25,11 +25,40 @@ const NO_SWEEP: &str = "no cell has a sweep of loop multipliers; `dalenet sweep`
 
 /// The grid of loop multipliers of the first swept cell.
 pub fn grid(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("loop_grid", "Rates over the loop's gains");
-    let missing = |reason: &str| Err(Missing::new(id, title, reason));
     let Some((condition, run, sweep)) = swept(groups).next() else {
-        return missing(NO_SWEEP);
+        return Err(Missing::new(GRID.0, GRID.1, NO_SWEEP));
     };
+    let more = swept(groups).count() - 1;
+    let others = if more > 0 {
+        format!(" {more} more swept cells are in the table.")
+    } else {
+        String::new()
+    };
+    let sheet = grid_of(&format!("{condition}, cell {}, ", run.cell), sweep, &others)?;
+    Ok(Sheet {
+        table: sweep_table(groups, |_| true),
+        ..sheet
+    })
+}
+
+/// The grid of loop multipliers of one run.
+pub fn grid_of_run(run: &Run) -> Result<Sheet, Missing> {
+    let Some(sweep) = &run.record.sweep else {
+        let reason = "the run has no sweep of loop multipliers; `dalenet sweep` makes one";
+        return Err(Missing::new(GRID.0, GRID.1, reason));
+    };
+    let sheet = grid_of("", sweep, "")?;
+    let mut table = Table::new(&SWEEP_COLUMNS);
+    tabulate(&mut table, ["", run.cell], sweep, |_| true);
+    Ok(Sheet { table, ..sheet })
+}
+
+const GRID: (&str, &str) = ("loop_grid", "Rates over the loop's gains");
+
+/// One grid, without its table: W_IE to the right, W_EI upwards, as in the source.
+fn grid_of(whose: &str, sweep: &LoopSweep, others: &str) -> Result<Sheet, Missing> {
+    let (id, title) = GRID;
+    let missing = |reason: &str| Err(Missing::new(id, title, reason));
     let total = |p: &SweepPoint| p.e_rate_hz + p.i_rate_hz;
     let finite = sweep.points.iter().map(total).filter(|t| t.is_finite());
     let low = finite.fold(f64::INFINITY, f64::min);
@@ -53,14 +82,14 @@ pub fn grid(groups: &Groups) -> Result<Sheet, Missing> {
             .to(values.len() as f64 - 0.5);
         ends.named(names)
     };
-    let mut panel = Panel::new("", axis("W_{EI}", &sweep.ei), axis("W_{IE}", &sweep.ie));
+    let mut panel = Panel::new("", axis("W_{IE}", &sweep.ie), axis("W_{EI}", &sweep.ei));
     panel.grid = false;
-    let width = 600.0 / sweep.ei.len() as f64;
+    let width = 600.0 / sweep.ie.len() as f64;
     for point in &sweep.points {
         let at = |values: &[f64], v: f64| values.iter().position(|x| *x == v).map(|k| k as f64);
         let (Some(x), Some(y), true) = (
-            at(&sweep.ei, point.ei),
             at(&sweep.ie, point.ie),
+            at(&sweep.ei, point.ei),
             total(point).is_finite(),
         ) else {
             continue;
@@ -112,58 +141,59 @@ pub fn grid(groups: &Groups) -> Result<Sheet, Missing> {
         Key::new(Sample::Nothing, "Large: E + I, small: (E | I), all in Hz"),
         Key::new(star, "as trained"),
     ];
-    let more = swept(groups).count() - 1;
-    let others = if more > 0 {
-        format!(" {more} more swept cells are in the table.")
-    } else {
-        String::new()
-    };
     let caption = format!(
-        "{condition}, cell {}, {} checkpoint (epoch {}), {} test trials a point: mean E rate + mean I rate in Hz \
-         with each loop matrix multiplied; in parentheses (E | I).{others}",
-        run.cell, sweep.checkpoint, sweep.epoch, sweep.trials
+        "{whose}{} checkpoint (epoch {}), {} test trials a point: mean E rate + mean I rate in Hz with each loop matrix \
+         multiplied; in parentheses (E | I).{others}",
+        sweep.checkpoint, sweep.epoch, sweep.trials
     );
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption,
-        alt: format!(
-            "Heat map of the total rate over multipliers of both loop matrices, cell {}.",
-            run.cell
-        ),
-        page: Page::grid(vec![panel], 1, 40.0 * sweep.ie.len() as f64)
+        caption: caption[..1].to_uppercase() + &caption[1..],
+        alt: "Heat map of the total rate over multipliers of both loop matrices.".into(),
+        page: Page::grid(vec![panel], 1, 40.0 * sweep.ei.len() as f64)
             .with_key(key)
             .with_bar(bar),
-        table: sweep_table(groups, |_| true),
+        table: Table::default(),
     })
 }
 
+const SWEEP_COLUMNS: [&str; 8] = [
+    "condition",
+    "cell",
+    "ei_multiplier",
+    "ie_multiplier",
+    "e_rate_hz",
+    "i_rate_hz",
+    "total_rate_hz",
+    "accuracy_percent",
+];
+
 fn sweep_table(groups: &Groups, wanted: impl Fn(&SweepPoint) -> bool) -> Table {
-    let columns = [
-        "condition",
-        "cell",
-        "ei_multiplier",
-        "ie_multiplier",
-        "e_rate_hz",
-        "i_rate_hz",
-        "total_rate_hz",
-        "accuracy_percent",
-    ];
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&SWEEP_COLUMNS);
     for (condition, run, sweep) in swept(groups) {
-        for p in sweep.points.iter().filter(|p| wanted(p)) {
-            let numbers = [
-                p.ei,
-                p.ie,
-                p.e_rate_hz,
-                p.i_rate_hz,
-                p.e_rate_hz + p.i_rate_hz,
-                p.accuracy_percent,
-            ];
-            table.push(&[condition, run.cell], &numbers);
-        }
+        tabulate(&mut table, [condition, run.cell], sweep, &wanted);
     }
     table
+}
+
+fn tabulate(
+    table: &mut Table,
+    words: [&str; 2],
+    sweep: &LoopSweep,
+    wanted: impl Fn(&SweepPoint) -> bool,
+) {
+    for p in sweep.points.iter().filter(|p| wanted(p)) {
+        let numbers = [
+            p.ei,
+            p.ie,
+            p.e_rate_hz,
+            p.i_rate_hz,
+            p.e_rate_hz + p.i_rate_hz,
+            p.accuracy_percent,
+        ];
+        table.push(&words, &numbers);
+    }
 }
 
 /// A rate as short as it can be read: one decimal below 100 Hz, none above.

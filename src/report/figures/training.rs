@@ -94,7 +94,7 @@ pub fn curve(group: &Group, run: &Run, points: Vec<(f64, f64)>, stroke: Stroke) 
 
 /// A plain horizontal axis of epochs.
 pub fn epoch_axis() -> Axis {
-    Axis::new("epoch").from(0.0)
+    Axis::new("epoch").from(0.0).counted()
 }
 
 /// The six curves of training.

@@ -44,7 +44,8 @@ fn after(colour: Colour) -> Fill {
     }
 }
 
-fn unit(short: &str) -> &'static str {
+/// The unit of a matrix, as axis labels have it.
+pub fn unit(short: &str) -> &'static str {
     if short == "out" { "" } else { " (µS)" }
 }
 
@@ -146,8 +147,8 @@ pub fn histograms(groups: &Groups) -> Result<Sheet, Missing> {
     let mut table = Table::new(&COLUMNS);
     let mut panels = Vec::new();
     let mut shown = Vec::new();
-    // Many conditions: the loop has cards of its own.
-    let matrices = if groups.groups.len() > 4 {
+    // Many conditions: the loop has cards of its own, where the study has them.
+    let matrices = if groups.groups.len() > 4 && groups.has_figure("weights") {
         &MATRICES[..2]
     } else {
         &MATRICES[..]
@@ -266,29 +267,48 @@ pub fn card(group: &Group) -> Result<Sheet, Missing> {
 pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
     let mut table = Table::new(&COLUMNS);
     let mut panels = Vec::new();
+    let mut frozen: Vec<String> = Vec::new();
     for (short, name) in MATRICES {
         let Some(matrix) = analysed(run, short) else {
             continue;
         };
         let norm = |norm: f64| format!(", norm {}", brief(norm));
-        let title = if matrix.trained {
-            name.to_owned()
+        // A frozen matrix is as it was: nothing to look at.
+        if matrix.trained || !matrix.unchanged {
+            let words = [norm(matrix.initial.norm), norm(matrix.now.norm)];
+            panels.push(panel(
+                (short, name),
+                matrix,
+                name.to_owned(),
+                VERMILION,
+                words,
+            ));
         } else {
-            format!("{name} (not trained)")
-        };
-        let words = [norm(matrix.initial.norm), norm(matrix.now.norm)];
-        panels.push(panel((short, name), matrix, title, VERMILION, words));
+            let plain = name.replace(['{', '}'], "");
+            frozen.push(format!("{plain} (norm {})", brief(matrix.now.norm)));
+        }
         tabulate(&mut table, ["", run.cell, short], matrix);
     }
     if panels.is_empty() {
-        return Err(Missing::new("weights", "Weights", NO_ANALYSIS));
+        let reason = if frozen.is_empty() {
+            NO_ANALYSIS.to_owned()
+        } else {
+            format!("nothing is trained: {} did not change", frozen.join(", "))
+        };
+        return Err(Missing::new("weights", "Weights", reason));
     }
     Ok(Sheet {
         id: "weights".into(),
         title: "Weights before and after training".into(),
-        caption: "Entries of the effective matrices (max(w, 0)) at the start and at the analysed checkpoint, logarithmic \
-                  counts; norms are those of the stored matrices."
-            .into(),
+        caption: format!(
+            "Entries of the effective matrices (max(w, 0)) at the start and at the analysed checkpoint, logarithmic \
+             counts; norms are those of the stored matrices.{}",
+            if frozen.is_empty() {
+                String::new()
+            } else {
+                format!(" Not trained, and unchanged: {}.", frozen.join(", "))
+            }
+        ),
         alt: "Histograms of every weight matrix at the start and now.".into(),
         page: Page::grid(panels, 2, 115.0),
         table,

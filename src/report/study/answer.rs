@@ -113,9 +113,9 @@ pub fn sentences(study: &Study, cells: &[CellRecord]) -> (Vec<String>, Vec<Strin
     all.extend(grouped(&finished, "A rhythm of the E cells", |condition| {
         let rhythms = condition.analyses().map(|analysis| {
             if analysis.rhythm.is_rhythmic {
-                "is there"
+                "is found"
             } else {
-                "is not there"
+                "is missing"
             }
         });
         in_all(rhythms.collect())
@@ -169,7 +169,7 @@ fn grouped(
     let parts: Vec<String> = match &groups[..] {
         [] => return None,
         [(verb, labels)] if labels.len() == finished.len() && labels.len() > 1 => {
-            vec![format!("{verb} in every condition")]
+            vec![format!("{verb} in every condition that has finished")]
         }
         many => many
             .iter()
@@ -398,7 +398,11 @@ fn slopes(analyses: &[&RunAnalysis]) -> Vec<String> {
             .sum();
         let error = squares.sqrt() / n;
         let surrogate = slopes.iter().map(|s| s.surrogate).sum::<f64>() / n;
-        let claim = if measured - 2.0 * error > 0.0 {
+        let claim = if measured == 0.0 && error == 0.0 {
+            return Some(format!(
+                "the gain of {name} changes no answer (I is silent)"
+            ));
+        } else if measured - 2.0 * error > 0.0 {
             format!("a stronger {name} raises the loss")
         } else if measured + 2.0 * error < 0.0 {
             format!("a stronger {name} lowers the loss")

@@ -5,7 +5,7 @@ use super::super::text::list;
 use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH};
 use crate::record::RunRecord;
 use crate::study::aggregate::{conditions, spread};
-use crate::study::measures::{Measure, find, measures};
+use crate::study::measures::{Measure, by_group, find};
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table by condition.
@@ -34,7 +34,7 @@ const OF_CELLS: [&str; 11] = [
 
 /// Measures that are equal for equal runs; how long they took stands with their provenance.
 fn comparable() -> impl Iterator<Item = &'static Measure> {
-    measures().iter().filter(|measure| !measure.is_timing)
+    by_group().into_iter().filter(|measure| !measure.is_timing)
 }
 
 /// A row a measure, a column a condition; measures that no cell has are left out.
@@ -47,8 +47,10 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
             (spread.n > 0, mean(&spread))
         });
         let (has, entries): (Vec<bool>, Vec<Entry>) = spreads.unzip();
-        has.contains(&true)
-            .then(|| row_of(&measure.label, measure.unit, entries).keyed(&measure.name))
+        has.contains(&true).then(|| {
+            let row = row_of(&measure.label, measure.unit, entries);
+            row.keyed(&measure.name).among(measure.group)
+        })
     };
     let mut table = NumberTable {
         id: "conditions-table".into(),

@@ -7,16 +7,18 @@ use maud::{Markup, html};
 use super::super::table::{Entry, NumberTable, column, row_of};
 use super::super::text::list;
 use super::conditions::mean;
+use crate::analysis::convergence::{self, slope_with_error};
 use crate::config::Subset;
 use crate::study::CellRecord;
 use crate::study::aggregate::{Spread, spread};
 use crate::study::measures::{Measure, find};
 use crate::study::spec::{Contradiction, StudySpec};
+use crate::train::metrics::EpochMetrics;
 
 /// What stands above the table.
 pub const INTRODUCTION: &str = "Measured numbers are the mean over the finished cells that match, \
     ± the sample standard deviation. The standard error of an accuracy is the binomial one of a \
-    single cell's test set. The note says to which epoch, rate and weights the reported number \
+    single cell's test set, that of a slope the one of its residuals. The note says to which epoch, rate and weights the reported number \
     belongs; the last column says the same of the measured one.";
 
 /// Reported, measured, difference.
@@ -95,8 +97,20 @@ pub(super) fn matching<'a>(
         .collect()
 }
 
-/// Binomial standard error of an accuracy over one cell's test set; NaN of other measures.
+/// Standard error of a measure over its cells: binomial of one cell's test set for an accuracy, that of
+/// the residuals for a slope over epochs; NaN of other measures.
 pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord]) -> f64 {
+    if let Some(of) = slope_of(&measure.name) {
+        let errors = cells.iter().filter_map(|cell| {
+            let run = cell.finished()?;
+            let trained = run.epochs.iter().filter(|epoch| epoch.epoch > 0);
+            let values: Vec<f64> = trained.map(of).collect();
+            Some(slope_with_error(&values, convergence::EPOCHS).error)
+        });
+        let errors: Vec<f64> = errors.filter(|error| error.is_finite()).collect();
+        let squares: f64 = errors.iter().map(|error| error * error).sum();
+        return squares.sqrt() / errors.len() as f64;
+    }
     if measure.unit != "%" || !measure.name.contains("accuracy") {
         return f64::NAN;
     }
@@ -114,6 +128,16 @@ pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord
     trials.map_or(f64::NAN, |n| {
         100.0 * (share * (1.0 - share) / n as f64).sqrt()
     })
+}
+
+/// What a measure is the slope of over epochs.
+fn slope_of(measure: &str) -> Option<fn(&EpochMetrics) -> f64> {
+    match measure {
+        "accuracy_slope_percent_per_epoch" => Some(|epoch| epoch.test_accuracy_percent),
+        "e_rate_slope_hz_per_epoch" => Some(|epoch| epoch.e_rate_hz),
+        "i_rate_slope_hz_per_epoch" => Some(|epoch| epoch.i_rate_hz),
+        _ => None,
+    }
 }
 
 /// Evidence of each contradiction that names some: a table each.

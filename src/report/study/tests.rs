@@ -6,7 +6,7 @@ use super::super::table::{Entry, NumberTable};
 use super::*;
 use crate::analysis::record::{ExampleTrial, MatrixStatistics, Rhythm, RunAnalysis};
 use crate::config::Config;
-use crate::train::manifest::Manifest;
+use crate::train::manifest::{Manifest, Status};
 use crate::train::metrics::EpochMetrics;
 use crate::train::run_folder::RunFiles;
 

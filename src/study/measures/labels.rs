@@ -100,6 +100,76 @@ pub(super) fn label(name: &str) -> String {
     matrix.unwrap_or_else(|| name.to_owned())
 }
 
+/// Headings in their order on a page, and how the names of their measures begin; the first one that
+/// fits counts, and the last fits all.
+const GROUPS: [(&str, &[&str]); 9] = [
+    ("W_in", &["in_"]),
+    ("W_out", &["out_"]),
+    ("W_EI", &["ei_"]),
+    ("W_IE", &["ie_"]),
+    ("Loop", &["i_below", "loop_slope", "grid_"]),
+    (
+        "Rhythm",
+        &[
+            "f_gamma",
+            "is_rhythmic",
+            "rhythm_hz",
+            "spectrum",
+            "contrast",
+            "i_contrast",
+            "cv",
+            "e_per_cycle",
+            "period",
+            "i_spikes_per_cycle",
+        ],
+    ),
+    (
+        "Convergence",
+        &[
+            "accuracy_slope",
+            "e_rate_slope",
+            "i_rate_slope",
+            "accuracy_converged",
+            "e_rate_converged",
+        ],
+    ),
+    (
+        "Rates",
+        &[
+            "e_rate",
+            "i_rate",
+            "total_rate",
+            "active_e",
+            "silent_e",
+            "example_e",
+            "max_cell",
+        ],
+    ),
+    ("Answers and loss", &[""]),
+];
+
+/// The heading of the measure `name`.
+pub(super) fn group(name: &str) -> &'static str {
+    let fits = |beginnings: &[&str]| {
+        beginnings
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+    };
+    let found = GROUPS.iter().find(|(_, beginnings)| fits(beginnings));
+    found.map_or("", |(group, _)| group)
+}
+
+/// Place of a heading on a page: what is asked first stands first.
+pub(super) fn place(group: &str) -> usize {
+    let place = GROUPS.iter().rev().position(|(known, _)| *known == group);
+    match place {
+        // Matrices stand last, in their own order.
+        Some(place) if place >= 5 => 13 - place,
+        Some(place) => place,
+        None => usize::MAX,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::measures;

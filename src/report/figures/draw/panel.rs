@@ -47,6 +47,22 @@ impl Key {
         }
     }
 
+    /// The entry in as many as are needed for none to be wider than `width` pixels.
+    fn in_pieces(&self, width: f64) -> Vec<Self> {
+        let swatch = self.width() - text::width(&self.label, TICK_SIZE) - 14.0;
+        let mut pieces: Vec<Self> = wrapped(&self.label, width - swatch, TICK_SIZE)
+            .into_iter()
+            .map(|label| Self {
+                sample: Sample::Nothing,
+                label,
+            })
+            .collect();
+        if let Some(first) = pieces.first_mut() {
+            first.sample = self.sample;
+        }
+        pieces
+    }
+
     fn width(&self) -> f64 {
         let swatch = if self.sample == Sample::Nothing {
             0.0
@@ -137,12 +153,16 @@ impl Panel {
 
     /// Room above the data in a panel whose data are `width` pixels wide.
     pub fn head(&self, width: f64) -> f64 {
-        let title = if self.title.is_empty() {
-            0.0
-        } else {
-            TITLE_LINE
-        };
+        let title = TITLE_LINE * self.title_lines(width).len() as f64;
         title + key_lines(&self.key, width).len() as f64 * KEY_LINE + 6.0
+    }
+
+    /// The title in as many lines as it takes above data that are `width` pixels wide.
+    fn title_lines(&self, width: f64) -> Vec<String> {
+        if self.title.is_empty() {
+            return Vec::new();
+        }
+        wrapped(&self.title, width + Self::RIGHT, LABEL_SIZE)
     }
 
     /// Room below the data.
@@ -183,15 +203,9 @@ impl Panel {
                 13.0,
             );
         }
-        if !self.title.is_empty() {
-            let title = shortened(&self.title, right - left + Self::RIGHT, LABEL_SIZE);
-            svg.text(
-                (left, head_at + 12.0),
-                &title,
-                LABEL_SIZE,
-                Anchor::Start,
-                Colour::Ink,
-            );
+        for title in self.title_lines(right - left) {
+            let at = (left, head_at + 12.0);
+            svg.text(at, &title, LABEL_SIZE, Anchor::Start, Colour::Ink);
             head_at += TITLE_LINE;
         }
         draw_key(svg, &self.key, (left, head_at), right - left);
@@ -263,10 +277,10 @@ impl Panel {
 }
 
 /// The entries of each line of a key that may be `width` pixels wide.
-pub fn key_lines(key: &[Key], width: f64) -> Vec<Vec<&Key>> {
-    let mut lines: Vec<Vec<&Key>> = Vec::new();
+pub fn key_lines(key: &[Key], width: f64) -> Vec<Vec<Key>> {
+    let mut lines: Vec<Vec<Key>> = Vec::new();
     let mut used = f64::INFINITY;
-    for entry in key {
+    for entry in key.iter().flat_map(|entry| entry.in_pieces(width)) {
         if used + entry.width() - 14.0 > width {
             lines.push(Vec::new());
             used = 0.0;
@@ -326,6 +340,24 @@ pub fn draw_key(svg: &mut Svg, key: &[Key], (left, top): (f64, f64), width: f64)
             x += entry.width();
         }
     }
+}
+
+/// The text in lines of at most `width` pixels, broken between words; a longer word is cut.
+pub fn wrapped(label: &str, width: f64, size: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in label.split(' ') {
+        match lines.last_mut() {
+            Some(line) if text::width(&format!("{line} {word}"), size) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+        .iter()
+        .map(|line| shortened(line, width, size))
+        .collect()
 }
 
 /// The text, cut where it is wider than `width` pixels.

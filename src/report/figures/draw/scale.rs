@@ -39,6 +39,8 @@ pub struct Axis {
     pub high: Option<f64>,
     /// Named places instead of numbered ticks.
     pub names: Vec<(f64, String)>,
+    /// Only whole numbers are marked.
+    pub whole: bool,
 }
 
 impl Axis {
@@ -50,6 +52,15 @@ impl Axis {
             low: None,
             high: None,
             names: Vec::new(),
+            whole: false,
+        }
+    }
+
+    /// The same axis, of things that are counted.
+    pub fn counted(self) -> Self {
+        Self {
+            whole: true,
+            ..self
         }
     }
 
@@ -93,7 +104,7 @@ impl Axis {
         if self.scale == Scale::Log {
             // At least a decade, so that there is a tick to read.
             if high / low < 10.0 {
-                let middle = (low * high).sqrt();
+                let middle = low.sqrt() * high.sqrt();
                 low = self.low.unwrap_or(middle / 10.0_f64.sqrt());
                 high = self
                     .high
@@ -160,6 +171,11 @@ impl Axis {
         let most = ((length / spacing) as usize).clamp(2, 7);
         for wanted in (1..=most).rev() {
             let values = match self.scale {
+                Scale::Linear if self.whole => {
+                    let mut ticks = linear_ticks(low, high, wanted);
+                    ticks.retain(|tick| tick.fract() == 0.0);
+                    ticks
+                }
                 Scale::Linear => linear_ticks(low, high, wanted),
                 Scale::Log => log_ticks(low, high, wanted),
                 Scale::Symlog(linear) => symlog_ticks(low, high, linear, wanted),
@@ -175,11 +191,21 @@ impl Axis {
                 };
                 gap < extent
             };
-            if !ticks.windows(2).any(touch) {
+            if !ticks.is_empty() && !ticks.windows(2).any(touch) {
                 return ticks;
             }
         }
-        Vec::new()
+        // Too short for any of these: the value near the middle that has the fewest digits.
+        let middle = match self.scale {
+            Scale::Log => 10.0_f64.powf(0.5 * (libm::log10(low) + libm::log10(high))),
+            _ => 0.5 * low + 0.5 * high,
+        };
+        let power = 10.0_f64.powf(libm::log10(high - low).floor().clamp(-300.0, 300.0));
+        let round = (middle / power).round() * power;
+        let candidates = [round, middle].into_iter();
+        let inside =
+            candidates.filter(|value| (low..=high).contains(value) && place(*value).is_finite());
+        labelled(&inside.take(1).collect::<Vec<_>>(), self.scale)
     }
 }
 
