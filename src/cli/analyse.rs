@@ -284,6 +284,14 @@ fn rhythm_facts(
     } else {
         format!("none (from {:.0} Hz on)", rhythm.lowest_hz)
     };
+    let found = if rhythm.i.is_rhythmic && !rhythm.is_rhythmic {
+        format!(
+            "{found} of E cells; I cells alone fire together at {:.1} Hz",
+            rhythm.i.f_hz
+        )
+    } else {
+        found
+    };
     let (e, i) = (contrast("E", &rhythm.e), contrast("I", &rhythm.i));
     let mut facts = vec![("rhythm", format!("{found}; {e}, {i}"))];
     if rhythm.cv.is_finite() {

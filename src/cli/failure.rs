@@ -18,7 +18,8 @@ use dalenet::train::session::TrainError;
 
 /// Something went wrong on the way.
 pub const FAILED: u8 = 1;
-const WRONG_USE: u8 = 2;
+/// Wrong use, configuration or data.
+pub const WRONG_USE: u8 = 2;
 const NO_DEVICE: u8 = 3;
 
 /// The user asked for something that cannot be.

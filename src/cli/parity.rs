@@ -1,6 +1,6 @@
 //! `dalenet parity`: engines against golden cases.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use dalenet::conductance::cpu::CpuEngine;
@@ -9,11 +9,10 @@ use dalenet::conductance::open::{DeviceOptions, open_selected};
 use dalenet::conductance::plan::{default_segment_steps, show_count};
 use dalenet::gpu::{DeviceChoice, Selection, select};
 use dalenet::parity::{self, Case, CaseError, Precision, Report, Row};
-use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 use super::arguments::parse_threads;
-use super::failure::WrongUse;
+use super::failure::{WRONG_USE, WrongUse};
 use super::output::{note, say, say_table, short};
 use super::{NOT_EQUAL, SUCCESS};
 
@@ -22,7 +21,8 @@ const FAMILY: &str = "conductance";
 
 /// Compare the engines with golden cases
 ///
-/// Exit codes: 0 all hold; 1 something is not equal; 2 a case cannot be read; 3 no such device.
+/// A case of another family is skipped and counted. Exit codes: 0 all hold; 1 something is not equal; 2 a case cannot
+/// be read or has a setting that is not known; 3 no such device.
 #[derive(clap::Args)]
 pub struct Args {
     /// Case files (.safetensors), or folders of them
@@ -61,13 +61,22 @@ pub fn run(args: Args) -> Result<u8> {
             .into());
         }
     };
-    let cases = find_cases(&args.files)?;
-    if cases.is_empty() {
-        return Err(WrongUse(format!("there is no case of the {FAMILY} family to run")).into());
-    }
     let mut reports = Vec::new();
-    for path in &cases {
-        let case = Case::load(path)?;
+    let (mut skipped, mut unreadable) = (Vec::new(), Vec::new());
+    for path in &find_cases(&args.files)? {
+        let case = match Case::load(path) {
+            Ok(case) => case,
+            Err(error @ CaseError::Family { .. }) => {
+                note(format!("skipped {error}"));
+                skipped.push(error.to_string());
+                continue;
+            }
+            Err(error) => {
+                note(format!("error: {error}"));
+                unreadable.push(error.to_string());
+                continue;
+            }
+        };
         let options = DeviceOptions {
             device: args.device,
             threads: args.threads,
@@ -82,6 +91,9 @@ pub fn run(args: Args) -> Result<u8> {
         }
         reports.push(report);
     }
+    if reports.is_empty() && unreadable.is_empty() {
+        return Err(WrongUse(format!("there is no case of the {FAMILY} family to run")).into());
+    }
     let passed = reports.iter().filter(|report| report.passed()).count();
     if args.json {
         let cases: Vec<Value> = reports.iter().map(as_json).collect();
@@ -91,15 +103,28 @@ pub fn run(args: Args) -> Result<u8> {
             "cases": cases,
             "count": reports.len(),
             "passed": passed,
+            "skipped": skipped,
+            "unreadable": unreadable,
         }));
     } else {
-        let cases = show_count(reports.len() as u64, "case", "cases");
-        say(format!("{cases}, {passed} passed"));
+        let mut summary = format!(
+            "{}, {passed} passed",
+            show_count(reports.len() as u64, "case", "cases")
+        );
+        if !skipped.is_empty() {
+            summary += &format!("; {} of other families skipped", skipped.len());
+        }
+        if !unreadable.is_empty() {
+            summary += &format!("; {} that cannot be run, see above", unreadable.len());
+        }
+        say(summary);
     }
-    Ok(if passed == reports.len() {
-        SUCCESS
-    } else {
+    Ok(if !unreadable.is_empty() {
+        WRONG_USE
+    } else if passed < reports.len() {
         NOT_EQUAL
+    } else {
+        SUCCESS
     })
 }
 
@@ -120,7 +145,7 @@ fn engine(
     Ok(open_selected(selection.clone(), params, weights, options, trials)?.engine)
 }
 
-/// The files named, and of folders those of this family; others in them are named as skipped.
+/// The files named, and all that are in the folders named.
 fn find_cases(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut cases = Vec::new();
     for path in files {
@@ -140,27 +165,9 @@ fn find_cases(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
             }
         }
         inside.sort();
-        for file in inside {
-            match family(&file)? {
-                Some(family) if family != FAMILY => note(format!(
-                    "skipped {}: family {family}, only {FAMILY} can be run",
-                    file.display()
-                )),
-                // What is no case at all is reported when it is read.
-                _ => cases.push(file),
-            }
-        }
+        cases.extend(inside);
     }
     Ok(cases)
-}
-
-fn family(path: &Path) -> Result<Option<String>, CaseError> {
-    let bytes = std::fs::read(path).map_err(|source| CaseError::Io {
-        path: path.into(),
-        source,
-    })?;
-    let header = SafeTensors::read_metadata(&bytes).ok();
-    Ok(header.and_then(|(_, header)| header.metadata().as_ref()?.get("family").cloned()))
 }
 
 fn show(case: &Case, report: &Report) {

@@ -9,7 +9,7 @@ use super::tensors::{Floats, Tensors};
 use crate::conductance::batch::{Batch, Population, Raster};
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Matrix, Weights};
-use crate::config::{self, ConfigError, MatrixName};
+use crate::config::{self, ConfigError, MatrixName, shown};
 use crate::data::Event;
 
 /// Largest file that is read, bytes.
@@ -36,6 +36,24 @@ pub enum CaseError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
+        problem: String,
+    },
+    /// A case of a family that cannot be run.
+    #[error("{path}: family {family:?}; only \"conductance\" can be run")]
+    Family {
+        /// The file.
+        path: PathBuf,
+        /// Its family.
+        family: String,
+    },
+    /// A setting is missing, or nobody here knows what it means.
+    #[error("{path}: setting `{key}` {problem}")]
+    Setting {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        key: String,
+        /// What is wrong with it.
         problem: String,
     },
     /// A tensor is missing or wrong.
@@ -162,13 +180,14 @@ impl Case {
             )));
         }
         if field("family")? != "conductance" {
-            let family = field("family")?;
-            return Err(format(format!(
-                "family {family:?}; only \"conductance\" can be run"
-            )));
+            return Err(CaseError::Family {
+                path: path.into(),
+                family: field("family")?.clone(),
+            });
         }
         let settings: Map<String, Value> = serde_json::from_str(field("config")?)
             .map_err(|e| format(format!("its `config` is no JSON object: {e}")))?;
+        check_settings(path, &settings)?;
         let count = |key: &str| {
             let value = settings
                 .get(key)
@@ -306,6 +325,82 @@ impl Case {
     }
 }
 
+/// Settings that every case has.
+const REQUIRED: [&str; 36] = [
+    "adam_steps",
+    "batch",
+    "c_m_e_nf",
+    "c_m_i_nf",
+    "clip",
+    "dale",
+    "dt_ms",
+    "e_exc_mv",
+    "e_inh_mv",
+    "e_l_mv",
+    "g_l_e_us",
+    "g_l_i_us",
+    "grad_dampen",
+    "integrator",
+    "lr",
+    "n_e",
+    "n_i",
+    "n_in",
+    "n_out",
+    "rate_strength",
+    "rate_theta_hz",
+    "readout_reset",
+    "readout_threshold",
+    "ref_e_ms",
+    "ref_i_ms",
+    "signed_loop",
+    "steps",
+    "surrogate_slope",
+    "tau_ampa_ms",
+    "tau_gaba_ms",
+    "tau_out_ms",
+    "trainable",
+    "v_floor_mv",
+    "v_reset_mv",
+    "v_th_mv",
+    "w_out_scale",
+];
+
+/// Settings that a case may have: the read-out (else `mem_mean`), and how the case was drawn.
+const OPTIONAL: [&str; 10] = [
+    "readout",
+    "negative_fraction",
+    "rate_hz",
+    "seed",
+    "w_ee",
+    "w_ei",
+    "w_ie",
+    "w_ii",
+    "w_in",
+    "w_out",
+];
+
+/// Every setting must be known, and none that changes the network missing.
+fn check_settings(path: &Path, settings: &Map<String, Value>) -> Result<(), CaseError> {
+    let wrong = |key: &str, problem: String| CaseError::Setting {
+        path: path.into(),
+        key: key.to_owned(),
+        problem,
+    };
+    if let Some(key) = REQUIRED.iter().find(|key| !settings.contains_key(**key)) {
+        return Err(wrong(key, "is missing".into()));
+    }
+    let is_known = |key: &str| REQUIRED.contains(&key) || OPTIONAL.contains(&key);
+    match settings.iter().find(|(key, _)| !is_known(key)) {
+        Some((key, value)) => {
+            let value = shown(&value.to_string());
+            let problem =
+                format!("is {value}, and this version does not know it; the case cannot be run");
+            Err(wrong(key, problem))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The settings of a case as a checked [`config::Config`].
 fn config_of(
     path: &Path,
@@ -365,22 +460,30 @@ fn rasters(
     Ok(rasters)
 }
 
-/// Figures of 1 and more would excuse everything and are not believed.
+/// More than this is no loss of single precision, and a case that claims it is not believed: a gradient,
+/// say, that is a tenth off is wrong.
+const MOST_LOST: Float32Error = Float32Error {
+    gradient: 0.01,
+    change: 0.1,
+    logits: 1e-3,
+    voltage_mv: 0.01,
+    conductance_us: 5e-5,
+};
+
+/// What the case says that single precision loses, as far as it can.
 fn float32_error(text: Option<&String>) -> Float32Error {
     let parsed: Value = text
         .and_then(|t| serde_json::from_str(t).ok())
         .unwrap_or_default();
-    let of = |key: &str| {
-        parsed
-            .get(key)
-            .and_then(Value::as_f64)
-            .filter(|x| (0.0..1.0).contains(x))
+    let of = |key: &str, most: f64| {
+        let claimed = parsed.get(key).and_then(Value::as_f64);
+        claimed.filter(|x| *x >= 0.0).map_or(0.0, |x| x.min(most))
     };
     Float32Error {
-        gradient: of("grad").unwrap_or(0.0),
-        change: of("after_change").unwrap_or(0.0),
-        logits: of("logits").unwrap_or(0.0),
-        voltage_mv: of("v_mv").unwrap_or(0.0),
-        conductance_us: of("g_us").unwrap_or(0.0),
+        gradient: of("grad", MOST_LOST.gradient),
+        change: of("after_change", MOST_LOST.change),
+        logits: of("logits", MOST_LOST.logits),
+        voltage_mv: of("v_mv", MOST_LOST.voltage_mv),
+        conductance_us: of("g_us", MOST_LOST.conductance_us),
     }
 }

@@ -89,7 +89,7 @@ fn builtin_of(path: &Path) -> Option<(&str, &'static str)> {
 
 /// Reads `text` strictly; messages name the path of the key.
 pub(super) fn parse(text: &str, source: &str) -> Result<StudySpec, StudyError> {
-    let tree = read_json(text, source)?;
+    let tree = extended(read_json(text, source)?, source)?;
     let spec: StudySpec = serde_path_to_error::deserialize(&tree).map_err(|error| {
         let path = error.path().clone();
         let (key, value) = value_at(&tree, &path);
@@ -102,6 +102,38 @@ pub(super) fn parse(text: &str, source: &str) -> Result<StudySpec, StudyError> {
     })?;
     check_name(source, "name", &spec.name)?;
     Ok(spec)
+}
+
+/// The study with what it takes over from the built-in one that it extends. Its own keys replace those
+/// of the other whole, but for `axes`: there an axis replaces the one of its name.
+fn extended(tree: Value, source: &str) -> Result<Value, StudyError> {
+    let Value::Object(mut own) = tree else {
+        return Ok(tree);
+    };
+    let Some(extends) = own.remove("extends") else {
+        return Ok(Value::Object(own));
+    };
+    let Some(base) = extends.as_str().and_then(builtin) else {
+        let names = BUILTINS.map(|(name, _)| name).join(", ");
+        let message = format!("must be the name of a built-in study: {names}");
+        return Err(invalid(source, "extends", &extends, message));
+    };
+    let mut all = extended(read_json(base, "the built-in study")?, source)?;
+    for (key, value) in own {
+        match (&key[..], all.get_mut(&key), value) {
+            ("axes", Some(Value::Array(axes)), Value::Array(changed)) => {
+                for axis in changed {
+                    let same = axes.iter_mut().find(|known| known["name"] == axis["name"]);
+                    match same {
+                        Some(known) => *known = axis,
+                        None => axes.push(axis),
+                    }
+                }
+            }
+            (_, _, value) => all[&key] = value,
+        }
+    }
+    Ok(all)
 }
 
 /// The longest existing part of `path` in `tree`, and the value there.
