@@ -11,6 +11,11 @@ use std::process::ExitCode;
 mod cli;
 
 fn main() -> ExitCode {
+    // Mesa's driver complains on every start where there is no session, and needs none.
+    if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: no other thread exists yet that could read the environment.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+    }
     match cli::run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

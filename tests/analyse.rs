@@ -79,12 +79,15 @@ fn training_leaves_an_analysis_that_agrees_with_its_metrics() {
     assert!((rate_hz - example.e_rate_hz).abs() < 1e-9);
     assert!(example.e.is_sorted_by(|a, b| a.0 <= b.0));
 
-    // Bins of 1/T up to 250 Hz, and the mean of the null is that of a Poisson train, 2 r / cells.
+    // Bins of 1/T up to 250 Hz; white noise is a Poisson train's, 2 r / cells.
     let rhythm = &analysis.rhythm;
-    assert_eq!(rhythm.frequency_hz.len(), 30);
-    assert!((rhythm.frequency_hz[0] - 1000.0 / 120.0).abs() < 1e-9);
-    let poisson = 2.0 * last.e_rate_hz / 60.0;
-    assert!((mean(&rhythm.null_power[1..]) / poisson - 1.0).abs() < 0.1);
+    let spectrum = &rhythm.spectrum;
+    assert_eq!(spectrum.frequency_hz.len(), 30);
+    assert!((spectrum.frequency_hz[0] - 1000.0 / 120.0).abs() < 1e-9);
+    assert!((spectrum.white_power - 2.0 * last.e_rate_hz / 60.0).abs() < 1e-9);
+    // 36 of 120 ms are left out, and lags go to half of the rest.
+    assert_eq!((rhythm.onset_ms, rhythm.e.lag_ms.len()), (36.0, 43));
+    assert_eq!(rhythm.e.correlation.len(), rhythm.e.null_high.len());
 
     let [w_in, ei] = ["in", "ei"].map(|name| &analysis.weights[name]);
     assert!(w_in.trained && !w_in.unchanged && w_in.now != w_in.initial);
@@ -195,6 +198,7 @@ fn analyse(experiment: &Experiment, now: &Weights) -> RunAnalysis {
     let initial = experiment.draw_weights();
     let mut opened = experiment.open(&initial).unwrap();
     let subject = Subject {
+        settings: dalenet::analysis::rhythm::Settings::default(),
         checkpoint: "last",
         epoch: 1,
         initial: &initial,

@@ -101,7 +101,7 @@ fn axes_become_named_cells_the_last_axis_fastest() {
     assert_eq!(study.cells[0].config.weights.ei_strength, 1.0);
     assert_eq!(study.cell("2").unwrap().name, "coba-seed1");
     assert_eq!(study.cell("ping-seed2").unwrap().index, 1);
-    let conditions = conditions(&study);
+    let conditions = conditions(&study.spec, &study.cells);
     assert_eq!(conditions.len(), 2);
     assert_eq!(
         (&conditions[1].name[..], &conditions[1].cells[..]),
