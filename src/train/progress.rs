@@ -218,11 +218,10 @@ impl Reporter {
         }
     }
 
-    /// Where the page of the run is.
+    /// Where the page of the run is. Programs know: for them the end is the last event.
     pub fn page(&mut self, path: &Path) {
-        match self.log {
-            Log::Json => self.event("page", json!({ "path": path })),
-            Log::Human => self.line(&format!("page: {}", path.display())),
+        if self.log == Log::Human {
+            self.line(&format!("page: {}", path.display()));
         }
     }
 

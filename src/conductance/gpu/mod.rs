@@ -7,20 +7,20 @@
 //!
 //! # Where the time goes
 //!
-//! The table is reckoned, not measured: from the work of a full-size PING batch (256 trials, 2000
-//! steps, 1024 E and 256 I cells) and what the makers say of an H200 (132 multiprocessors at
-//! 1.7 GHz, 128 multiply-adds and 64 bytes from the second-level cache a clock each, 4.3 TB/s of
-//! memory) and of an RTX 3060 (28 at 1.8 GHz, 0.36 TB/s). `dalenet bench` puts measured times in its
-//! place.
+//! Reckoned from the work of a full-size PING batch (256 trials, 2000 steps, 1024 E and 256 I cells)
+//! and what the makers say of an H200 (132 multiprocessors at 1.7 GHz, 128 multiply-adds and 64 bytes
+//! from the second-level cache a clock each, 4.3 TB/s of memory) and of an RTX 3060 (28 at 1.8 GHz,
+//! 0.36 TB/s); measured by `dalenet bench` on one H200 (driver 580.159.04; the pass of a dispatch a step
+//! is what is left of its batch).
 //!
-//! | stage | bound by | H200 | RTX 3060 |
-//! |---|---|---|---|
-//! | forward | latency of a step (0.9 µs), cell arithmetic on the small card | 2 ms | 7 ms |
-//! | replay | the same, and 7.4 GB of recorded states written | 4 ms | 26 ms |
-//! | backward, persistent | 2.1 MB of weights a step through the cache port of each multiprocessor | 50–70 ms | 110–160 ms |
-//! | backward, per step | latency of 2000 dependent dispatches (5–10 µs each) | 34–50 ms | 100–140 ms |
-//! | weight gradients | latency of sparse rows | 1 ms | 6 ms |
-//! | optimiser, transfers, waiting | the host | 1 ms | 1 ms |
+//! | stage | bound by | H200 | measured | RTX 3060 |
+//! |---|---|---|---|---|
+//! | forward | latency of a step (0.9 µs), cell arithmetic on the small card | 2 ms | 6.8 ms | 7 ms |
+//! | replay | the same, and 7.4 GB of recorded states written | 4 ms | 11.8 ms | 26 ms |
+//! | backward, persistent | 2.1 MB of weights a step through the cache port of each multiprocessor | 50–70 ms | 99.8 ms | 110–160 ms |
+//! | backward, per step | latency of 2000 dependent dispatches (5–10 µs each) | 34–50 ms | 47 ms | 100–140 ms |
+//! | weight gradients | latency of sparse rows | 1 ms | 1.6 ms | 6 ms |
+//! | optimiser, transfers, waiting | the host | 1 ms | 2.3 ms | 1 ms |
 //!
 //! * **The loop's products are the arithmetic**: 2 · E · I · B multiply-adds a step, 134 million here,
 //!   9 ms a batch on an H200 if nothing else limited them. They cannot reach it: each step needs the

@@ -398,3 +398,165 @@ fn hostile_sizes_are_drawn_or_refused_but_never_panic() {
         );
     }
 }
+
+/// What a figure's data file says of a quantity is what the table of the same quantity says.
+#[test]
+fn figures_and_tables_give_the_same_numbers() {
+    use crate::study::aggregate::{conditions, spread};
+    use crate::study::measures::find;
+    let (spec, mut cells) = fixtures::trainable_loop(12);
+    // One cell is under way: its newest epoch is in no mean.
+    let under_way = cells[1].record.as_mut().unwrap();
+    under_way.manifest.status = crate::train::manifest::Status::Interrupted;
+    under_way.epochs.truncate(3);
+    let figures: Vec<Figure> = of_study(&spec, &cells).into_iter().flatten().collect();
+    let rows = |id: &str| {
+        let figure = figures.iter().find(|figure| figure.id == id);
+        figure.unwrap_or_else(|| panic!("{id}")).table.rows.clone()
+    };
+    let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+    let mut compared = 0;
+    let mut same = |what: String, drawn: f64, tabulated: f64| {
+        compared += 1;
+        let close = (drawn - tabulated).abs() <= 1e-12 * tabulated.abs();
+        assert!(
+            close || drawn.is_nan() && tabulated.is_nan(),
+            "{what}: {drawn} {tabulated}"
+        );
+    };
+    let all: Vec<_> = cells.iter().map(|cell| &cell.cell).cloned().collect();
+    for condition in conditions(&spec, &all) {
+        let mine = || condition.cells.iter().map(|&place| &cells[place]);
+        let label = condition.label();
+        for name in [
+            "test_accuracy_percent",
+            "e_rate_hz",
+            "i_rate_hz",
+            "f_gamma_hz",
+        ] {
+            let expected = spread(mine(), find(name).unwrap());
+            let of_mean = |row: &&Vec<String>| {
+                row[0] == label && row[1].starts_with("mean") && row[2] == name
+            };
+            let rows = rows("comparison");
+            match rows.iter().find(of_mean) {
+                Some(row) => {
+                    same(format!("{label} {name}"), number(&row[3]), expected.mean);
+                    same(
+                        format!("{label} {name}"),
+                        number(&row[5]),
+                        expected.mean + expected.sd,
+                    );
+                }
+                None => assert!(expected.n < 2, "{label} {name}"),
+            }
+        }
+        for (spikes, name) in [
+            ("0", "e_per_cycle_0_percent"),
+            ("1", "e_per_cycle_1_percent"),
+        ] {
+            let expected = spread(mine(), find(name).unwrap());
+            let rows = rows("participation");
+            let row = rows
+                .iter()
+                .find(|r| r[0] == label && r[1] == "E" && r[2] == spikes);
+            if let Some(row) = row {
+                same(format!("{label} {name}"), number(&row[3]), expected.mean);
+                same(
+                    format!("{label} {name}"),
+                    number(&row[6]),
+                    expected.n as f64,
+                );
+            } else {
+                assert_eq!(expected.n, 0, "{label} {name}");
+            }
+        }
+    }
+    for cell in &cells {
+        let Some(run) = &cell.record else { continue };
+        let measure = |name: &str| find(name).unwrap().of(run);
+        let last_of = |id: &str, column: usize| {
+            let rows = rows(id);
+            let own = rows.iter().rev().find(|row| row[1] == cell.cell.name);
+            own.map(|row| number(&row[column])).unwrap()
+        };
+        for (id, column, name) in [
+            ("training_curves", 3, "test_accuracy_percent"),
+            ("training_curves", 5, "e_rate_hz"),
+            ("spike_budget", 5, "total_rate_hz"),
+            ("accuracy_against_rate", 3, "e_rate_hz"),
+            ("cell_rates", 5, "silent_e_percent"),
+        ] {
+            if id == "cell_rates" {
+                let rates = &run.analysis.as_ref().unwrap().e_cell_rate_hz;
+                let silent = rates.iter().filter(|rate| **rate == 0.0).count();
+                let share = 100.0 * silent as f64 / rates.len() as f64;
+                same(
+                    format!("{id} {}", cell.cell.name),
+                    last_of(id, column),
+                    share,
+                );
+            } else {
+                same(
+                    format!("{id} {}", cell.cell.name),
+                    last_of(id, column),
+                    measure(name),
+                );
+            }
+        }
+        for (matrix, name) in [("ei", "loop_slope_ei"), ("ie", "loop_slope_ie")] {
+            let rows = rows("loop_slopes");
+            let row = rows
+                .iter()
+                .find(|r| r[1] == cell.cell.name && r[2] == matrix)
+                .unwrap();
+            same(
+                name.into(),
+                number(&row[3]),
+                measure(&format!("{name}_surrogate")),
+            );
+            same(
+                name.into(),
+                number(&row[4]),
+                measure(&format!("{name}_measured")),
+            );
+        }
+    }
+    assert!(compared > 200, "{compared}");
+}
+
+/// A numeric axis gives a curve through the means with the seeds as points.
+#[test]
+fn a_parameter_has_its_curve() {
+    let text = serde_json::json!({
+        "name": "tau", "title": "t", "base": "ping",
+        "axes": [
+            { "name": "tau", "key": "network.tau_gaba_ms", "values": [4.5, 9, 18] },
+            { "name": "seed", "key": "seeds.weights", "values": [1, 2] },
+        ],
+    });
+    let study = crate::study::Study::parse(&text.to_string(), "test").unwrap();
+    let cells: Vec<CellRecord> = study
+        .cells
+        .iter()
+        .map(|cell| CellRecord {
+            cell: cell.clone(),
+            record: Some(fixtures::record(&cell.name, PING, cell.index as u64, 5)),
+            problem: None,
+        })
+        .collect();
+    let figures = of_study(&study.spec, &cells);
+    let figure = figures
+        .iter()
+        .flatten()
+        .find(|f| f.id == "against_parameter")
+        .unwrap();
+    let of = |word: &str, measure: &str| -> Vec<f64> {
+        let rows = figure.table.rows.iter();
+        let rows = rows.filter(|row| row[1].contains(word) && row[2] == measure);
+        rows.map(|row| row[3].parse().unwrap()).collect()
+    };
+    assert_eq!(of("mean", "e_rate_hz"), [4.5, 9.0, 18.0]);
+    assert_eq!(of("seed", "e_rate_hz"), [4.5, 4.5, 9.0, 9.0, 18.0, 18.0]);
+    assert!(figure.title.contains("network.tau_gaba_ms"));
+}

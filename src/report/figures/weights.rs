@@ -67,6 +67,14 @@ pub fn brief(value: f64) -> String {
     }
 }
 
+/// A norm as keys have it.
+fn norm_words(short: &str, norm: f64) -> String {
+    let unit = unit(short).trim_matches([' ', '(', ')']);
+    format!(", norm {} {unit}", brief(norm))
+        .trim_end()
+        .to_owned()
+}
+
 /// A panel of one matrix; `words` say what its key adds to start and now.
 fn panel(
     (short, name): (&str, &str),
@@ -165,7 +173,7 @@ pub fn histograms(groups: &Groups) -> Result<Sheet, Missing> {
             else {
                 continue;
             };
-            let norm = |norm: f64| format!(", norm {}", brief(norm));
+            let norm = |norm: f64| norm_words(short, norm);
             let words = [norm(matrix.initial.norm), norm(matrix.now.norm)];
             let title = format!("{name}, {}", group.label);
             panels.push(panel((short, name), matrix, title, group.colour, words));
@@ -272,7 +280,7 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
         let Some(matrix) = analysed(run, short) else {
             continue;
         };
-        let norm = |norm: f64| format!(", norm {}", brief(norm));
+        let norm = |norm: f64| norm_words(short, norm);
         // A frozen matrix is as it was: nothing to look at.
         if matrix.trained || !matrix.unchanged {
             let words = [norm(matrix.initial.norm), norm(matrix.now.norm)];
@@ -285,7 +293,7 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
             ));
         } else {
             let plain = name.replace(['{', '}'], "");
-            frozen.push(format!("{plain} (norm {})", brief(matrix.now.norm)));
+            frozen.push(format!("{plain}{}", norm_words(short, matrix.now.norm)));
         }
         tabulate(&mut table, ["", run.cell, short], matrix);
     }

@@ -296,6 +296,7 @@ fn accuracy(condition: &Finished<'_>) -> String {
         _ => spread.interval(),
     };
     if low.is_finite() {
+        let [low, high] = [low, high].map(|end| end.clamp(0.0, 100.0));
         format!("accuracy {:.1} % ({low:.1} to {high:.1} %)", spread.mean)
     } else {
         format!("accuracy {:.1} %", spread.mean)

@@ -288,3 +288,97 @@ fn a_study_without_runs_is_a_page_that_says_so() {
             .any(numbers)
     );
 }
+
+/// A run of `a` or `b` whose loop is trained: `pruned` of W_EI gone, I silent from `silent_from` on.
+fn with_loop(run: &mut RunRecord, pruned_percent: f64, silent_from: Option<u64>) {
+    use crate::train::model::TrainedBatch;
+    use crate::train::steps::StepRecord;
+    let analysis = run.analysis.as_mut().unwrap();
+    let matrix = analysis.weights.get_mut("ei").unwrap();
+    matrix.trained = true;
+    matrix.unchanged = false;
+    matrix.initial.effective_mean = 1.0;
+    matrix.now.effective_mean = 1.0 - 0.9 * pruned_percent / 100.0;
+    matrix.really_pruned_percent = pruned_percent;
+    analysis.loop_slopes = vec![crate::analysis::record::LoopSlope {
+        matrix: "ei".into(),
+        step: 0.05,
+        loss_nats: [1.0, 1.1],
+        measured: 0.1,
+        measured_error: 0.03,
+        surrogate: -0.2,
+    }];
+    let step = |k: u64| {
+        let batch = TrainedBatch {
+            trials: 1,
+            i_rate_hz: if silent_from.is_some_and(|from| k >= from) {
+                0.0
+            } else {
+                20.0
+            },
+            ..TrainedBatch::default()
+        };
+        StepRecord::new("", 1, k, &batch)
+    };
+    run.steps = (1..=30).map(step).collect();
+}
+
+#[test]
+fn the_page_answers_with_measured_numbers() {
+    let study = study();
+    let mut cells = cells(&study);
+    for (cell, pruned, silent) in [(0, 80.0, Some(7)), (1, 90.0, Some(9)), (2, 5.0, None)] {
+        with_loop(cells[cell].record.as_mut().unwrap(), pruned, silent);
+    }
+    let (all, each) = answer::sentences(&study, &cells);
+    let a = HOSTILE;
+    assert_eq!(all[0], format!("W_EI is pruned in {a}. It is kept in b."));
+    assert_eq!(
+        all[1],
+        format!("The I population falls silent in {a}. It goes on firing in b.")
+    );
+    assert!(all[2].starts_with("A rhythm of the E cells is missing in every condition"));
+    // The rate rises by 0.2 Hz an epoch, exactly.
+    assert!(
+        all[3].starts_with("The E rate still drifts in every"),
+        "{}",
+        all[3]
+    );
+    // a: [0 1 2 0] and b: [1 0 2 1] for 0 1 2 1; four images tell nothing.
+    assert!(
+        all[4].contains("differ in accuracy by no more than chance"),
+        "{}",
+        all[4]
+    );
+    // 50 is reported of accuracy (87.5 measured, error 16.5) and of the E rate (11.4 measured).
+    let claims = all.last().unwrap();
+    assert!(
+        claims.starts_with("Of 2 reported numbers, 0 came out"),
+        "{claims}"
+    );
+    assert!(
+        claims.contains("50 reported, 11.40 measured Hz"),
+        "{claims}"
+    );
+    for part in [
+        "(2 cells): accuracy 87.5 % (0.0 to 100.0 %)",
+        "E 11.40 Hz, I 40 Hz",
+        "W_EI is pruned (effective mean 0.2350 times that of the start, 85 % of its entries pruned)",
+        "I falls below 1 Hz at step 7 to 9",
+        "a stronger W_EI raises the loss (slope +0.1000 ± 0.02121 nats, by the surrogate gradient −0.2000)",
+    ] {
+        assert!(each[0].contains(part), "{part}: {}", each[0]);
+    }
+    assert!(each[1].contains("(1 of 2 cells)") && each[1].contains("never falls below 1 Hz"));
+    // Within two errors no sign is claimed.
+    let run = cells[2].record.as_mut().unwrap();
+    run.analysis.as_mut().unwrap().loop_slopes[0].measured_error = 0.06;
+    let (_, each) = answer::sentences(&study, &cells);
+    assert!(each[1].contains("is within the error"), "{}", each[1]);
+    // Where nothing has finished, nothing is said.
+    for cell in &mut cells {
+        cell.record = None;
+    }
+    let (all, each) = answer::sentences(&study, &cells);
+    assert!(all.is_empty() && each.is_empty());
+}

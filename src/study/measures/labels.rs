@@ -1,7 +1,7 @@
 //! What people call the measures.
 
 /// Label of each measure that is not of a matrix.
-const LABELS: [(&str, &str); 49] = [
+const LABELS: [(&str, &str); 51] = [
     ("epochs_done", "epochs trained"),
     ("test_accuracy_percent", "test accuracy"),
     ("best_accuracy_percent", "best test accuracy"),
@@ -43,12 +43,20 @@ const LABELS: [(&str, &str); 49] = [
         "loss slope of W_EI gain, measured",
     ),
     (
+        "loop_slope_ei_measured_error",
+        "loss slope of W_EI gain, standard error",
+    ),
+    (
         "loop_slope_ei_surrogate",
         "loss slope of W_EI gain, surrogate",
     ),
     (
         "loop_slope_ie_measured",
         "loss slope of W_IE gain, measured",
+    ),
+    (
+        "loop_slope_ie_measured_error",
+        "loss slope of W_IE gain, standard error",
     ),
     (
         "loop_slope_ie_surrogate",

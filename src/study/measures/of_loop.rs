@@ -38,6 +38,11 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
             |slope| slope.measured,
         );
         add(
+            "measured_error",
+            "Standard error of that slope over trials, paired.",
+            |slope| slope.measured_error,
+        );
+        add(
             "surrogate",
             "The same slope by the surrogate gradient.",
             |slope| slope.surrogate,
