@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::analysis::record::{FORMAT, LoopSweep, RunAnalysis, SWEEP_FORMAT};
 use crate::config::{self, Config, ConfigError};
+use crate::train::checkpoint::epochs_done;
 use crate::train::files::FileError;
 use crate::train::manifest::{Manifest, ManifestError};
 use crate::train::metrics::EpochMetrics;
@@ -103,7 +104,10 @@ impl RunRecord {
         let expected = Origin {
             format: 0,
             checkpoint: "last".into(),
-            epoch: epochs.last().map_or(0, |epoch| epoch.epoch),
+            // The weights that a new analysis would be of; where they are not there, the newest epoch measured.
+            epoch: epochs_done(&files.last())
+                .or_else(|| epochs.last().map(|epoch| epoch.epoch))
+                .unwrap_or(0),
             config_sha256: run_sha256(&config),
             data_sha256: manifest.data_sha256.clone(),
         };

@@ -153,7 +153,7 @@ fn wrong_metadata_is_refused_by_name() {
         ("family", "izhikevich", "\"izhikevich\""),
         ("config", "", "`config`"),
         ("config", "[]", "`config`"),
-        ("config", "{}", "`steps`"),
+        ("config", "{}", "`adam_steps` is missing"),
         ("config", &"[".repeat(100_000), "`config`"),
         ("config", &"{\"a\":".repeat(100_000), "`config`"),
     ] {
@@ -192,6 +192,49 @@ fn wrong_metadata_is_refused_by_name() {
         let what = format!("{key} = {value}");
         refused(&what, &file().setting(key, value).bytes());
     }
+}
+
+#[test]
+fn settings_are_read_as_strictly_as_configurations() {
+    for (key, value) in [
+        ("synapse_kick", json!("full")),
+        ("n_E", json!(32)),
+        ("", json!(null)),
+    ] {
+        let message = refused(key, &File::sound().setting(key, value.clone()).bytes());
+        assert!(
+            message.contains(&format!("`{key}` is {value}")) && message.contains("does not know"),
+            "{message}"
+        );
+    }
+    let text = File::sound().header["__metadata__"]["config"].clone();
+    let whole: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
+    let drawn = ["readout", "negative_fraction", "rate_hz", "seed"];
+    for key in whole.as_object().expect("an object").keys() {
+        if drawn.contains(&&key[..]) || key.starts_with("w_") && key != "w_out_scale" {
+            continue;
+        }
+        let mut less = whole.clone();
+        less.as_object_mut().expect("an object").remove(key);
+        let file = File::sound().metadata("config", &less.to_string());
+        let message = refused(key, &file.bytes());
+        assert!(
+            message.contains(&format!("`{key}` is missing")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_case_widens_its_tolerance_no_further_than_single_precision_loses() {
+    let claims = r#"{ "grad": 0.3, "after_change": 0.3, "logits": 0.3, "v_mv": 9, "g_us": -1 }"#;
+    let bytes = File::sound().metadata("float32_error", claims).bytes();
+    let loses = Case::parse(Path::new("wide.safetensors"), &bytes)
+        .unwrap()
+        .float32_error;
+    // A comparison takes five times these.
+    assert!(loses.gradient <= 0.01 && loses.change < 0.07 && loses.logits <= 1e-3);
+    assert!(loses.voltage_mv <= 0.01 && loses.conductance_us == 0.0);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use dalenet::record::RunRecord;
 use dalenet::study::aggregate::conditions;
 use dalenet::study::measures::{find, measures};
 use dalenet::study::{BUILTINS, CellState, Study, StudyFolder};
@@ -490,4 +491,69 @@ fn a_signal_to_the_study_stops_its_cells_with_a_checkpoint() {
     let status = place.ok("study status study --json");
     assert_eq!(status.matches("\"begun\"").count(), 2, "{status}");
     assert_eq!(status.matches("\"pending\"").count(), 2, "{status}");
+}
+
+/// The small networks of the short study go the way of the published ones, whatever the seed: used
+/// raw, the loop from PING's start and from a tenth of it is pruned, and I is silent early on.
+#[test]
+fn the_small_loop_goes_the_way_of_the_published_one() {
+    let place = Place::new();
+    let spec = r#"{
+        "extends": "short/trainable_loop", "name": "seeds",
+        "axes": [{ "name": "seed", "key": "seeds.weights", "values": [42, 43, 44, 45] }]
+    }"#;
+    std::fs::write(place.path("seeds.json"), spec).unwrap();
+    for (start, seed) in (42..=45).flat_map(|seed| [("ping", seed), ("small", seed)]) {
+        let cell = format!("trainable_{start}_init-signed_loop-seed{seed}");
+        place.ok(&format!(
+            "study run seeds.json --device cpu --out seeds --cell {cell}"
+        ));
+        let run = RunRecord::load(&place.path(&format!("seeds/cells/{cell}"))).unwrap();
+        let measure = |name: &str| find(name).unwrap().of(&run);
+        // Of 80 steps; single later batches may lie at 1 Hz once more.
+        let silent = run.steps.iter().position(|step| step.i_rate_hz < 1.0);
+        let i_rate_hz = measure("i_rate_hz");
+        assert!(silent.is_some_and(|step| step < 40), "{cell}: {silent:?}");
+        assert!(i_rate_hz < 1.5, "{cell}: {i_rate_hz} Hz");
+        assert!(measure("ei_really_pruned_percent") > 50.0, "{cell}");
+        assert!(measure("test_accuracy_percent") > 70.0, "{cell}");
+        assert_eq!(measure("is_rhythmic"), 0.0, "{cell}");
+    }
+}
+
+#[test]
+fn a_study_that_extends_another_takes_over_what_it_does_not_say() {
+    let long = Study::load(Path::new("trainable_loop")).unwrap();
+    let short = Study::load(Path::new("short/trainable_loop")).unwrap();
+    assert_eq!(short.spec.compare, long.spec.compare);
+    assert_eq!(short.spec.axes[0], long.spec.axes[0]);
+    assert_ne!(short.spec.axes[2], long.spec.axes[2]);
+    assert!(short.spec.contradictions.is_empty() && !long.spec.contradictions.is_empty());
+    for (name, _) in BUILTINS
+        .iter()
+        .filter(|(name, _)| name.starts_with("short/"))
+    {
+        let spec = Study::load(Path::new(name)).unwrap().spec;
+        let texts = [&spec.question, &spec.title]
+            .into_iter()
+            .chain(&spec.not_measured);
+        let long = Study::load(Path::new(name.trim_start_matches("short/")))
+            .unwrap()
+            .spec;
+        for text in texts {
+            assert!(
+                !long.not_measured.contains(text) || text.starts_with("Rules"),
+                "{name}: {text}"
+            );
+        }
+        assert!(
+            spec.contradictions.is_empty() && spec.reported.is_empty(),
+            "{name}"
+        );
+    }
+    let error = Study::parse(r#"{ "extends": "nobody" }"#, "mine.json").unwrap_err();
+    assert_has(
+        &error.to_string(),
+        &["mine.json", "extends", "nobody", "short/audit"],
+    );
 }

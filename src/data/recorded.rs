@@ -9,8 +9,11 @@ use super::npy::NpyArray;
 use super::npz::Npz;
 use super::user::scalar;
 
-/// Most steps of a trial that are read.
-const MOST_STEPS: f64 = 1e8;
+/// Shortest and longest time step, and longest trial, ms: those of a configuration.
+const DT_MS: [f64; 2] = [1e-4, 10.0];
+const MOST_DURATION_MS: f64 = 1e6;
+/// Most steps of all trials together.
+const MOST_STEPS: usize = 1_000_000_000;
 /// Most cells of a population.
 const MOST_CELLS: f64 = 1e7;
 
@@ -56,8 +59,12 @@ pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
         number("n_i", MOST_CELLS, true)?,
     ];
     let cells = cells.map(|n| n as usize);
-    let dt_ms = number("dt_ms", f64::MAX, false)?;
-    let duration_ms = number("duration_ms", MOST_STEPS * dt_ms, false)?;
+    let dt_ms = number("dt_ms", DT_MS[1], false)?;
+    if dt_ms < DT_MS[0] {
+        let problem = format!("is {dt_ms}; expected at least {}", DT_MS[0]);
+        return Err(DataError::array(path, "dt_ms", problem));
+    }
+    let duration_ms = number("duration_ms", MOST_DURATION_MS, false)?;
     let steps = (duration_ms / dt_ms).round().max(1.0) as u32;
 
     let numbers = npz.array("trials")?;
@@ -70,6 +77,13 @@ pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
                 Some(before) => format!("entries {before} and {place} are both {number}"),
             },
         };
+        return Err(DataError::array(path, "trials", problem));
+    }
+    if places.len().saturating_mul(steps as usize) > MOST_STEPS {
+        let problem = format!(
+            "{} trials of {steps} steps are more than the {MOST_STEPS} steps allowed",
+            places.len()
+        );
         return Err(DataError::array(path, "trials", problem));
     }
     let mut trials = vec![[Vec::new(), Vec::new()]; places.len()];
@@ -117,10 +131,17 @@ pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
             trials[*place][population].push((step, cell_there));
         }
     }
-    trials
-        .iter_mut()
-        .flatten()
-        .for_each(|spikes| spikes.sort_unstable());
+    for (number, place) in &places {
+        for (population, spikes) in trials[*place].iter_mut().enumerate() {
+            spikes.sort_unstable();
+            let twice = spikes.windows(2).find(|pair| pair[0] == pair[1]);
+            if let Some(&[(step, cell), _]) = twice {
+                let name = ["spikes_e_cell", "spikes_i_cell"][population];
+                let problem = format!("cell {cell} fires twice in step {step} of trial {number}");
+                return Err(DataError::array(path, name, problem));
+            }
+        }
+    }
     Ok(RecordedSpikes {
         dt_ms,
         steps: steps as usize,

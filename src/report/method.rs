@@ -126,7 +126,9 @@ impl Method {
         let recurrent = [("ee", "W_EE"), ("ii", "W_II")];
         for (short, name) in recurrent {
             let key = format!("weights.{short}_mean_us");
-            if !self.is(&key, 0.0) {
+            if self.found(&key).is_none() {
+                text += &format!(" The mean of {name} varies.");
+            } else if !self.is(&key, 0.0) {
                 text += &format!(" {name} is there, with a mean of {}.", self.quantity(&key));
             }
         }
@@ -215,7 +217,9 @@ impl Method {
             q("training.trainable"),
         );
         text += &self.loop_rule();
-        if !self.is("training.rate_strength", 0.0) {
+        if self.found("training.rate_strength").is_none() {
+            text += " The strength of a penalty on firing rates varies.";
+        } else if !self.is("training.rate_strength", 0.0) {
             text += &format!(
                 " The loss holds a penalty of {} times the square of what an E cell fires above {}.",
                 q("training.rate_strength"),

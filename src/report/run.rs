@@ -9,7 +9,7 @@ use super::method::{self, Method};
 use super::output::{Report, ReportError, Written, divide};
 use super::page::{self, Page, Section};
 use super::provenance;
-use super::study::{answer, checks};
+use super::study::{answer, checks, conditions};
 use super::table::{Entry, NumberTable, column, column_of, row, row_of};
 use super::text::{count, number};
 use crate::analysis::compare::wilson_percent;
@@ -149,14 +149,19 @@ fn measured(run: &RunRecord) -> NumberTable {
     // How long it took stands with the provenance.
     let lasting = by_group().into_iter().filter(|measure| !measure.is_timing);
     let values = lasting.map(|measure| (measure, measure.of(run)));
-    let rows = values
-        .filter(|(_, value)| value.is_finite())
-        .map(|(measure, value)| {
-            let entries = vec![Entry::Number(value), Entry::text(&measure.meaning)];
-            row_of(&measure.label, measure.unit, entries)
-                .keyed(&measure.name)
-                .among(measure.group)
-        });
+    let rows = values.filter_map(|(measure, value)| {
+        let entry = match value.is_finite() {
+            true => Entry::Number(value),
+            false if conditions::is_none(run, measure) => Entry::text(conditions::NONE),
+            false => return None,
+        };
+        let row = row_of(
+            &measure.label,
+            measure.unit,
+            vec![entry, Entry::text(&measure.meaning)],
+        );
+        Some(row.keyed(&measure.name).among(measure.group))
+    });
     NumberTable {
         id: "measures-table".into(),
         caption: "What was measured".into(),

@@ -2,7 +2,7 @@
 
 pub mod answer;
 pub mod checks;
-mod conditions;
+pub mod conditions;
 mod outcome;
 mod paired;
 mod reported;
@@ -165,8 +165,8 @@ fn method_body(study: &Study, method: &Method, settings: &[NumberTable]) -> Mark
             p {
                 "Cells are all combinations of the values below"
                 @if !study.spec.except.is_empty() { ", but for some that are left out" }
-                "; in everything else they are equal. They differ in "
-                (list(method.varied())) "."
+                "; in everything else they are equal."
+                @if !method.varied().is_empty() { " They differ in " (list(method.varied())) "." }
             }
             (axes_table(study).html())
         }

@@ -116,6 +116,9 @@ fn base(spec: &StudySpec, source: &str) -> Result<(String, String), StudyError> 
     }
 }
 
+/// Longest label of a value, characters.
+const MOST_LABEL: usize = 200;
+
 /// The values of an axis, the `index`th: their names and the keys they set.
 pub(super) fn values(
     axis: &Axis,
@@ -131,6 +134,18 @@ pub(super) fn values(
         if !names.insert(value.name.clone()) {
             let message = "another value of the axis has this name; give each its own";
             return Err(invalid(source, &key, &value.name.into(), message));
+        }
+        if value.label.chars().count() > MOST_LABEL {
+            let message = format!("its label is longer than {MOST_LABEL} characters");
+            return Err(invalid(source, &key, &value.label.into(), message));
+        }
+        if values
+            .iter()
+            .any(|other: &AxisValue| other.shown() == value.shown())
+        {
+            let message =
+                "another value of the axis is shown by the same words; give each its own label";
+            return Err(invalid(source, &key, &value.shown().into(), message));
         }
         values.push(value);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::analysis::convergence::{self, slope};
+use crate::analysis::convergence::{self, Slope, slope_with_error};
 use crate::record::RunRecord;
 use crate::train::metrics::EpochMetrics;
 
@@ -33,6 +33,11 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// Whether it is of a rhythm, which an analysed run need not have.
+    pub fn is_of_rhythm(&self) -> bool {
+        ["f_gamma_hz", "rhythm_hz"].contains(&&self.name[..])
+    }
+
     /// The measure of a run; NaN where the run has none.
     pub fn of(&self, run: &RunRecord) -> f64 {
         (self.value)(run)
@@ -110,30 +115,31 @@ fn last(run: &RunRecord, of: impl Fn(&EpochMetrics) -> f64) -> f64 {
     run.last().map_or(f64::NAN, of)
 }
 
-/// Slope over the newest [`convergence::EPOCHS`]; NaN in shorter runs.
-fn late_slope(run: &RunRecord, of: impl Fn(&EpochMetrics) -> f64) -> f64 {
+/// Slope over the newest [`convergence::EPOCHS`] with its error; none for shorter runs.
+pub fn late_slope(run: &RunRecord, of: impl Fn(&EpochMetrics) -> f64) -> Option<Slope> {
     let epochs = trained(run);
     if epochs.len() < convergence::EPOCHS {
-        return f64::NAN;
+        return None;
     }
     let values: Vec<f64> = epochs.iter().map(of).collect();
-    slope(&values, convergence::EPOCHS)
+    Some(slope_with_error(&values, convergence::EPOCHS))
 }
 
-/// 1 or 0; NaN without a slope.
-fn is_below(slope: f64, limit: f64) -> f64 {
-    if slope.is_nan() {
-        f64::NAN
-    } else {
-        f64::from(u8::from(slope.abs() < limit))
-    }
+fn slope_value(slope: Option<Slope>) -> f64 {
+    slope.map_or(f64::NAN, |slope| slope.value)
 }
 
-fn accuracy_slope(run: &RunRecord) -> f64 {
+/// 1 or 0; NaN without a slope, and where its error leaves it open.
+fn is_below(slope: Option<Slope>, limit: f64) -> f64 {
+    let is_below = slope.and_then(|slope| slope.is_below(limit));
+    is_below.map_or(f64::NAN, |is_below| f64::from(u8::from(is_below)))
+}
+
+fn accuracy_slope(run: &RunRecord) -> Option<Slope> {
     late_slope(run, |epoch| epoch.test_accuracy_percent)
 }
 
-fn e_rate_slope(run: &RunRecord) -> f64 {
+fn e_rate_slope(run: &RunRecord) -> Option<Slope> {
     late_slope(run, |epoch| epoch.e_rate_hz)
 }
 
@@ -182,30 +188,30 @@ fn epoch_measures() -> Vec<Measure> {
             "accuracy_slope_percent_per_epoch",
             "%/epoch",
             "Least-squares slope of the test accuracy over the last 10 epochs.",
-            accuracy_slope,
+            |run| slope_value(accuracy_slope(run)),
         ),
         measure(
             "e_rate_slope_hz_per_epoch",
             "Hz/epoch",
             "Least-squares slope of the E rate over the last 10 epochs.",
-            e_rate_slope,
+            |run| slope_value(e_rate_slope(run)),
         ),
         measure(
             "i_rate_slope_hz_per_epoch",
             "Hz/epoch",
             "Least-squares slope of the I rate over the last 10 epochs.",
-            |run| late_slope(run, |epoch| epoch.i_rate_hz),
+            |run| slope_value(late_slope(run, |epoch| epoch.i_rate_hz)),
         ),
         measure(
             "accuracy_converged",
             "1",
-            "1 where the accuracy's slope is within 0.1 %/epoch, else 0.",
+            "1 where the accuracy's slope is within 0.1 %/epoch, 0 where beyond, by two standard errors; else nothing.",
             |run| is_below(accuracy_slope(run), convergence::ACCURACY_PERCENT_PER_EPOCH),
         ),
         measure(
             "e_rate_converged",
             "1",
-            "1 where the E rate's slope is within 0.05 Hz/epoch, else 0.",
+            "1 where the E rate's slope is within 0.05 Hz/epoch, 0 where beyond, by two standard errors; else nothing.",
             |run| is_below(e_rate_slope(run), convergence::RATE_HZ_PER_EPOCH),
         ),
         measure(

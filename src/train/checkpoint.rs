@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -114,6 +115,24 @@ struct Header {
 #[derive(Deserialize)]
 struct HeaderFormat {
     format: u64,
+}
+
+/// Epochs done by the checkpoint in `path`, of which only the header is read; none where there is no
+/// readable checkpoint.
+pub fn epochs_done(path: &Path) -> Option<u64> {
+    const MOST_HEADER_BYTES: u64 = 16 << 20;
+    let mut file = fs::File::open(path).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
+    let mut header = Vec::new();
+    file.take(length.min(MOST_HEADER_BYTES))
+        .read_to_end(&mut header)
+        .ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    let ours = header["__metadata__"][METADATA_KEY].as_str()?;
+    let header: Header = serde_json::from_str(ours).ok()?;
+    Some(header.progress.epochs_done)
 }
 
 impl Checkpoint {

@@ -5,13 +5,15 @@ use super::draw::page::Page;
 use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Fill, Stroke};
-use super::groups::{Groups, Run, VERMILION};
+use super::groups::{Group, Groups, Run, VERMILION};
 use super::table::Table;
 use super::training::{curve, names};
 use super::weights::histogram;
 use super::{Missing, Sheet};
 use crate::config::Network;
 
+/// Bins of input weights, over all panels.
+const INPUT_BINS: usize = 72;
 /// Epochs whose optimiser steps are shown.
 const FIRST_EPOCHS: u64 = 15;
 
@@ -232,32 +234,36 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
         ..Stroke::solid(Colour::Ink, 1.0)
     };
     let limit = Stroke::solid(VERMILION, 1.4).dashed(Dash::Dashed);
-    let all = groups
-        .runs()
-        .filter_map(|(_, run)| run.record.analysis.as_ref());
-    let all = all.flat_map(|a| a.i_cell_input_us.iter().flatten().copied());
-    let largest = all.filter(|x| x.is_finite()).fold(0.0, f64::max);
-    for group in &groups.groups {
-        let inputs = || {
-            group
-                .runs
-                .iter()
-                .filter_map(|run| Some(&run.record.analysis.as_ref()?.i_cell_input_us))
-        };
-        let pooled = |k: usize| {
-            inputs()
-                .flat_map(|both| both[k].clone())
-                .collect::<Vec<f64>>()
-        };
-        let (start, now) = (pooled(0), pooled(1));
-        let Some((edges, counts)) = histogram(&[&start, &now], 36) else {
-            continue;
-        };
+    // One scale and the same bins in all panels.
+    let pooled = |group: &Group, k: usize| -> Vec<f64> {
+        let analyses = group
+            .runs
+            .iter()
+            .filter_map(|run| run.record.analysis.as_ref());
+        analyses
+            .flat_map(|a| a.i_cell_input_us[k].clone())
+            .collect()
+    };
+    let lists: Vec<[Vec<f64>; 2]> = (groups.groups.iter())
+        .map(|group| [pooled(group, 0), pooled(group, 1)])
+        .collect();
+    let slices: Vec<&[f64]> = lists.iter().flatten().map(Vec::as_slice).collect();
+    let (edges, all_counts) = histogram(&slices, INPUT_BINS).unwrap_or_default();
+    let threshold_of = |group: &Group| {
         let thresholds: Vec<f64> = group.runs.iter().filter_map(threshold_us).collect();
-        let threshold = thresholds.iter().sum::<f64>() / thresholds.len() as f64;
-        let x = Axis::new("Σ W_{EI} into an I cell (µS)").from(edges[0].min(0.0));
-        let x = if largest > 0.0 {
-            x.to(1.05 * largest)
+        thresholds.iter().sum::<f64>() / thresholds.len() as f64
+    };
+    let low = edges.first().map_or(0.0, |edge| edge.min(0.0));
+    let thresholds = groups.groups.iter().map(threshold_of);
+    let high = edges.iter().copied().chain(thresholds).fold(0.0, f64::max);
+    for ((group, lists), counts) in groups.groups.iter().zip(&lists).zip(all_counts.chunks(2)) {
+        if !lists.iter().flatten().any(|x| x.is_finite()) {
+            continue;
+        }
+        let threshold = threshold_of(group);
+        let x = Axis::new("Σ W_{EI} into an I cell (µS)").from(low);
+        let x = if high > low {
+            x.to(high + 0.02 * (high - low))
         } else {
             x
         };

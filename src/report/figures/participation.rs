@@ -1,4 +1,4 @@
-//! Spikes by gamma cycle.
+//! Spikes by cycle of the rhythm.
 
 use super::activity::NO_ANALYSIS;
 use super::draw::mark::Mark;
@@ -12,7 +12,7 @@ use super::training::names;
 use super::{Missing, Sheet};
 use crate::study::aggregate::spread_of;
 
-/// Spikes by gamma cycle, stacked.
+/// Spikes by cycle, stacked.
 pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("participation", "Spikes of a cell in a cycle of the rhythm");
     let labels = ["0", "1", "2", "3 or more"];
@@ -142,7 +142,7 @@ pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
         });
     let mut caption = "Share of (cell, cycle) pairs with 0, 1, 2 and 3 or more spikes over the test set, mean over \
                        finished seeds; cycles are cut at the minima between volleys of I cells (of E cells where I \
-                       has no rhythm)."
+                       has none, or a cell of it fires less than once in two cycles)."
         .to_owned();
     if !without.is_empty() {
         caption += &format!(" No rhythm, so no cycles: {}.", without.join("; "));
@@ -152,7 +152,7 @@ pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
         title: title.into(),
         caption,
         alt: format!(
-            "Stacked bars of spikes in a gamma cycle for {}.",
+            "Stacked bars of spikes in a cycle of the rhythm for {}.",
             names(groups)
         ),
         page: Page {

@@ -1,5 +1,6 @@
 //! Figures of the sweep over the loop's gains.
 
+use super::super::text::capitalised;
 use super::budget::{sum_key, sum_stroke};
 use super::draw::bar::ColourBar;
 use super::draw::mark::Mark;
@@ -149,7 +150,7 @@ fn grid_of(whose: &str, sweep: &LoopSweep, others: &str) -> Result<Sheet, Missin
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption: caption[..1].to_uppercase() + &caption[1..],
+        caption: capitalised(&caption),
         alt: "Heat map of the total rate over multipliers of both loop matrices.".into(),
         page: Page::grid(vec![panel], 1, 40.0 * sweep.ei.len() as f64)
             .with_key(key)

@@ -12,7 +12,7 @@ use super::training::names;
 use super::{Missing, Sheet};
 use crate::analysis::record::MatrixAnalysis;
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "condition",
     "cell",
     "matrix",
@@ -24,6 +24,7 @@ const COLUMNS: [&str; 11] = [
     "norm_now",
     "effective_mean_now",
     "not_positive_percent_now",
+    "really_pruned_percent_now",
 ];
 
 fn before() -> (Fill, Stroke) {
@@ -124,6 +125,7 @@ fn tabulate(table: &mut Table, words: [&str; 3], matrix: &MatrixAnalysis) {
             now.norm,
             now.effective_mean,
             now.not_positive_percent,
+            matrix.really_pruned_percent,
         ];
         table.push(&words, &numbers);
     }
@@ -219,11 +221,12 @@ pub fn card(group: &Group) -> Result<Sheet, Missing> {
                 continue;
             };
             let mean = |m: f64| format!(": mean {}", brief(m));
-            let now = format!(
-                "{}, pruned {:.1} %",
-                mean(matrix.now.effective_mean),
-                matrix.now.not_positive_percent
-            );
+            let pruned = if matrix.really_pruned_percent.is_finite() {
+                format!(", pruned {:.1} %", matrix.really_pruned_percent)
+            } else {
+                String::new()
+            };
+            let now = mean(matrix.now.effective_mean) + &pruned;
             let colour = if *short == "ei" {
                 super::groups::BLUE
             } else {
@@ -263,7 +266,7 @@ pub fn card(group: &Group) -> Result<Sheet, Missing> {
         id,
         title,
         caption: "Effective weights max(w, 0): outline at the start, filled at the analysed checkpoint; means are of the \
-                  effective matrices in µS, pruned is the share of stored entries at or below 0."
+                  effective matrices in µS, pruned is the share of the entries that began above 0 and no longer are."
             .into(),
         alt: format!("Histograms of the loop matrices of {} at the start and now.", group.label),
         page: Page::grid(panels, 2, 120.0),

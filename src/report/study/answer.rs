@@ -5,14 +5,14 @@
 
 use maud::{Markup, html};
 
-use super::super::text::{count, list, number, signed};
-use super::reported;
-use crate::analysis::compare::{Paired, wilson_percent};
-use crate::analysis::convergence::{self, RATE_HZ_PER_EPOCH, slope_with_error};
+use super::super::text::{capitalised, count, list, number, signed};
+use super::{paired, reported};
+use crate::analysis::compare::{Paired, t_quantile, wilson_percent};
+use crate::analysis::convergence::RATE_HZ_PER_EPOCH;
 use crate::analysis::record::{MatrixAnalysis, RunAnalysis};
 use crate::record::RunRecord;
 use crate::study::aggregate::{Condition, Spread, conditions, spread};
-use crate::study::measures::{Measure, SILENT_I_HZ, find};
+use crate::study::measures::{Measure, SILENT_I_HZ, find, late_slope};
 use crate::study::{CellRecord, Study};
 
 /// Share of entries that began above 0 and no longer are, from which on a matrix is called pruned, %.
@@ -105,6 +105,7 @@ pub fn sentences(study: &Study, cells: &[CellRecord]) -> (Vec<String>, Vec<Strin
             let has_steps = trains && !run.steps.is_empty();
             has_steps.then(|| match silent_from(run) {
                 step if step.is_nan() => "goes on firing",
+                1.0 => "is silent from the start",
                 _ => "falls silent",
             })
         });
@@ -144,42 +145,60 @@ pub fn of_run(run: &RunRecord) -> Vec<String> {
         .collect()
 }
 
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
-}
-
 /// `SUBJECT verb in A and B; verb in C.`, conditions by what they do; none where nobody says.
 fn grouped(
     finished: &[Finished<'_>],
     subject: &str,
     verb: impl Fn(&Finished<'_>) -> Option<String>,
 ) -> Option<String> {
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<&Finished<'_>>)> = Vec::new();
     for condition in finished {
         let Some(verb) = verb(condition) else {
             continue;
         };
         match groups.iter_mut().find(|(known, _)| *known == verb) {
-            Some((_, labels)) => labels.push(condition.label.clone()),
-            None => groups.push((verb, vec![condition.label.clone()])),
+            Some((_, conditions)) => conditions.push(condition),
+            None => groups.push((verb, vec![condition])),
         }
     }
     let parts: Vec<String> = match &groups[..] {
         [] => return None,
-        [(verb, labels)] if labels.len() == finished.len() && labels.len() > 1 => {
+        [(verb, conditions)] if conditions.len() == finished.len() && conditions.len() > 1 => {
             vec![format!("{verb} in every condition that has finished")]
         }
         many => many
             .iter()
-            .map(|(verb, labels)| {
-                // Labels may hold commas.
-                format!("{verb} in {}", labels.join("; "))
-            })
+            .map(|(verb, conditions)| format!("{verb} in {}", together(conditions)))
             .collect(),
     };
     Some(format!("{subject} {}.", parts.join(". It ")))
+}
+
+/// The labels of conditions, those with the same first value together: `A (x, y); B (x)`.
+fn together(conditions: &[&Finished<'_>]) -> String {
+    let mut firsts: Vec<(String, Vec<String>)> = Vec::new();
+    for condition in conditions {
+        let mut labels = condition
+            .condition
+            .values
+            .iter()
+            .map(|(_, value)| value.shown());
+        let first = labels.next().unwrap_or(&condition.label).to_owned();
+        let rest = labels.collect::<Vec<_>>().join(", ");
+        match firsts.iter_mut().find(|(known, _)| *known == first) {
+            Some((_, rests)) => rests.push(rest),
+            None => firsts.push((first, vec![rest])),
+        }
+    }
+    let parts = firsts.into_iter().map(|(first, rests)| {
+        let rests: Vec<String> = rests.into_iter().filter(|rest| !rest.is_empty()).collect();
+        match rests[..] {
+            [] => first,
+            _ => format!("{first} ({})", rests.join(", ")),
+        }
+    });
+    // Labels may hold commas.
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 /// What all seeds do, or how many do what; none without seeds.
@@ -240,12 +259,7 @@ fn silent_from(run: &RunRecord) -> f64 {
 
 /// Whether the E rate has come to rest; none for runs that are too short.
 fn settled(run: &RunRecord) -> Option<&'static str> {
-    let trained = run.epochs.iter().filter(|epoch| epoch.epoch > 0);
-    let rates: Vec<f64> = trained.map(|epoch| epoch.e_rate_hz).collect();
-    if rates.len() < convergence::EPOCHS {
-        return None;
-    }
-    let slope = slope_with_error(&rates, convergence::EPOCHS);
+    let slope = late_slope(run, |epoch| epoch.e_rate_hz)?;
     Some(match slope.is_below(RATE_HZ_PER_EPOCH) {
         Some(true) => "has settled",
         Some(false) => "still drifts",
@@ -281,20 +295,26 @@ fn of_condition(condition: &Finished<'_>) -> String {
     format!("{} ({cells}): {}.", condition.label, parts.join("; "))
 }
 
-/// Accuracy with its interval: Student's over seeds, Wilson's of a single cell.
+/// Accuracy with its interval: Wilson's of all answers, or Student's over seeds where that is wider.
 fn accuracy(condition: &Finished<'_>) -> String {
     let Some(measure) = find("test_accuracy_percent") else {
         return String::new();
     };
     let spread = condition.spread(measure);
-    let [low, high] = match (&condition.runs[..], condition.analyses().next()) {
-        ([_], Some(analysis)) => {
-            let pairs = analysis.test.labels.iter().zip(&analysis.test.predicted);
-            let correct = pairs.filter(|(label, answer)| label == answer).count() as u64;
-            wilson_percent(correct, analysis.test.labels.len() as u64)
-        }
-        _ => spread.interval(),
-    };
+    if !spread.mean.is_finite() {
+        return "accuracy not measured".into();
+    }
+    let (mut correct, mut trials) = (0, 0);
+    for analysis in condition.analyses() {
+        let test = &analysis.test;
+        let answers = test.labels.iter().zip(&test.predicted);
+        correct += answers.filter(|(label, answer)| label == answer).count() as u64;
+        trials += test.labels.len() as u64;
+    }
+    let ([low, high], [seeds_low, seeds_high]) =
+        (wilson_percent(correct, trials), spread.interval());
+    // NaN of a single cell, or without an analysis, loses against a number.
+    let (low, high) = (low.min(seeds_low), high.max(seeds_high));
     if low.is_finite() {
         let [low, high] = [low, high].map(|end| end.clamp(0.0, 100.0));
         format!("accuracy {:.1} % ({low:.1} to {high:.1} %)", spread.mean)
@@ -309,17 +329,31 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn rhythm(analyses: &[&RunAnalysis]) -> String {
-    let rhythmic: Vec<_> = analyses.iter().filter(|a| a.rhythm.is_rhythmic).collect();
-    let contrast = mean(analyses.iter().map(|a| a.rhythm.e.contrast));
-    let contrast = if contrast.is_finite() {
-        format!(" (contrast {contrast:.2})")
-    } else {
-        String::new()
+    let rhythmic: Vec<&&RunAnalysis> = analyses.iter().filter(|a| a.rhythm.is_rhythmic).collect();
+    let contrast = |contrast: f64| {
+        if contrast.is_finite() {
+            format!(" (contrast {contrast:.2})")
+        } else {
+            String::new()
+        }
     };
     if rhythmic.is_empty() {
-        return format!("no rhythm{contrast}");
+        let of_i = analyses.iter().filter(|a| a.rhythm.i.is_rhythmic);
+        let i_hz = mean(of_i.map(|a| a.rhythm.i.f_hz));
+        let alone = if i_hz.is_finite() {
+            format!(", while I cells fire together at {i_hz:.1} Hz")
+        } else {
+            String::new()
+        };
+        let of_e = mean(analyses.iter().map(|a| a.rhythm.e.contrast));
+        return format!("no rhythm of E cells{}{alone}", contrast(of_e));
     }
-    let hz = mean(rhythmic.iter().map(|a| a.rhythm.f_hz));
+    let mut hz: Vec<f64> = rhythmic.iter().map(|a| a.rhythm.f_hz).collect();
+    hz.sort_by(f64::total_cmp);
+    let range = match hz[..] {
+        [first, .., last] if last - first > 1.0 => format!("{first:.1} to {last:.1}"),
+        _ => format!("{:.1}", mean(hz.iter().copied())),
+    };
     let is_gamma = rhythmic.iter().all(|a| a.rhythm.f_gamma_hz.is_finite());
     let kind = if is_gamma { "gamma rhythm" } else { "rhythm" };
     let seeds = if rhythmic.len() < analyses.len() {
@@ -327,7 +361,8 @@ fn rhythm(analyses: &[&RunAnalysis]) -> String {
     } else {
         String::new()
     };
-    format!("{kind} of {hz:.1} Hz{seeds}{contrast}")
+    let of_e = mean(rhythmic.iter().map(|a| a.rhythm.e.contrast));
+    format!("{kind} of {range} Hz{seeds}{}", contrast(of_e))
 }
 
 /// What became of the trained matrices of the loop.
@@ -375,6 +410,7 @@ fn silence(runs: &[&RunRecord]) -> Option<String> {
         String::new()
     };
     Some(match silent[..] {
+        [.., last] if last == 1.0 => format!("I is silent from the start{seeds}"),
         [] => format!("I never falls below {SILENT_I_HZ} Hz for good"),
         [step] => format!("I falls below {SILENT_I_HZ} Hz at step {step}{seeds}"),
         [first, .., last] => {
@@ -393,11 +429,15 @@ fn slopes(analyses: &[&RunAnalysis]) -> Vec<String> {
         }
         let n = slopes.len() as f64;
         let measured = slopes.iter().map(|s| s.measured).sum::<f64>() / n;
-        let squares: f64 = slopes
-            .iter()
-            .map(|s| s.measured_error * s.measured_error)
-            .sum();
-        let error = squares.sqrt() / n;
+        let trials: f64 = slopes.iter().map(|s| s.measured_error.powi(2)).sum();
+        let seeds: f64 = slopes.iter().map(|s| (s.measured - measured).powi(2)).sum();
+        // Over trials, and between seeds where there are several: the larger.
+        let between = if n > 1.0 {
+            (seeds / (n - 1.0) / n).sqrt()
+        } else {
+            0.0
+        };
+        let error = (trials.sqrt() / n).max(between);
         let surrogate = slopes.iter().map(|s| s.surrogate).sum::<f64>() / n;
         let claim = if measured == 0.0 && error == 0.0 {
             return Some(format!(
@@ -423,60 +463,69 @@ fn slopes(analyses: &[&RunAnalysis]) -> Vec<String> {
         .collect()
 }
 
-/// Accuracy of the conditions that the study compares, on the same images.
+/// Accuracy of the conditions that the study compares, on the same samples.
 fn pairs(study: &Study, finished: &[Finished<'_>]) -> Vec<String> {
-    let answers = |cell: &CellRecord| -> Option<Vec<bool>> {
-        let test = &cell.finished()?.analysis.as_ref()?.test;
-        let pairs = test.labels.iter().zip(&test.predicted);
-        Some(pairs.map(|(label, answer)| label == answer).collect())
+    let cells: Vec<&CellRecord> = (finished.iter())
+        .flat_map(|condition| condition.cells.iter().copied())
+        .collect();
+    let label = |name: &str| {
+        let values = study.cells.iter().filter_map(|cell| cell.values.first());
+        let mut values = values.map(|(_, value)| value);
+        let value = values.find(|value| value.name == name);
+        value.map_or_else(|| name.to_owned(), |value| value.shown().to_owned())
     };
-    let cells = || {
-        finished
-            .iter()
-            .flat_map(|condition| condition.cells.iter().copied())
+    let of_pair = |pair: &[String; 2]| {
+        let both = paired::partners(&cells, pair);
+        let both: Vec<Paired> = both
+            .filter_map(|(a, b)| paired::paired(a, b).ok())
+            .collect();
+        let [first, second] = pair.each_ref().map(|name| label(name));
+        compared(&first, &second, &both)
     };
-    let of_pair = |[first, second]: &[String; 2]| {
-        let mut pooled = Paired::default();
-        for a in cells().filter(|cell| super::paired::leads_with(cell, first)) {
-            let partner = cells().find(|b| {
-                super::paired::leads_with(b, second) && super::paired::differ_only_there(a, b)
-            });
-            let both = partner.and_then(|b| Paired::new(&answers(a)?, &answers(b)?));
-            if let Some(paired) = both {
-                pooled.trials += paired.trials;
-                pooled.only_first += paired.only_first;
-                pooled.only_second += paired.only_second;
-            }
-        }
-        if pooled.trials == 0 {
-            return None;
-        }
-        let (difference, [low, high]) = pooled.difference_percent();
-        let label = |name: &str| {
-            let values = study.cells.iter().filter_map(|cell| cell.values.first());
-            let value = values
-                .map(|(_, value)| value)
-                .find(|value| value.name == name);
-            value.map_or_else(|| name.to_owned(), |value| value.shown().to_owned())
-        };
-        let (first, second) = (label(first), label(second));
-        let interval = format!(
-            "{} points ({} to {})",
-            signed(difference),
-            signed(low),
-            signed(high)
-        );
-        Some(if low > 0.0 || high < 0.0 {
-            let more = if difference > 0.0 { "more" } else { "fewer" };
-            format!("{second} answers {more} images correctly than {first}: {interval}.")
-        } else {
-            format!("{second} and {first} differ in accuracy by no more than chance: {interval}.")
-        })
-    };
-    super::paired::pairs(study)
+    paired::pairs(study).iter().filter_map(of_pair).collect()
+}
+
+/// What pairs of cells say of two conditions. A difference is claimed only where the interval (over pairs
+/// where there are several, else of the one) and McNemar's test both leave it standing.
+fn compared(first: &str, second: &str, pairs: &[Paired]) -> Option<String> {
+    let pooled = pairs.iter().fold(Paired::default(), |sum, pair| Paired {
+        trials: sum.trials + pair.trials,
+        only_first: sum.only_first + pair.only_first,
+        only_second: sum.only_second + pair.only_second,
+    });
+    if pooled.trials == 0 {
+        return None;
+    }
+    let differences: Vec<f64> = pairs
         .iter()
-        .filter_map(of_pair)
-        .collect()
+        .map(|pair| pair.difference_percent().0)
+        .collect();
+    let (difference, [low, high]) = match &differences[..] {
+        [_] => pooled.difference_percent(),
+        many => {
+            let n = many.len() as f64;
+            let mean = many.iter().sum::<f64>() / n;
+            let squares: f64 = many.iter().map(|d| (d - mean) * (d - mean)).sum();
+            let half = t_quantile(many.len() - 1) * (squares / (n - 1.0) / n).sqrt();
+            (mean, [mean - half, mean + half])
+        }
+    };
+    let interval = format!(
+        "{} points ({} to {}; {})",
+        signed(difference),
+        signed(low),
+        signed(high),
+        count(pairs.len(), "pair of cells", "pairs of cells")
+    );
+    let is_claimed = (low > 0.0 || high < 0.0) && pooled.mcnemar_p() < 0.05;
+    Some(if is_claimed {
+        let more = if difference > 0.0 { "more" } else { "fewer" };
+        format!("{second} answers {more} test samples correctly than {first}: {interval}.")
+    } else {
+        format!(
+            "That {second} and {first} differ in accuracy cannot be told from chance: {interval}."
+        )
+    })
 }
 
 /// Which of the reported numbers came out.
@@ -488,8 +537,17 @@ fn claims(study: &Study, cells: &[CellRecord]) -> Option<String> {
         };
         let matching = reported::matching(cells, &reported.cells);
         let measured = spread(matching.iter().copied(), measure);
-        if measured.n == 0 {
+        if !matching.iter().any(|cell| cell.finished().is_some()) {
             open += 1;
+            continue;
+        }
+        if measured.n == 0 {
+            unmet.push(format!(
+                "{} of {} ({} reported, none measured)",
+                measure.label,
+                reported::selection(&reported.cells, &matching),
+                number(reported.value)
+            ));
             continue;
         }
         let seeds = measured.sd / (measured.n as f64).sqrt();
@@ -533,7 +591,8 @@ fn claims(study: &Study, cells: &[CellRecord]) -> Option<String> {
         }
     }
     if open > 0 {
-        text += &format!(". {open} are of cells that have not finished");
+        let are = if open == 1 { "is" } else { "are" };
+        text += &format!(". {open} {are} of cells that have not finished");
     }
     Some(text + ".")
 }

@@ -2,10 +2,10 @@
 
 use super::super::table::{Column, Entry, NumberTable, column, column_of, row, row_of};
 use super::super::text::list;
-use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH};
+use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH, Slope};
 use crate::record::RunRecord;
 use crate::study::aggregate::{conditions, spread};
-use crate::study::measures::{Measure, by_group, find};
+use crate::study::measures::{Measure, by_group, find, late_slope};
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table by condition.
@@ -15,7 +15,8 @@ pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finis
 
 /// What stands above the table of slopes.
 pub const CONVERGENCE: &str = "Least-squares slopes over the last 10 epochs. Accuracy has converged \
-    below 0.1 percentage points an epoch, the E rate below 0.05 Hz an epoch.";
+    below 0.1 percentage points an epoch, the E rate below 0.05 Hz an epoch; within two standard errors of the criterion \
+    neither is said.";
 
 /// Measures of the table by cell, in its order.
 const OF_CELLS: [&str; 11] = [
@@ -43,8 +44,8 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let of_row = |measure: &Measure| {
         let spreads = conditions.iter().map(|condition| {
             let mine = condition.cells.iter().filter_map(|&index| cells.get(index));
-            let spread = spread(mine, measure);
-            (spread.n > 0, mean(&spread))
+            let entry = entry(mine, measure);
+            (!matches!(entry, Entry::Mean { n: 0, .. }), entry)
         });
         let (has, entries): (Vec<bool>, Vec<Entry>) = spreads.unzip();
         has.contains(&true).then(|| {
@@ -67,6 +68,24 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
         table.notes.push("No cell has finished yet.".into());
     }
     table
+}
+
+/// The mean of a measure over cells, or “none” where they were analysed and have no such rhythm.
+pub fn entry<'a>(cells: impl Iterator<Item = &'a CellRecord> + Clone, measure: &Measure) -> Entry {
+    let spread = spread(cells.clone(), measure);
+    let mut finished = cells.filter_map(CellRecord::finished);
+    if spread.n == 0 && finished.any(|run| is_none(run, measure)) {
+        return Entry::text(NONE);
+    }
+    mean(&spread)
+}
+
+/// What stands for a rhythm that is not there.
+pub const NONE: &str = "none";
+
+/// Whether an analysed run lacks the rhythm that a measure is of.
+pub fn is_none(run: &RunRecord, measure: &Measure) -> bool {
+    measure.is_of_rhythm() && run.analysis.is_some() && !measure.of(run).is_finite()
 }
 
 /// A mean over cells as an entry.
@@ -111,7 +130,10 @@ pub fn by_cell(cells: &[CellRecord]) -> NumberTable {
             Entry::text(cell.state().word()),
             Entry::Number(epoch.map_or(f64::NAN, |epoch| epoch as f64)),
         ];
-        let value = |measure: &&Measure| Entry::Number(run.map_or(f64::NAN, |run| measure.of(run)));
+        let value = |measure: &&Measure| match run {
+            Some(run) if is_none(run, measure) => Entry::text(NONE),
+            _ => Entry::Number(run.map_or(f64::NAN, |run| measure.of(run))),
+        };
         entries.extend(shown.iter().map(value));
         row(&cell.cell.name, entries)
     });
@@ -132,25 +154,29 @@ fn head(measure: &Measure) -> Column {
 
 /// Slopes and whether they meet their criteria.
 pub fn convergence(runs: &[(String, &RunRecord)]) -> NumberTable {
-    let slope = |name: &str, run: &RunRecord| find(name).map_or(f64::NAN, |m| m.of(run));
-    let verdict = |slope: f64, limit: f64| {
-        if slope.is_nan() {
-            Entry::Verdict(None, "fewer than 10 epochs".into())
-        } else if slope.abs() < limit {
-            Entry::Verdict(Some(true), "met".into())
-        } else {
-            Entry::Verdict(Some(false), "not met".into())
-        }
+    let verdict = |slope: Option<Slope>, limit: f64| match slope {
+        None => Entry::Verdict(None, "fewer than 10 epochs".into()),
+        Some(slope) => match slope.is_below(limit) {
+            Some(true) => Entry::Verdict(Some(true), "met".into()),
+            Some(false) => Entry::Verdict(Some(false), "not met".into()),
+            None => Entry::Verdict(None, "within its error".into()),
+        },
     };
+    let value = |slope: Option<Slope>| slope.map_or(f64::NAN, |slope| slope.value);
+    let error = |slope: Option<Slope>| slope.map_or(f64::NAN, |slope| slope.error);
     let rows = runs.iter().map(|(name, run)| {
-        let accuracy = slope("accuracy_slope_percent_per_epoch", run);
-        let e_rate = slope("e_rate_slope_hz_per_epoch", run);
+        let accuracy = late_slope(run, |epoch| epoch.test_accuracy_percent);
+        let e_rate = late_slope(run, |epoch| epoch.e_rate_hz);
+        let i_rate = late_slope(run, |epoch| epoch.i_rate_hz);
         let entries = vec![
-            Entry::Difference(accuracy),
+            Entry::Difference(value(accuracy)),
+            Entry::Number(error(accuracy)),
             verdict(accuracy, ACCURACY_PERCENT_PER_EPOCH),
-            Entry::Difference(e_rate),
+            Entry::Difference(value(e_rate)),
+            Entry::Number(error(e_rate)),
             verdict(e_rate, RATE_HZ_PER_EPOCH),
-            Entry::Difference(slope("i_rate_slope_hz_per_epoch", run)),
+            Entry::Difference(value(i_rate)),
+            Entry::Number(error(i_rate)),
         ];
         row(name, entries)
     });
@@ -160,10 +186,13 @@ pub fn convergence(runs: &[(String, &RunRecord)]) -> NumberTable {
         corner: "cell".into(),
         columns: vec![
             column_of("accuracy slope", "%/epoch"),
+            column_of("accuracy slope error", "%/epoch"),
             column("accuracy criterion"),
             column_of("E rate slope", "Hz/epoch"),
+            column_of("E rate slope error", "Hz/epoch"),
             column("E rate criterion"),
             column_of("I rate slope", "Hz/epoch"),
+            column_of("I rate slope error", "Hz/epoch"),
         ],
         rows: rows.collect(),
         notes: Vec::new(),

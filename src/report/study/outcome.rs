@@ -1,8 +1,7 @@
 //! The outcome in one table: the key measures of every condition, beside what the sources report.
 
 use super::super::table::{Column, Entry, NumberTable, Row, column, column_of, row, row_of};
-use super::conditions::mean;
-use crate::study::aggregate::{Condition, conditions, reported_mean, spread};
+use crate::study::aggregate::{Condition, conditions, reported_mean};
 use crate::study::measures::{Measure, find};
 use crate::study::{CellRecord, Study};
 
@@ -53,7 +52,7 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let notes = if shown.is_empty() {
         vec!["No cell has finished yet.".to_owned()]
     } else {
-        vec!["f_γ is the frequency at which pairs of different E cells fire together, where they do so above chance.".into()]
+        vec!["f_γ is the frequency at which pairs of different E cells fire together, where they do so above chance and it is gamma (20–120 Hz); “none” where they do not.".into()]
     };
     let (corner, columns, rows) = if conditions.len() <= MOST_COLUMNS {
         let column = |c: &Condition| column(c.label()).keyed(&c.name);
@@ -100,7 +99,7 @@ fn entry(study: &Study, cells: &[CellRecord], condition: &Condition, measure: &M
         .iter()
         .filter_map(|&place| cells.get(place))
         .collect();
-    let measured = mean(&spread(mine.iter().copied(), measure));
+    let measured = super::conditions::entry(mine.iter().copied(), measure);
     match reported_mean(&study.spec, &mine, &measure.name) {
         Some(reported) => Entry::Beside(Box::new(measured), reported),
         None => measured,

@@ -14,12 +14,9 @@ pub const INTRODUCTION: &str = "Two conditions with the same seed answer the sam
 pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let mut rows = Vec::new();
     let mut notes = Vec::new();
-    for [first, second] in pairs(study) {
-        for a in cells.iter().filter(|cell| leads_with(cell, &first)) {
-            let partner = cells
-                .iter()
-                .find(|b| leads_with(b, &second) && differ_only_there(a, b));
-            let Some(b) = partner else { continue };
+    let all: Vec<&CellRecord> = cells.iter().collect();
+    for pair in pairs(study) {
+        for (a, b) in partners(&all, &pair) {
             let name = format!("{} → {}", a.cell.name, b.cell.name);
             match compare(a, b) {
                 Ok(entries) => rows.push(row(name, entries)),
@@ -71,14 +68,26 @@ pub fn pairs(study: &Study) -> Vec<[String; 2]> {
         .collect()
 }
 
-/// Whether the value of the first axis has this name.
-pub fn leads_with(cell: &CellRecord, name: &str) -> bool {
+/// The cells of the first condition with those of the second that differ from them in the first axis
+/// alone.
+pub fn partners<'a>(
+    cells: &'a [&'a CellRecord],
+    [first, second]: &'a [String; 2],
+) -> impl Iterator<Item = (&'a CellRecord, &'a CellRecord)> {
+    let firsts = cells.iter().filter(move |cell| leads_with(cell, first));
+    firsts.filter_map(move |a| {
+        let mut others = cells.iter().filter(|cell| leads_with(cell, second));
+        let b = others.find(|b| differ_only_there(a, b))?;
+        Some((*a, *b))
+    })
+}
+
+fn leads_with(cell: &CellRecord, name: &str) -> bool {
     let first = cell.cell.values.first();
     first.is_some_and(|(_, value)| value.name == name)
 }
 
-/// Whether two cells are equal in all axes but the first.
-pub fn differ_only_there(a: &CellRecord, b: &CellRecord) -> bool {
+fn differ_only_there(a: &CellRecord, b: &CellRecord) -> bool {
     let others = |cell: &CellRecord| -> Vec<(String, String)> {
         let values = cell.cell.values.iter().skip(1);
         values
@@ -88,24 +97,33 @@ pub fn differ_only_there(a: &CellRecord, b: &CellRecord) -> bool {
     others(a) == others(b)
 }
 
-fn compare(a: &CellRecord, b: &CellRecord) -> Result<Vec<Entry>, String> {
+/// The answers of two cells to the same samples.
+///
+/// # Errors
+/// Why they cannot be compared.
+pub fn paired(a: &CellRecord, b: &CellRecord) -> Result<Paired, String> {
     let (first, second) = (analysis(a)?, analysis(b)?);
-    let same_images = first.data_sha256 == second.data_sha256
+    let same_samples = first.data_sha256 == second.data_sha256
         && first.test.labels == second.test.labels
         && !first.test.labels.is_empty();
-    if !same_images {
+    if !same_samples {
         return Err("the two were tested on different images".into());
     }
     let correct = |analysis: &RunAnalysis| -> Vec<bool> {
         let answers = analysis.test.labels.iter().zip(&analysis.test.predicted);
         answers.map(|(label, answer)| label == answer).collect()
     };
-    let paired = Paired::new(&correct(first), &correct(second))
-        .ok_or("one of them has not answered every image")?;
+    Paired::new(&correct(first), &correct(second))
+        .ok_or_else(|| "one of them has not answered every image".into())
+}
+
+fn compare(a: &CellRecord, b: &CellRecord) -> Result<Vec<Entry>, String> {
+    let paired = paired(a, b)?;
     let (difference, [low, high]) = paired.difference_percent();
+    let accuracy = |cell| analysis(cell).map(|analysis| analysis.test.accuracy_percent);
     Ok(vec![
-        Entry::Number(first.test.accuracy_percent),
-        Entry::Number(second.test.accuracy_percent),
+        Entry::Number(accuracy(a)?),
+        Entry::Number(accuracy(b)?),
         Entry::Difference(difference),
         Entry::Difference(low),
         Entry::Difference(high),

@@ -7,11 +7,10 @@ use maud::{Markup, html};
 use super::super::table::{Entry, NumberTable, column, row_of};
 use super::super::text::list;
 use super::conditions::mean;
-use crate::analysis::convergence::{self, slope_with_error};
 use crate::config::Subset;
 use crate::study::CellRecord;
 use crate::study::aggregate::{Spread, spread};
-use crate::study::measures::{Measure, find};
+use crate::study::measures::{Measure, find, late_slope};
 use crate::study::spec::{Contradiction, StudySpec};
 use crate::train::metrics::EpochMetrics;
 
@@ -101,12 +100,9 @@ pub(super) fn matching<'a>(
 /// the residuals for a slope over epochs; NaN of other measures.
 pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord]) -> f64 {
     if let Some(of) = slope_of(&measure.name) {
-        let errors = cells.iter().filter_map(|cell| {
-            let run = cell.finished()?;
-            let trained = run.epochs.iter().filter(|epoch| epoch.epoch > 0);
-            let values: Vec<f64> = trained.map(of).collect();
-            Some(slope_with_error(&values, convergence::EPOCHS).error)
-        });
+        let errors = cells
+            .iter()
+            .filter_map(|cell| Some(late_slope(cell.finished()?, of)?.error));
         let errors: Vec<f64> = errors.filter(|error| error.is_finite()).collect();
         let squares: f64 = errors.iter().map(|error| error * error).sum();
         return squares.sqrt() / errors.len() as f64;

@@ -61,7 +61,7 @@ pub(super) fn rhythm() -> Vec<Measure> {
         all.push(of(
             &format!("e_per_cycle_{i}_percent"),
             "%",
-            &format!("(E cell, gamma cycle) pairs with {spikes} spikes."),
+            &format!("(E cell, cycle of the rhythm) pairs with {spikes} spikes."),
             move |a| {
                 a.participation
                     .as_ref()
@@ -70,13 +70,13 @@ pub(super) fn rhythm() -> Vec<Measure> {
         ));
     }
     all.extend([
-        of("period_ms", "ms", "Mean gamma cycle.", |a| {
+        of("period_ms", "ms", "Mean cycle of the rhythm.", |a| {
             a.participation.as_ref().map_or(f64::NAN, |p| p.period_ms)
         }),
         of(
             "i_spikes_per_cycle",
             "1",
-            "Mean spikes of an I cell in a gamma cycle.",
+            "Mean spikes of an I cell in a cycle of the rhythm.",
             |a| {
                 a.participation
                     .as_ref()

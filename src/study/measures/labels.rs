@@ -32,7 +32,7 @@ const LABELS: [(&str, &str); 51] = [
     ("e_per_cycle_1_percent", "E cells, 1 spike a cycle"),
     ("e_per_cycle_2_percent", "E cells, 2 spikes a cycle"),
     ("e_per_cycle_3_percent", "E cells, 3 or more spikes a cycle"),
-    ("period_ms", "gamma cycle"),
+    ("period_ms", "cycle of the rhythm"),
     ("i_spikes_per_cycle", "I spikes a cycle"),
     ("example_e_rate_hz", "E rate, reference trial"),
     ("max_cell_e_rate_hz", "largest rate of an E cell"),

@@ -365,7 +365,8 @@ pub fn shortened(label: &str, width: f64, size: f64) -> String {
     if text::width(label, size) <= width {
         return label.into();
     }
-    let mut kept: Vec<char> = label.chars().collect();
+    // No letter is narrower than a pixel.
+    let mut kept: Vec<char> = label.chars().take(width.max(1.0) as usize).collect();
     while kept.len() > 1
         && text::width(&kept.iter().chain(&['…']).collect::<String>(), size) > width
     {
