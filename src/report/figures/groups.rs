@@ -88,6 +88,9 @@ pub struct Parameter {
     pub values: Vec<(String, f64)>,
 }
 
+/// A group at each value of a parameter.
+pub type Curve<'g, 'a> = Vec<(f64, &'g Group<'a>)>;
+
 /// All conditions of a study that have runs.
 pub struct Groups<'a> {
     /// In the order of the cells.
@@ -230,8 +233,8 @@ impl<'a> Groups<'a> {
     }
 
     /// The groups in the order of a parameter, those that differ in nothing else together.
-    pub fn along(&self, parameter: &Parameter) -> Vec<Vec<(f64, &Group<'a>)>> {
-        let mut curves: Vec<(Vec<&str>, Vec<(f64, &Group<'a>)>)> = Vec::new();
+    pub fn along(&self, parameter: &Parameter) -> Vec<Curve<'_, 'a>> {
+        let mut curves: Vec<(Vec<&str>, Curve<'_, 'a>)> = Vec::new();
         for (name, x) in &parameter.values {
             for group in &self.groups {
                 let Some(cell) = group.cells.first() else {

@@ -410,7 +410,7 @@ fn silence(runs: &[&RunRecord]) -> Option<String> {
         String::new()
     };
     Some(match silent[..] {
-        [.., last] if last == 1.0 => format!("I is silent from the start{seeds}"),
+        [.., 1.0] => format!("I is silent from the start{seeds}"),
         [] => format!("I never falls below {SILENT_I_HZ} Hz for good"),
         [step] => format!("I falls below {SILENT_I_HZ} Hz at step {step}{seeds}"),
         [first, .., last] => {
