@@ -74,8 +74,7 @@ pub struct Data {
     pub path: Option<String>,
     /// The IDX label file that belongs to an IDX image file in `path`.
     pub labels_path: Option<String>,
-    /// Which samples of the source are used; left out: `studies` of `mnist`, `stratified` of `digits`,
-    /// `full` of `images` and `events`.
+    /// Which samples are used; left out: `studies` of MNIST, `stratified` of digits, else `full`.
     pub subset: Subset,
     /// Training samples (with those held out for validation) of a stratified subset.
     #[schemars(range(min = 1, max = 100_000_000))]
