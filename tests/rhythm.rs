@@ -116,6 +116,14 @@ fn files_that_do_not_fit_are_refused_by_array_and_entry() {
     assert_eq!((read.steps, read.cells), (100, [2, 1]));
     assert_eq!(read.trials[0], [vec![(99, 0)], vec![(2, 0)]]);
     assert_eq!(read.trials[1], [vec![(3, 1)], vec![]]);
+    let twice = [
+        ("spikes_e_trial", ArrayValues::I32(&[7, 7])),
+        ("spikes_e_time_ms", ArrayValues::F64(&[0.3, 0.31])),
+        ("spikes_e_cell", ArrayValues::I32(&[1, 1])),
+    ];
+    file(&path, &twice);
+    let read = load_recorded_npz(&path).unwrap();
+    assert_eq!((read.merged, &read.trials[1][0]), (1, &vec![(3, 1)]));
     let nan = [f64::NAN];
     for (name, values, says) in [
         (
@@ -147,6 +155,16 @@ fn files_that_do_not_fit_are_refused_by_array_and_entry() {
             "expected a number above 0",
         ),
         ("dt_ms", ArrayValues::F64(&nan), "expected a number above 0"),
+        (
+            "dt_ms",
+            ArrayValues::F64(&[1e-300]),
+            "expected at least 0.0001",
+        ),
+        (
+            "duration_ms",
+            ArrayValues::F64(&[f64::INFINITY]),
+            "expected a number above 0",
+        ),
         (
             "duration_ms",
             ArrayValues::F64(&[1e300]),

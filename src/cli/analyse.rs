@@ -139,6 +139,11 @@ fn of_spikes(file: &Path, settings: Settings, json: bool) -> Result<u8> {
             ),
         ),
     ];
+    if recorded.merged > 0 {
+        let spikes = show_count(recorded.merged as u64, "spike", "spikes");
+        let merged = format!("{spikes} of a cell that has one in the same step already count once");
+        facts.push(("merged", merged));
+    }
     facts.extend(rhythm_facts(
         &analysis.rhythm,
         analysis.participation.as_ref(),

@@ -28,6 +28,8 @@ pub struct RecordedSpikes {
     pub cells: [usize; 2],
     /// (step, cell) of E and of I in each trial, sorted.
     pub trials: Vec<[Vec<(u32, u32)>; 2]>,
+    /// Spikes of a cell in a step in which it had one already; they count once.
+    pub merged: usize,
 }
 
 /// Loads recorded spikes: `trials` (`[n]`, the numbers of the trials, each once), the scalars `n_e`,
@@ -131,21 +133,18 @@ pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
             trials[*place][population].push((step, cell_there));
         }
     }
-    for (number, place) in &places {
-        for (population, spikes) in trials[*place].iter_mut().enumerate() {
-            spikes.sort_unstable();
-            let twice = spikes.windows(2).find(|pair| pair[0] == pair[1]);
-            if let Some(&[(step, cell), _]) = twice {
-                let name = ["spikes_e_cell", "spikes_i_cell"][population];
-                let problem = format!("cell {cell} fires twice in step {step} of trial {number}");
-                return Err(DataError::array(path, name, problem));
-            }
-        }
+    let mut merged = 0;
+    for spikes in trials.iter_mut().flatten() {
+        spikes.sort_unstable();
+        merged += spikes.len();
+        spikes.dedup();
+        merged -= spikes.len();
     }
     Ok(RecordedSpikes {
         dt_ms,
         steps: steps as usize,
         cells,
         trials,
+        merged,
     })
 }

@@ -14,6 +14,8 @@ use crate::data::RecordedSpikes;
 pub struct SpikeAnalysis {
     /// Trials.
     pub trials: u64,
+    /// Spikes of a cell in a step in which it had one already; they count once.
+    pub merged_spikes: u64,
     /// Mean rate of E cells, Hz.
     #[serde(with = "nan_number")]
     pub e_rate_hz: f64,
@@ -50,6 +52,7 @@ pub fn analyse_spikes(recorded: &RecordedSpikes, settings: Settings, seed: u64) 
         steps,
         cells,
         ref trials,
+        ..
     } = *recorded;
     let spikes = |trial: &[Vec<(u32, u32)>; 2]| {
         [0, 1].map(|population| Spikes {
@@ -75,6 +78,7 @@ pub fn analyse_spikes(recorded: &RecordedSpikes, settings: Settings, seed: u64) 
     let of_cycles = participation.as_ref();
     SpikeAnalysis {
         trials: populations.trials(),
+        merged_spikes: recorded.merged as u64,
         e_rate_hz,
         i_rate_hz,
         is_rhythmic: rhythm.is_rhythmic,
