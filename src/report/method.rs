@@ -358,7 +358,10 @@ pub fn words(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".into(),
         Value::Array(items) => list(&items.iter().map(words).collect::<Vec<_>>()),
-        Value::Object(_) => value.to_string(),
+        Value::Object(keys) => {
+            let pair = |(key, value): (&String, &Value)| format!("{key} {}", words(value));
+            list(&keys.iter().map(pair).collect::<Vec<_>>())
+        }
     }
 }
 
@@ -562,6 +565,15 @@ mod tests {
         let entries = &table.rows[0].entries;
         assert_eq!(entries[..2], [Entry::Exact(6.0), Entry::Exact(9.0)]);
         assert_eq!(entries[2], Entry::text("ms"));
+    }
+
+    #[test]
+    fn a_section_reads_as_its_keys_and_values() {
+        let rule = serde_json::json!({ "optimiser": "sgd", "learning_rate": 4e-5, "parametrisation": null });
+        assert_eq!(
+            words(&rule),
+            "optimiser sgd, learning_rate 4×10⁻⁵ and parametrisation none"
+        );
     }
 
     #[test]

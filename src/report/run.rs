@@ -107,8 +107,13 @@ fn lead(run: &RunRecord) -> Vec<String> {
         count(last.epoch as usize, "epoch", "epochs"),
     );
     if let Some(best) = run.best() {
+        let rule = if run.config.data.validation_percent > 0.0 {
+            "best by validation"
+        } else {
+            "best"
+        };
         accuracy += &format!(
-            "; best: {} % after epoch {}",
+            "; {rule}: {} % after epoch {}",
             number(best.test_accuracy_percent),
             best.epoch
         );
