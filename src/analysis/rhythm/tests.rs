@@ -239,3 +239,26 @@ fn multiples_of_the_period_are_not_taken_for_it() {
     let found = fundamental(&curve).unwrap();
     assert!((found.lag - 30.8).abs() < 0.1, "{found:?}");
 }
+
+#[test]
+fn what_only_the_beginning_of_a_trial_shows_is_no_rhythm() {
+    // Four volleys of all cells in the first 60 ms, then each cell by itself.
+    let all = |onset_ms| {
+        let settings = Settings {
+            onset_ms,
+            ..Settings::default()
+        };
+        let mut all = Correlogram::new(STEPS, DT_MS, settings);
+        for trial in 0..60 {
+            let mut stream = Stream::new(Purpose::ShuffledSpikes, 3, trial, 0);
+            let mut spikes = Kind::Flat.trial(30, 20.0, &mut stream);
+            spikes.at.retain(|(step, _)| *step >= 600);
+            let volleys = [30, 180, 330, 480].map(|step| (0..30).map(move |cell| (step, cell)));
+            spikes.at.extend(volleys.into_iter().flatten());
+            spikes.at.sort_unstable();
+            all.add(&spikes);
+        }
+        all.rhythm(0, 0)
+    };
+    assert!(all(0.0).is_rhythmic && !all(60.0).is_rhythmic);
+}

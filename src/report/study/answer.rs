@@ -596,3 +596,26 @@ fn claims(study: &Study, cells: &[CellRecord]) -> Option<String> {
     }
     Some(text + ".")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_claimed_only_where_interval_and_test_agree() {
+        let pair = |only_first, only_second| Paired {
+            trials: 400,
+            only_first,
+            only_second,
+        };
+        let said = |pairs: &[Paired]| compared("A", "B", pairs).unwrap();
+        // The interval of 5 against 0 is +0.2 to +2.3, but McNemar's p is 0.06.
+        assert!(said(&[pair(0, 5)]).contains("cannot be told from chance"));
+        assert!(said(&[pair(0, 12)]).starts_with("B answers more test samples correctly than A"));
+        assert!(said(&[pair(30, 4)]).starts_with("B answers fewer"));
+        // Seeds that disagree: together 40 against 20, yet no claim.
+        let disagree = [pair(0, 40), pair(20, 0)];
+        assert!(said(&disagree).contains("cannot be told from chance"));
+        assert!(compared("A", "B", &[]).is_none());
+    }
+}

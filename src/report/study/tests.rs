@@ -378,3 +378,16 @@ fn the_page_answers_with_measured_numbers() {
     let (all, each) = answer::sentences(&study, &cells);
     assert!(all.is_empty() && each.is_empty());
 }
+
+#[test]
+fn a_reported_number_belongs_to_a_condition_only_where_it_names_all_its_axes() {
+    use crate::study::aggregate::reported_mean;
+    let mut study = study();
+    let cells = cells(&study);
+    let mine: Vec<&CellRecord> = cells[..2].iter().collect();
+    let of = |study: &Study| reported_mean(&study.spec, &mine, "e_rate_hz");
+    assert_eq!(of(&study), Some(50.0));
+    // A number of all conditions is not that of one.
+    study.spec.reported.iter_mut().for_each(|r| r.cells.clear());
+    assert_eq!(of(&study), None);
+}
