@@ -15,7 +15,6 @@ use crate::data::{
     DataError, Dataset, LoadedData, Samples, Split, check_rate, encode_events, load_dataset,
 };
 use crate::gpu::{GpuError, Selection, select};
-use crate::report::raster::RasterError;
 use crate::train::manifest::{Manifest, Status};
 use crate::train::model::ModelState;
 use crate::train::session::{Session, TrainError};
@@ -58,9 +57,6 @@ pub enum ExperimentError {
         /// Why.
         source: TrainError,
     },
-    /// The raster of the example trial.
-    #[error("the raster cannot be drawn: {0}")]
-    Raster(#[from] RasterError),
     /// An analysis could not be written as JSON.
     #[error("the analysis cannot be written as JSON: {0}")]
     AnalysisJson(serde_json::Error),

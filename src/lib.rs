@@ -17,6 +17,7 @@ pub mod conductance;
 pub mod config;
 pub mod data;
 pub mod experiment;
+pub mod files;
 pub mod gpu;
 pub mod optim;
 pub mod parity;

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::analysis::record::{FORMAT, LoopSweep, RunAnalysis, SWEEP_FORMAT};
 use crate::config::{self, Config, ConfigError};
+use crate::files::FileError;
 use crate::train::checkpoint::epochs_done;
-use crate::train::files::FileError;
 use crate::train::manifest::{Manifest, ManifestError};
 use crate::train::metrics::EpochMetrics;
 use crate::train::run_folder::{RunFiles, RunFolderError};

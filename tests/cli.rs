@@ -29,7 +29,7 @@ fn a_run_leaves_everything_and_is_measured_alike_afterwards() {
         "initial.safetensors",
         "last.safetensors",
         "best.safetensors",
-        "raster.png",
+        "figures/raster.png",
     ] {
         assert!(place.path("run").join(file).is_file(), "{file}");
     }

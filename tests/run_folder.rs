@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dalenet::train::run_folder::{RunFolder, RunFolderError, default_run_path};
-use dalenet::train::utc::Utc;
+use jiff::Timestamp;
 
 #[test]
 fn an_existing_run_is_only_overwritten_with_force() {
@@ -112,7 +112,7 @@ fn a_broken_whole_line_is_an_error_with_its_number() {
 #[test]
 fn default_paths_are_dated_and_distinct() {
     let root = tempfile::tempdir().unwrap();
-    let now = Utc::from_unix_seconds(1_709_251_199);
+    let now = Timestamp::from_second(1_709_251_199).unwrap();
     let first = default_run_path(root.path(), "ping", now).unwrap();
     assert_eq!(first, root.path().join("ping-20240229-235959"));
     fs::create_dir(&first).unwrap();

@@ -138,7 +138,7 @@ fn four_epochs_equal_two_and_two_after_a_resume() {
     let manifest = Manifest::load(&RunFiles::at(&parts).manifest()).unwrap();
     assert_eq!(manifest.status, Status::Finished);
     assert_eq!(manifest.resumed[0].note, "from epoch 2, batch 0");
-    assert!(RunFiles::at(&parts).raster().is_file());
+    assert!(RunFiles::at(&parts).analysis().is_file());
 }
 
 #[test]

@@ -22,12 +22,11 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use report::{
-    About, BackwardForm, Ceilings, CellLoop, Limits, Memory, ProductLimit, Report, Scaling,
-    ScalingPoint, Stage, StartUp, State, Task, Workload,
+    About, BackwardForm, Ceilings, Limits, Memory, ProductLimit, Report, Scaling, ScalingPoint,
+    Stage, StartUp, State, Task, Workload,
 };
 pub use spread::Spread;
 
-use crate::conductance::cpu::cell_loop_rates;
 use crate::conductance::engine::EngineError;
 use crate::conductance::gpu::Backward;
 use crate::conductance::open::{DeviceOptions, OpenedEngine};
@@ -37,7 +36,7 @@ use crate::conductance::{TRIAL_GROUP, block_trials};
 use crate::config::{self, Config, ConfigError, Override};
 use crate::data::DataError;
 use crate::gpu::{Gpu, GpuError, Selection, select};
-use crate::train::utc::Utc;
+use crate::train::manifest::now_utc;
 use measure::Setup;
 use subject::{Place, Subject};
 
@@ -186,17 +185,8 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         let repetitions = options.repetitions();
         scaling.push(scaling::scaling(&config, name, &place, repetitions)?);
     }
-    let cell_loops = match on_gpu {
-        true => Vec::new(),
-        false => cell_loop_rates(),
-    };
-    let cell_loops = cell_loops.into_iter().map(|rate| CellLoop {
-        form: rate.form,
-        giga_cell_steps_per_s: 1e-9 * rate.cell_steps_per_s,
-    });
     Ok(Report {
         about,
-        cell_loops: cell_loops.collect(),
         start_up: start_up.unwrap_or_default(),
         ceilings: ceilings.unwrap_or_default(),
         workloads,
@@ -288,7 +278,7 @@ fn about(options: &Options, threads: usize, software: bool) -> About {
     About {
         dalenet_version: env!("CARGO_PKG_VERSION"),
         commit: option_env!("DALENET_COMMIT"),
-        date_utc: Utc::now().iso(),
+        date_utc: now_utc(),
         command: options.command.clone(),
         device: String::new(),
         driver: None,

@@ -14,9 +14,6 @@ pub struct Report {
     pub start_up: StartUp,
     /// What the device can do at the most.
     pub ceilings: Ceilings,
-    /// The forward loop over cells alone at several widths of the processor's registers; empty on a
-    /// GPU.
-    pub cell_loops: Vec<CellLoop>,
     /// Training and inference of each network.
     pub workloads: Vec<Workload>,
     /// The forms of the GPU engine's backward pass against each other, on the first network with a
@@ -24,15 +21,6 @@ pub struct Report {
     pub backward_forms: Vec<BackwardForm>,
     /// Time as batch, steps and cells double.
     pub scaling: Vec<Scaling>,
-}
-
-/// The forward loop over cells on one thread.
-#[derive(Clone, Debug, Serialize)]
-pub struct CellLoop {
-    /// Instructions and cells at a time.
-    pub form: &'static str,
-    /// Cells advanced by a step, 10⁹ a second.
-    pub giga_cell_steps_per_s: f64,
 }
 
 /// Training with one form of the GPU engine's backward pass.

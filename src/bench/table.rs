@@ -1,6 +1,6 @@
 //! A report for people: facts and tables.
 
-use super::report::{BackwardForm, Ceilings, CellLoop, Report, Scaling, Stage, Workload};
+use super::report::{BackwardForm, Ceilings, Report, Scaling, Stage, Workload};
 use crate::conductance::plan::show_bytes;
 
 /// One table. The last column is text, the others but the first are numbers.
@@ -72,7 +72,6 @@ fn ceilings(c: &Ceilings) -> String {
 pub fn sections(report: &Report) -> Vec<Section> {
     let mut sections = vec![throughput(report), work(report), memory(report)];
     sections.extend(report.workloads.iter().map(stages));
-    sections.push(cell_loops(report));
     sections.push(backward_forms(report));
     sections.push(scaling(&report.scaling));
     sections.retain(|section| !section.rows.is_empty());
@@ -116,24 +115,6 @@ fn throughput(report: &Report) -> Section {
             "of the limit",
         ],
         rows: report.workloads.iter().map(row).collect(),
-    }
-}
-
-fn cell_loops(report: &Report) -> Section {
-    let slowest = report.cell_loops.last();
-    let slowest = slowest.map_or(f64::NAN, |form| form.giga_cell_steps_per_s);
-    let row = |form: &CellLoop| {
-        vec![
-            form.form.to_owned(),
-            number(form.giga_cell_steps_per_s),
-            format!("{:.1}", form.giga_cell_steps_per_s / slowest),
-            String::new(),
-        ]
-    };
-    Section {
-        title: "loop over cells, one thread".to_owned(),
-        head: vec!["", "10⁹ cell-steps/s", "ratio", ""],
-        rows: report.cell_loops.iter().map(row).collect(),
     }
 }
 
@@ -360,7 +341,6 @@ mod tests {
             ceilings: Ceilings::default(),
             workloads: vec![workload],
             backward_forms: Vec::new(),
-            cell_loops: Vec::new(),
             scaling: vec![Scaling {
                 network: "ping".to_owned(),
                 base: [64, 2000, 1024, 256],

@@ -8,7 +8,7 @@ use dalenet::data::{
     ArrayValues, FetchOptions, ImageSet, NamedArray, Samples, digits, fetch_mnist, load_mnist,
     load_new_samples, user_mnist_folder, write_npz,
 };
-use dalenet::train::files::write_atomic;
+use dalenet::files::write_atomic;
 use image::{GrayImage, ImageFormat};
 
 use super::SUCCESS;

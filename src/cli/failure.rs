@@ -76,7 +76,7 @@ fn of_experiment(error: &ExperimentError) -> u8 {
         ExperimentError::Train(error) | ExperimentError::Stopped { source: error, .. } => {
             of_training(error)
         }
-        ExperimentError::Raster(_) | ExperimentError::AnalysisJson(_) => FAILED,
+        ExperimentError::AnalysisJson(_) => FAILED,
     }
 }
 

@@ -11,7 +11,7 @@ use dalenet::conductance::model::{Trials, weights_of};
 use dalenet::conductance::open::open_engine;
 use dalenet::conductance::params::Params;
 use dalenet::data::{NewSamples, Samples, load_new_samples};
-use dalenet::train::files::write_atomic;
+use dalenet::files::write_atomic;
 use serde_json::json;
 
 use super::SUCCESS;

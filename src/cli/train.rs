@@ -10,7 +10,7 @@ use dalenet::train::epochs::Outcome;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::progress::Log;
 use dalenet::train::run_folder::default_run_path;
-use dalenet::train::utc::Utc;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::SUCCESS;
@@ -85,7 +85,7 @@ pub fn run(mut args: Args) -> Result<u8> {
     };
     let folder = match args.out {
         Some(folder) => folder,
-        None => default_run_path(&runs_folder(), &experiment.config.name, Utc::now())?,
+        None => default_run_path(&runs_folder(), &experiment.config.name, Timestamp::now())?,
     };
     let interrupt = Interrupt::install()?;
     let run = experiment.start(&folder, args.force, &weights, command_line(), notes)?;

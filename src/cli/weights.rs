@@ -11,9 +11,9 @@ use dalenet::conductance::weights::Weights;
 use dalenet::config::MatrixName;
 use dalenet::data::{ArrayValues, NamedArray, read_npz_f32, write_npz};
 use dalenet::experiment::Experiment;
+use dalenet::files::write_atomic;
 use dalenet::gpu::DeviceChoice;
 use dalenet::train::checkpoint::{NonFinite, Tensor, read_weights};
-use dalenet::train::files::write_atomic;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::FileError;
+
 /// What can go wrong while data is found, fetched, read, split or encoded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,6 +19,9 @@ pub enum DataError {
         /// What the operating system said.
         cause: io::Error,
     },
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file's content is not what its format promises.
     #[error("{path}: {problem}")]
     Malformed {

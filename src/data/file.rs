@@ -1,11 +1,6 @@
-//! Reading no more than was promised, and writing all or nothing.
+//! Reading no more than was promised.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::DataError;
+use std::io::Read;
 
 /// The most bytes one array may hold (4 GiB): a small compressed file can promise any amount.
 pub(crate) const MAX_ARRAY_BYTES: u64 = 1 << 32;
@@ -39,32 +34,4 @@ pub(crate) fn read_promised(reader: &mut impl Read, promised: u64) -> Result<Vec
         )),
         _ => Ok(bytes),
     }
-}
-
-/// Writes a file under a temporary name beside `path`, syncs it and renames it into place.
-pub(crate) fn write_atomically<F>(path: &Path, write: F) -> Result<(), DataError>
-where
-    F: FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-{
-    let temporary = temporary_name(path);
-    let result = File::create_new(&temporary)
-        .and_then(|file| {
-            let mut out = BufWriter::new(file);
-            write(&mut out)?;
-            out.flush()?;
-            out.get_ref().sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, path));
-    result.map_err(|cause| {
-        // The first error is the one worth reporting.
-        let _ = fs::remove_file(&temporary);
-        DataError::io(path, "write")(cause)
-    })
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id()))
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use super::file::{read_promised, write_atomically};
+use super::file::read_promised;
 use super::{DataError, ImageSet};
+use crate::files::write_atomic_with;
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -152,13 +153,13 @@ fn write_idx(path: &Path, magic: u32, shape: &[usize], bytes: &[u8]) -> Result<(
         );
         return Err(DataError::malformed(path, problem));
     };
-    write_atomically(path, |out| {
+    Ok(write_atomic_with(path, |out| {
         out.write_all(&magic.to_be_bytes())?;
         sizes
             .iter()
             .try_for_each(|size| out.write_all(&size.to_be_bytes()))?;
         out.write_all(bytes)
-    })
+    })?)
 }
 
 #[cfg(test)]

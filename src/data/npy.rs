@@ -1,4 +1,5 @@
-//! One array in NumPy's `.npy` format, of any numeric type, byte order and axis order.
+//! One array in NumPy's `.npy` format, of any numeric type, byte order and axis order. Read here and not by the
+//! `npyz` crate, whose parser of the header takes exponential time on nested brackets: a file of 200 bytes hangs it.
 
 use std::io::{self, Read, Write};
 

@@ -10,8 +10,8 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::DataError;
-use super::file::write_atomically;
 use super::npy::{NpyArray, write_header};
+use crate::files::write_atomic_with;
 
 /// Shape and row-major values of each named array.
 pub type NamedMatrices = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -101,7 +101,7 @@ pub fn write_npz(path: &Path, arrays: &[NamedArray<'_>]) -> Result<(), DataError
             return Err(DataError::array(path, array.name, problem));
         }
     }
-    write_atomically(path, |out| {
+    Ok(write_atomic_with(path, |out| {
         let mut zip = ZipWriter::new(out);
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         for array in arrays {
@@ -115,7 +115,7 @@ pub fn write_npz(path: &Path, arrays: &[NamedArray<'_>]) -> Result<(), DataError
         }
         zip.finish()?;
         Ok(())
-    })
+    })?)
 }
 
 /// Reads every array of an `.npz` file as 32-bit floats, e.g. to import weights.

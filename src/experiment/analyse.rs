@@ -12,7 +12,7 @@ use crate::conductance::batch::{Batch, Forward, Raster, Request};
 use crate::conductance::engine::Engine;
 use crate::conductance::weights::{Layout, Weights};
 use crate::config::MatrixName;
-use crate::train::files::write_atomic;
+use crate::files::write_atomic;
 use crate::train::manifest::program;
 use crate::train::run_folder::RunFiles;
 use crate::train::session::{TrainError, run_sha256};

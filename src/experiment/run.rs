@@ -4,11 +4,9 @@ use std::path::Path;
 
 use super::{Experiment, ExperimentError, Subject, write_analysis};
 use crate::analysis::rhythm::Settings;
-use crate::conductance::batch::{Population, Request};
 use crate::conductance::model::{Network, weights_of};
 use crate::conductance::plan::show_count;
 use crate::conductance::weights::Weights;
-use crate::report::raster::RasterPlot;
 use crate::train::checkpoint::{Checkpoint, NonFinite};
 use crate::train::epochs::{Outcome, Recipe, train};
 use crate::train::interrupt::Interrupt;
@@ -80,14 +78,7 @@ impl Run<'_> {
             reporter,
             interrupt,
         );
-        let outcome = outcome
-            .map_err(|source| ExperimentError::Stopped { folder, source })
-            .and_then(|outcome| {
-                if !matches!(outcome, Outcome::Interrupted { .. }) {
-                    self.draw_raster()?;
-                }
-                Ok(outcome)
-            });
+        let outcome = outcome.map_err(|source| ExperimentError::Stopped { folder, source });
         let unanalysed = match &outcome {
             Ok(Outcome::Finished | Outcome::Diverged) => self.analyse(reporter, interrupt).err(),
             _ => None,
@@ -183,43 +174,5 @@ impl Run<'_> {
         };
         write_analysis(&files, &analysis)?;
         Ok(true)
-    }
-
-    /// Draws the spikes of the first test sample.
-    fn draw_raster(&mut self) -> Result<(), ExperimentError> {
-        let Some(&sample) = self.experiment.split.test.first() else {
-            return Ok(());
-        };
-        let batch = self.experiment.trials.evaluation_batch(&[sample])?;
-        let request = Request {
-            raster: true,
-            ..Request::default()
-        };
-        let forward = self.network.engine().forward(&batch, request)?;
-        let Some(raster) = forward.raster else {
-            return Ok(());
-        };
-        let dt_ms = self.experiment.params.network.dt_ms;
-        let spikes = |population| -> Vec<(f32, u32)> {
-            let all = raster.spikes(population);
-            all.into_iter()
-                .map(|(_, step, cell)| ((step as f64 * dt_ms) as f32, cell as u32))
-                .collect()
-        };
-        let title = format!(
-            "{}: test sample {sample} (class {}) after {} epochs",
-            self.experiment.config.name,
-            batch.labels[0],
-            self.session.progress().epochs_done
-        );
-        let plot = RasterPlot {
-            duration_ms: (self.experiment.params.duration_s() * 1000.0) as f32,
-            n_e: self.experiment.params.n_e() as u32,
-            n_i: self.experiment.params.n_i() as u32,
-            spikes_e: &spikes(Population::E),
-            spikes_i: &spikes(Population::I),
-            title: &title,
-        };
-        Ok(plot.write_png(&self.session.files().raster())?)
     }
 }

@@ -6,7 +6,7 @@ use crate::analysis::record::{LoopSweep, SWEEP_FORMAT, SweepPoint};
 use crate::conductance::engine::EngineError;
 use crate::conductance::weights::{Layout, Weights};
 use crate::config::MatrixName;
-use crate::train::files::{FileError, write_atomic};
+use crate::files::{FileError, write_atomic};
 use crate::train::manifest::program;
 use crate::train::model::{ModelError, Part};
 use crate::train::run_folder::RunFiles;

@@ -4,13 +4,11 @@
 //! `figures/ID.svg`, `.png` and `.csv` (drawing, pixels, the numbers drawn), and `numbers.csv` (every
 //! number of the page's tables: table, row, column, value, unit).
 
-mod canvas;
 pub mod figures;
 pub mod method;
 pub mod output;
 pub mod page;
 pub mod provenance;
-pub mod raster;
 pub mod run;
 pub mod study;
 pub mod table;

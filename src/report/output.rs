@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::figures::{self, Figure, FigureError, Missing};
 use super::page::Page;
 use super::table::{NumberTable, TableError, numbers_csv};
+use crate::files::{FileError, write_atomic};
 use crate::record::RecordError;
 use crate::study::StudyError;
-use crate::train::files::{FileError, write_atomic};
 
 /// Width of the figures' pixel versions, px.
 const PNG_WIDTH_PX: u32 = 1600;

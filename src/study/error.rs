@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::train::files::FileError;
+use crate::files::FileError;
 
 /// A study could not be read, begun or collected.
 #[derive(Debug, thiserror::Error)]

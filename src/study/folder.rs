@@ -8,8 +8,8 @@ use super::expand::Cell;
 use super::spec::StudySpec;
 use super::{Study, StudyError};
 use crate::config::{self, Config};
+use crate::files::{self, FileError};
 use crate::record::RunRecord;
-use crate::train::files::{self, FileError};
 use crate::train::manifest::{Manifest, Status};
 use crate::train::run_folder::{RunFiles, RunFolder};
 

@@ -11,7 +11,7 @@ use super::StudyError;
 use super::measures::measures;
 use super::spec::StudySpec;
 use crate::config::{read_json, shown};
-use crate::train::files::FileError;
+use crate::files::FileError;
 
 /// The studies inside the program, as (name, JSON text).
 pub const BUILTINS: [(&str, &str); 6] = [

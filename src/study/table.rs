@@ -9,8 +9,8 @@ use super::aggregate::{conditions, spread};
 use super::folder::CellRecord;
 use super::measures::{Measure, measures};
 use super::{Study, StudyError, StudyFolder};
+use crate::files;
 use crate::record::RunRecord;
-use crate::train::files;
 
 /// Seeds of a manifest, in the order of their columns.
 const SEEDS: [&str; 4] = ["weights", "data", "shuffle", "noise"];

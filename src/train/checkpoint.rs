@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::files::{self, FileError};
+use crate::files::{self, FileError};
 pub use error::CheckpointError;
 use import::read_tensor;
 pub use import::read_weights;

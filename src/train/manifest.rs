@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, FileError};
-use super::utc::Utc;
+use crate::files::{self, FileError};
 
 /// A manifest could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ impl Manifest {
             data_place: None,
             data_sha256: String::new(),
             config_sha256: String::new(),
-            started_utc: Utc::now().iso(),
+            started_utc: now_utc(),
             resumed: Vec::new(),
             finished_utc: None,
             status: Status::Running,
@@ -127,7 +127,7 @@ impl Manifest {
     /// Records that the run goes on now, on `device`.
     pub fn resume(&mut self, device: &str, note: &str) {
         self.resumed.push(ResumeRecord {
-            time: Utc::now().iso(),
+            time: now_utc(),
             device: device.into(),
             note: note.into(),
         });
@@ -137,7 +137,7 @@ impl Manifest {
 
     /// Records that the session ended now.
     pub fn end(&mut self, status: Status) {
-        self.finished_utc = Some(Utc::now().iso());
+        self.finished_utc = Some(now_utc());
         self.status = status;
     }
 
@@ -165,6 +165,11 @@ impl Manifest {
             source,
         })
     }
+}
+
+/// This moment in UTC, to the second, as RFC 3339 writes it: `2026-01-31T23:59:59Z`.
+pub fn now_utc() -> String {
+    Timestamp::now().strftime("%FT%TZ").to_string()
 }
 
 /// Version and commit of this program.

@@ -3,7 +3,6 @@
 
 pub mod checkpoint;
 pub mod epochs;
-pub mod files;
 pub mod interrupt;
 pub mod manifest;
 pub mod metrics;
@@ -13,4 +12,3 @@ pub mod run_folder;
 pub mod session;
 pub mod steps;
 pub mod sums;
-pub mod utc;

@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::files::{self, FileError};
-use super::utc::Utc;
+use jiff::Timestamp;
+
+use crate::files::{self, FileError};
 
 /// Names of everything a run leaves behind; none of them is overwritten without force.
 const RUN_FILES: [&str; 13] = [
@@ -19,7 +20,7 @@ const RUN_FILES: [&str; 13] = [
     "initial.safetensors",
     "last.safetensors",
     "best.safetensors",
-    "raster.png",
+    "raster.png", // of earlier versions
     "report.html",
     "numbers.csv",
 ];
@@ -166,11 +167,6 @@ impl RunFiles {
     /// The checkpoint of the best epoch.
     pub fn best(&self) -> PathBuf {
         self.folder.join("best.safetensors")
-    }
-
-    /// The spike raster of an example trial.
-    pub fn raster(&self) -> PathBuf {
-        self.folder.join("raster.png")
     }
 
     /// Reads all complete lines of the metrics. A last line without line end was cut off in the
@@ -360,12 +356,16 @@ fn truncate(path: PathBuf, bytes: u64) -> Result<(), RunFolderError> {
 ///
 /// # Errors
 /// [`RunFolderError::BadName`] where `name` is empty, too long or could leave `root`.
-pub fn default_run_path(root: &Path, name: &str, now: Utc) -> Result<PathBuf, RunFolderError> {
+pub fn default_run_path(
+    root: &Path,
+    name: &str,
+    now: Timestamp,
+) -> Result<PathBuf, RunFolderError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(allowed) {
         return Err(RunFolderError::BadName { name: name.into() });
     }
-    let first = format!("{name}-{}", now.compact());
+    let first = format!("{name}-{}", now.strftime("%Y%m%d-%H%M%S"));
     let mut path = root.join(&first);
     let mut serial = 2_u64;
     while path.exists() {

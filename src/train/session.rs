@@ -8,13 +8,13 @@
 use std::path::Path;
 
 use super::checkpoint::{Checkpoint, CheckpointError, NonFinite, Progress};
-use super::files::{self, FileError, LineFile};
 use super::manifest::{Manifest, ManifestError, Status};
 use super::metrics::EpochMetrics;
 use super::model::{ModelError, ModelState};
 use super::run_folder::{RunFiles, RunFolder, RunFolderError};
 use super::steps::StepRecord;
 use crate::config::{self, Config};
+use crate::files::{self, FileError, LineFile};
 
 /// A run could not be started, continued or recorded.
 #[derive(Debug, thiserror::Error)]

@@ -105,38 +105,6 @@ vectorised! {
 }
 
 vectorised! {
-    /// [`step`] of mild, inhibited cells without traces and without taking several together, to tell
-    /// what that is worth.
-    fn step_one_by_one(
-        k: CellConstants<R>,
-        losses: [R; 2],
-        v: &mut [R],
-        ge: &mut [R],
-        gi: &mut [R],
-        refractory: &mut [R],
-        fires: &mut [u8],
-    ) {
-        for c in 0..v.len() {
-            // The compiler must not know that cells are neighbours.
-            let c = std::hint::black_box(c);
-            let one = c..c + 1;
-            step_all::<R, { Method::Mild as u8 }, true, false>(
-                k,
-                losses,
-                &mut v[one.clone()],
-                &mut ge[one.clone()],
-                &mut gi[one.clone()],
-                &mut refractory[one.clone()],
-                &mut fires[one],
-                &mut [],
-                &mut [],
-                &mut [],
-            );
-        }
-    }
-}
-
-vectorised! {
     /// The first half of [`step`], for cells that are watched or whose spikes are imposed: membranes,
     /// and in `fires` the cells at or above threshold that are not refractory.
     fn integrate(

@@ -47,7 +47,6 @@ mod cells;
 mod clock;
 mod network;
 mod product;
-mod rates;
 mod seat;
 mod state;
 mod trial;
@@ -74,8 +73,6 @@ use clock::{Clock, Stage};
 use network::Network;
 use seat::{BlockResult, Pass, Seat};
 use state::{Lines, zeros};
-
-pub use rates::{CellLoopRate, cell_loop_rates};
 
 /// Weights that a thread updates at a time.
 const PART: usize = 1 << 14;

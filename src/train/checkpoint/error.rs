@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use safetensors::SafeTensorError;
 
 use super::FORMAT;
-use crate::train::files::FileError;
+use crate::files::FileError;
 
 /// A checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::{Checkpoint, CheckpointError, METADATA_KEY, NonFinite, Tensor, bad_tensor};
-use crate::train::files::FileError;
+use crate::files::FileError;
 
 /// Reads the weights of any safetensors file, for import: every float32 or float64 tensor by its
 /// name, float64 rounded to float32. Of a dalenet checkpoint, only the weights are taken, under

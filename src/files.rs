@@ -1,14 +1,15 @@
-//! Writing files so that a power cut or `kill -9` leaves either the old or the new content.
+//! Writing files so that a power cut or `kill -9` leaves either the old or the new content, and lines one
+//! after the other.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes temporary names distinct within this process; the process id does the rest.
 static NEXT_TEMPORARY: AtomicU64 = AtomicU64::new(0);
 
-/// A file of a run could not be written.
+/// A file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused an operation.
@@ -51,13 +52,24 @@ impl FileError {
 
 /// Replaces the content of `path` by `bytes`, all or nothing.
 ///
+/// # Errors
+/// As [`write_atomic_with`].
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_atomic_with(path, |out| out.write_all(bytes))
+}
+
+/// Replaces the content of `path` by what `write` writes, all or nothing.
+///
 /// The bytes go to a temporary file in the same folder, are synced and renamed over `path`; then
 /// the folder is synced, so that the new name survives a power cut too.
 ///
 /// # Errors
-/// [`FileError`] where the folder is missing or not writable or the disk is full. The old content
-/// is then untouched and no temporary file is left.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+/// [`FileError`] where the folder is missing or not writable or the disk is full, or `write` fails.
+/// The old content is then untouched and no temporary file is left.
+pub fn write_atomic_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), FileError> {
     let Some(name) = path.file_name() else {
         return Err(FileError::NotAFile {
             path: path.to_path_buf(),
@@ -69,7 +81,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     hidden.push(format!(".{}-{serial}.tmp", std::process::id()));
     let temporary = path.with_file_name(hidden);
 
-    let written = write_new(&temporary, path, bytes).and_then(|()| {
+    let written = write_new(&temporary, path, write).and_then(|()| {
         fs::rename(&temporary, path).map_err(FileError::io("rename a new file to", path))
     });
     if let Err(error) = written {
@@ -81,15 +93,19 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// Writes the new file `temporary`; errors name `path`, which the user knows.
-fn write_new(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(temporary)
-        .map_err(FileError::io("create", path))?;
-    file.write_all(bytes)
+fn write_new(
+    temporary: &Path,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let file = File::create_new(temporary).map_err(FileError::io("create", path))?;
+    let mut out = BufWriter::new(file);
+    write(&mut out)
+        .and_then(|()| out.flush())
         .map_err(FileError::io("write", path))?;
-    file.sync_all().map_err(FileError::io("sync", path))
+    out.get_ref()
+        .sync_all()
+        .map_err(FileError::io("sync", path))
 }
 
 /// Appends `line` and a line break to `path` (made if absent), synced; returns the new length in
