@@ -14,10 +14,12 @@ use crate::config::Config;
 use crate::data::{
     DataError, Dataset, LoadedData, Samples, Split, check_rate, encode_events, load_dataset,
 };
+use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
-use crate::train::manifest::{Manifest, Status};
+use crate::train::manifest::{DeviceInfo, Manifest, Status};
 use crate::train::model::ModelState;
 use crate::train::session::{Session, TrainError};
+use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
 pub use analyse::{Subject, analysis_json, write_analysis};
 pub use run::Run;
@@ -49,6 +51,9 @@ pub enum ExperimentError {
     /// The run folder.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// A run that is there already.
+    #[error(transparent)]
+    Stored(#[from] StoredRunError),
     /// Training stopped on the way.
     #[error("training stopped: {source}\nThe last checkpoint is kept; go on from it with: dalenet resume {}", folder.display())]
     Stopped {
@@ -60,6 +65,21 @@ pub enum ExperimentError {
     /// An analysis could not be written as JSON.
     #[error("the analysis cannot be written as JSON: {0}")]
     AnalysisJson(serde_json::Error),
+}
+
+impl Blame for ExperimentError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Data(error) => error.fault(),
+            Self::Plan(error) => error.fault(),
+            Self::Gpu(error) => error.fault(),
+            Self::Engine(error) => error.fault(),
+            Self::Weights(error) => error.fault(),
+            Self::Stored(error) => error.fault(),
+            Self::Train(error) | Self::Stopped { source: error, .. } => error.fault(),
+            Self::AnalysisJson(_) => Fault::Program,
+        }
+    }
 }
 
 /// A configuration with its data and its plan, ready to run.
@@ -138,6 +158,29 @@ impl Experiment {
         })
     }
 
+    /// Data and plan of a stored run, its data where `data` says or where it was before.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn of_run(
+        run: &StoredRun,
+        data: Option<&Path>,
+        device: DeviceOptions,
+    ) -> Result<Self, ExperimentError> {
+        Self::prepare(run.config.clone(), run.data_place(data).as_deref(), device)
+    }
+
+    /// The weights of a checkpoint, which must be one of this experiment.
+    ///
+    /// # Errors
+    /// Another configuration, other data, or another network.
+    pub fn weights_of(&self, checkpoint: &StoredCheckpoint) -> Result<Weights, ExperimentError> {
+        checkpoint
+            .check(&self.config, &self.data_sha256)
+            .map_err(StoredRunError::Checkpoint)?;
+        Ok(weights_of(&self.params, &checkpoint.content.weights)?.0)
+    }
+
     /// The initial weights that the configuration describes.
     pub fn draw_weights(&self) -> Weights {
         draw_initial(
@@ -195,9 +238,10 @@ impl Experiment {
         let opened = self.open(weights)?;
         let device = OpenedDevice {
             summary: opened.engine.describe(),
-            name: opened.device,
-            driver: opened.driver,
-            backend: opened.backend,
+            info: DeviceInfo {
+                threads: self.plan.threads,
+                ..opened.device
+            },
             reason: opened.reason,
         };
         let network = Network::new(
@@ -225,7 +269,7 @@ impl Experiment {
     ) -> Result<Run<'_>, ExperimentError> {
         let (network, device) = self.network(weights)?;
         let mut manifest = self.manifest(command, notes);
-        device.record(&mut manifest, self.plan.threads);
+        manifest.device = device.info.clone();
         let state = initial_state(&self.params, weights);
         let session = Session::create(folder, force, &self.config, manifest, state)?;
         Ok(Run {
@@ -278,15 +322,15 @@ impl Experiment {
             "from epoch {}, batch {}",
             progress.epochs_done, progress.batches_done_in_epoch
         )];
-        let before = session.manifest().device.clone();
+        let before = session.manifest().device.name.clone();
         let mut shown_device = device.to_string();
-        if before != device.name && !before.is_empty() {
-            notes.push(format!("on {} instead of {before}", device.name));
+        if before != device.info.name && !before.is_empty() {
+            notes.push(format!("on {} instead of {before}", device.info.name));
             shown_device += &format!("; until now on {before}");
         }
         notes.extend((!note.is_empty()).then(|| note.to_owned()));
         session.go_on(&self.config, &notes.join("; "), |manifest| {
-            device.record(manifest, self.plan.threads);
+            manifest.device = device.info.clone();
             manifest.data_place = self.data_place.clone().or(manifest.data_place.take());
         })?;
         Ok(Run {
@@ -331,29 +375,16 @@ impl Experiment {
 pub struct OpenedDevice {
     /// The engine in a few words.
     pub summary: String,
-    /// Name of the device.
-    pub name: String,
-    /// Its driver.
-    pub driver: Option<String>,
-    /// `cpu`, `vulkan`, …
-    pub backend: String,
+    /// The device.
+    pub info: DeviceInfo,
     /// Why it was chosen.
     pub reason: String,
-}
-
-impl OpenedDevice {
-    fn record(&self, manifest: &mut Manifest, threads: usize) {
-        manifest.device = self.name.clone();
-        manifest.driver = self.driver.clone();
-        manifest.backend = self.backend.clone();
-        manifest.threads = threads;
-    }
 }
 
 impl std::fmt::Display for OpenedDevice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Summary and reason may begin with the name, which is to be said once.
-        let reason = self.reason.strip_prefix(&self.name);
+        let reason = self.reason.strip_prefix(&self.info.name);
         let reason = reason.or(self.reason.strip_prefix("CPU engine"));
         let reason = reason.map_or_else(
             || self.reason.clone(),
@@ -362,10 +393,10 @@ impl std::fmt::Display for OpenedDevice {
                 rest.replacen("): ", ": ", 1)
             },
         );
-        if self.summary.starts_with(&self.name) {
+        if self.summary.starts_with(&self.info.name) {
             write!(f, "{} ({reason})", self.summary)
         } else {
-            write!(f, "{} on {} ({reason})", self.summary, self.name)
+            write!(f, "{} on {} ({reason})", self.summary, self.info.name)
         }
     }
 }

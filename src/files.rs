@@ -1,6 +1,8 @@
 //! Writing files so that a power cut or `kill -9` leaves either the old or the new content, and lines one
 //! after the other.
 
+use crate::fault::always;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -35,6 +37,8 @@ pub enum FileError {
         path: PathBuf,
     },
 }
+
+always!(FileError => Program);
 
 impl FileError {
     /// Wraps an I/O error with what was tried on which path; made for `map_err`.

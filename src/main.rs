@@ -19,8 +19,8 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            cli::output::complain(&error);
-            ExitCode::from(cli::failure::exit_code(&error))
+            cli::output::note(format!("error: {}", error.in_words()));
+            ExitCode::from(error.exit_code())
         }
     }
 }

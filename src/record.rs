@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::analysis::record::{FORMAT, LoopSweep, RunAnalysis, SWEEP_FORMAT};
-use crate::config::{self, Config, ConfigError};
+use crate::config::Config;
+use crate::fault::{Blame, Fault};
 use crate::files::FileError;
 use crate::train::checkpoint::epochs_done;
 use crate::train::manifest::{Manifest, ManifestError};
@@ -15,16 +16,17 @@ use crate::train::metrics::EpochMetrics;
 use crate::train::run_folder::{RunFiles, RunFolderError};
 use crate::train::session::{run_mark, run_sha256};
 use crate::train::steps::StepRecord;
+use crate::train::stored::{StoredRun, StoredRunError};
 
 /// A run folder could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// No run, or metrics that are damaged.
+    /// No run, or a damaged configuration.
+    #[error(transparent)]
+    Stored(#[from] StoredRunError),
+    /// Damaged metrics.
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -41,6 +43,18 @@ pub enum RecordError {
         /// The command that writes the file.
         remedy: &'static str,
     },
+}
+
+impl Blame for RecordError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Stored(error) => error.fault(),
+            Self::RunFolder(error) => error.fault(),
+            Self::File(error) => error.fault(),
+            // A file of a run that somebody changed.
+            Self::Malformed { .. } | Self::Manifest(_) => Fault::User,
+        }
+    }
 }
 
 /// The content of a run folder but for its weights.
@@ -72,13 +86,20 @@ impl RunRecord {
     /// # Errors
     /// No run, or a file of it that is damaged.
     pub fn load(folder: &Path) -> Result<Self, RecordError> {
-        let files = RunFiles::at(folder);
-        if !files.config().is_file() {
-            let folder = folder.to_path_buf();
-            return Err(RunFolderError::NoRun { folder }.into());
-        }
-        let config = config::load(Some(&files.config()), &[], None)?;
-        let manifest = Manifest::load(&files.manifest())?;
+        Self::of(StoredRun::open(folder)?)
+    }
+
+    /// As [`load`](Self::load), of a run that is open already.
+    ///
+    /// # Errors
+    /// A file of it that is damaged.
+    pub fn of(run: StoredRun) -> Result<Self, RecordError> {
+        let StoredRun {
+            files,
+            config,
+            manifest,
+        } = run;
+        let manifest = manifest?;
         let lines = files.read_metrics()?;
         let epochs = lines.into_iter().map(|line| {
             serde_json::from_value(line).map_err(|e| RecordError::Malformed {
@@ -106,7 +127,7 @@ impl RunRecord {
             checkpoint: "last".into(),
             // The weights that a new analysis would be of; where they are not there, the newest epoch measured.
             epoch: epochs_done(&files.last())
-                .or_else(|| epochs.last().map(|epoch| epoch.epoch))
+                .or_else(|| epochs.last().map(|epoch| epoch.epoch()))
                 .unwrap_or(0),
             config_sha256: run_sha256(&config),
             data_sha256: manifest.data_sha256.clone(),
@@ -146,7 +167,7 @@ impl RunRecord {
 
     /// Measures of the best epoch; the untrained network is none.
     pub fn best(&self) -> Option<&EpochMetrics> {
-        self.epochs.iter().rev().find(|epoch| epoch.best)
+        self.epochs.iter().rev().find(|epoch| epoch.is_best())
     }
 }
 

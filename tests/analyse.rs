@@ -15,7 +15,9 @@ use dalenet::record::RunRecord;
 use dalenet::train::epochs::Outcome;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::manifest::Status;
-use dalenet::train::metrics::EpochMetrics;
+use dalenet::train::metrics::{
+    ACTIVE_E, E_RATE, EpochMetrics, I_RATE, SILENT_E, TEST_ACCURACY, TEST_LOSS, WEIGHT_NORM,
+};
 use dalenet::train::model::Part;
 use dalenet::train::progress::{Log, Reporter};
 
@@ -37,15 +39,15 @@ fn record(folder: &Path) -> (RunRecord, RunAnalysis) {
 fn agrees(analysis: &RunAnalysis, epoch: &EpochMetrics) -> bool {
     let test = &analysis.test;
     let pairs = [
-        (test.accuracy_percent, epoch.test_accuracy_percent),
-        (test.loss_nats, epoch.test_loss_nats),
-        (test.e_rate_hz, epoch.e_rate_hz),
-        (test.i_rate_hz, epoch.i_rate_hz),
-        (test.active_e_percent, epoch.active_e_percent),
-        (test.silent_e_percent, epoch.silent_e_percent),
+        (test.accuracy_percent, epoch[TEST_ACCURACY]),
+        (test.loss_nats, epoch[TEST_LOSS]),
+        (test.e_rate_hz, epoch[E_RATE]),
+        (test.i_rate_hz, epoch[I_RATE]),
+        (test.active_e_percent, epoch[ACTIVE_E]),
+        (test.silent_e_percent, epoch[SILENT_E]),
     ];
     let norms = analysis.weights.iter().all(|(name, matrix)| {
-        let measured = epoch.weight_norm.get(name).copied();
+        let measured = epoch.by_matrix(WEIGHT_NORM).get(name).copied();
         measured.is_some_and(|norm| (norm - matrix.now.norm).abs() < 1e-9)
     });
     norms && pairs.iter().all(|(a, b)| (a - b).abs() < 1e-9)
@@ -60,7 +62,7 @@ fn training_leaves_an_analysis_that_agrees_with_its_metrics() {
     let last = run.last().unwrap();
     assert_eq!((analysis.checkpoint.as_str(), analysis.epoch), ("last", 2));
     assert!(agrees(&analysis, last), "{:?}\n{last:?}", analysis.test);
-    assert!(last.e_rate_hz > 1.0 && last.i_rate_hz > 1.0);
+    assert!(last[E_RATE] > 1.0 && last[I_RATE] > 1.0);
 
     // Cells, classes and the example trial give the same means.
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
@@ -68,11 +70,11 @@ fn training_leaves_an_analysis_that_agrees_with_its_metrics() {
         (analysis.e_cell_rate_hz.len(), analysis.i_cell_rate_hz.len()),
         (60, 9)
     );
-    assert!((mean(&analysis.e_cell_rate_hz) - last.e_rate_hz).abs() < 1e-9);
-    assert!((mean(&analysis.i_cell_rate_hz) - last.i_rate_hz).abs() < 1e-9);
+    assert!((mean(&analysis.e_cell_rate_hz) - last[E_RATE]).abs() < 1e-9);
+    assert!((mean(&analysis.i_cell_rate_hz) - last[I_RATE]).abs() < 1e-9);
     let of_class = |label: &u32| analysis.test.class_e_rate_hz[*label as usize];
     let by_trial: Vec<f64> = analysis.test.labels.iter().map(of_class).collect();
-    assert!((mean(&by_trial) - last.e_rate_hz).abs() < 1e-9);
+    assert!((mean(&by_trial) - last[E_RATE]).abs() < 1e-9);
     let example = &analysis.raster;
     assert_eq!((example.e_cells, example.i_cells), (60, 9));
     let rate_hz = example.e.len() as f64 / (60.0 * 0.12);
@@ -84,7 +86,7 @@ fn training_leaves_an_analysis_that_agrees_with_its_metrics() {
     let spectrum = &rhythm.spectrum;
     assert_eq!(spectrum.frequency_hz.len(), 30);
     assert!((spectrum.frequency_hz[0] - 1000.0 / 120.0).abs() < 1e-9);
-    assert!((spectrum.white_power - 2.0 * last.e_rate_hz / 60.0).abs() < 1e-9);
+    assert!((spectrum.white_power - 2.0 * last[E_RATE] / 60.0).abs() < 1e-9);
     // 36 of 120 ms are left out, and lags go to half of the rest.
     assert_eq!((rhythm.onset_ms, rhythm.e.lag_ms.len()), (36.0, 43));
     assert_eq!(rhythm.e.correlation.len(), rhythm.e.null_high.len());

@@ -6,6 +6,7 @@ mod program;
 use std::fs;
 
 use dalenet::record::RunRecord;
+use dalenet::train::metrics::{TRAIN_LOSS, TRAIN_PENALTY};
 use dalenet::train::steps::StepRecord;
 use program::{Place, assert_has};
 use serde_json::Value;
@@ -144,17 +145,17 @@ fn the_loss_is_the_cross_entropy_and_the_penalty_stands_beside_it() {
     );
     assert!(strong.penalty_nats > 0.1, "{strong:?}");
     let weak = last("weak");
-    let penalty = weak.last().unwrap().train_penalty_nats;
+    let penalty = weak.last().unwrap()[TRAIN_PENALTY];
     assert!(penalty > 0.0 && penalty < 1e-6);
     // Batches of equal size: the epoch's means are those of its steps.
     let strong = last("strong");
     let epoch = strong.last().unwrap();
     for (mean, of) in [
         (
-            epoch.train_loss_nats,
+            epoch[TRAIN_LOSS],
             (|step| step.loss_nats) as fn(&StepRecord) -> f64,
         ),
-        (epoch.train_penalty_nats, |step| step.penalty_nats),
+        (epoch[TRAIN_PENALTY], |step| step.penalty_nats),
     ] {
         let expected = strong.steps.iter().map(of).sum::<f64>() / strong.steps.len() as f64;
         assert!((mean - expected).abs() < 1e-9, "{mean} {expected}");

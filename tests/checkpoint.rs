@@ -177,32 +177,6 @@ fn a_resume_checks_hashes_and_shapes() {
             .to_string();
         assert!(error.contains(&format!("another {what}")), "{error}");
     }
-
-    let right: BTreeMap<String, Vec<usize>> = checkpoint
-        .weights
-        .iter()
-        .map(|(name, tensor)| (name.clone(), tensor.shape.clone()))
-        .collect();
-    checkpoint.check_shapes(&path, &right).unwrap();
-    let misshapen = right
-        .iter()
-        .map(|(name, shape)| (name.clone(), shape.iter().rev().copied().collect()));
-    let missing = right
-        .clone()
-        .into_iter()
-        .chain([("ie".to_owned(), vec![2, 2])]);
-    let unexpected = right.clone().into_iter().skip(1);
-    for (expected, problem) in [
-        (misshapen.collect(), "has shape"),
-        (missing.collect::<BTreeMap<_, _>>(), "`w.ie` is missing"),
-        (unexpected.collect(), "is not part"),
-    ] {
-        let error = checkpoint
-            .check_shapes(&path, &expected)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(problem), "{error}");
-    }
 }
 
 #[test]

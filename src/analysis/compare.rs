@@ -1,4 +1,48 @@
-//! Comparing conditions: the same trials under two of them, and intervals.
+//! Means with their errors, and comparing conditions: the same trials under two of them.
+
+/// Mean and scatter of independent values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Values.
+    pub n: usize,
+    /// Their mean; NaN without any.
+    pub mean: f64,
+    /// Sum of the squared differences from the mean.
+    squares: f64,
+}
+
+impl Sample {
+    /// The sample of `values`.
+    pub fn of(values: &[f64]) -> Self {
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares = values.iter().map(|x| (x - mean) * (x - mean)).sum();
+        Self { n, mean, squares }
+    }
+
+    /// Standard deviation (n − 1); NaN for fewer than two values.
+    pub fn sd(&self) -> f64 {
+        self.over_freedom(1.0)
+    }
+
+    /// Standard error of the mean; NaN for fewer than two values.
+    pub fn standard_error(&self) -> f64 {
+        self.over_freedom(self.n as f64)
+    }
+
+    /// 95 % interval of the mean (Student's t); NaN for fewer than two values.
+    pub fn interval(&self) -> [f64; 2] {
+        let half = t_quantile(self.n.saturating_sub(1)) * self.standard_error();
+        [self.mean - half, self.mean + half]
+    }
+
+    fn over_freedom(&self, divisor: f64) -> f64 {
+        match self.n {
+            0 | 1 => f64::NAN,
+            n => (self.squares / (n as f64 - 1.0) / divisor).sqrt(),
+        }
+    }
+}
 
 /// The same trials answered under two conditions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +116,7 @@ pub fn wilson_percent(hits: u64, of: u64) -> [f64; 2] {
 }
 
 /// Quantile of 97.5 % of Student's t with `freedom` degrees of freedom; NaN for 0.
-pub fn t_quantile(freedom: usize) -> f64 {
+fn t_quantile(freedom: usize) -> f64 {
     if freedom == 0 {
         return f64::NAN;
     }

@@ -35,8 +35,9 @@ use crate::conductance::work;
 use crate::conductance::{TRIAL_GROUP, block_trials};
 use crate::config::{self, Config, ConfigError, Override};
 use crate::data::DataError;
+use crate::fault::{Blame, Fault};
 use crate::gpu::{Gpu, GpuError, Selection, select};
-use crate::train::manifest::now_utc;
+use crate::train::manifest::{DeviceInfo, now_utc};
 use measure::Setup;
 use subject::{Place, Subject};
 
@@ -70,6 +71,18 @@ pub enum BenchError {
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl Blame for BenchError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Config(error) => error.fault(),
+            Self::Data(error) => error.fault(),
+            Self::Plan(error) => error.fault(),
+            Self::Gpu(error) => error.fault(),
+            Self::Engine(error) => error.fault(),
+        }
+    }
 }
 
 /// What to measure.
@@ -147,7 +160,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
                 first_batch_seconds: options.started.elapsed().as_secs_f64(),
             });
             about_device(&mut about, &subject.opened);
-            progress(&format!("ceilings of {}", about.device));
+            progress(&format!("ceilings of {}", about.device.name));
         }
         let ceilings = match &ceilings {
             Some(known) => known,
@@ -280,12 +293,12 @@ fn about(options: &Options, threads: usize, software: bool) -> About {
         commit: option_env!("DALENET_COMMIT"),
         date_utc: now_utc(),
         command: options.command.clone(),
-        device: String::new(),
-        driver: None,
-        backend: String::new(),
+        device: DeviceInfo {
+            threads,
+            ..DeviceInfo::default()
+        },
         software_gpu: software,
         reason: String::new(),
-        threads,
         memory_limit_bytes: options.device.memory,
         quick: options.quick,
         repetitions: options.repetitions(),
@@ -296,7 +309,5 @@ fn about(options: &Options, threads: usize, software: bool) -> About {
 
 fn about_device(about: &mut About, opened: &OpenedEngine) {
     about.device = opened.device.clone();
-    about.driver = opened.driver.clone();
-    about.backend = opened.backend.clone();
     about.reason = opened.reason.clone();
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::spread::Spread;
+use crate::train::manifest::DeviceInfo;
 
 /// Everything that was measured in one run.
 #[derive(Clone, Debug, Serialize)]
@@ -47,18 +48,13 @@ pub struct About {
     pub date_utc: String,
     /// The command line as typed.
     pub command: Vec<String>,
-    /// Name of the device.
-    pub device: String,
-    /// Its driver.
-    pub driver: Option<String>,
-    /// `cpu`, `vulkan`, `metal`, `dx12`.
-    pub backend: String,
+    /// What computed.
+    #[serde(flatten)]
+    pub device: DeviceInfo,
     /// The device is a rasteriser on the processor: no figure says anything of a GPU.
     pub software_gpu: bool,
     /// Why this device.
     pub reason: String,
-    /// Threads of the CPU engine.
-    pub threads: usize,
     /// The user's memory limit, bytes.
     pub memory_limit_bytes: Option<u64>,
     /// Fewer repetitions, shorter trials where time doubles.

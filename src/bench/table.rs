@@ -1,7 +1,8 @@
 //! A report for people: facts and tables.
 
 use super::report::{BackwardForm, Ceilings, Report, Scaling, Stage, Workload};
-use crate::conductance::plan::show_bytes;
+use crate::text::{self, number};
+use crate::train::manifest::DeviceInfo;
 
 /// One table. The last column is text, the others but the first are numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,12 +19,17 @@ pub struct Section {
 pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let about = &report.about;
     let commit = about.commit.map_or_else(String::new, |c| format!(" ({c})"));
-    let driver = about
-        .driver
+    let DeviceInfo {
+        name,
+        driver,
+        backend,
+        threads,
+    } = &about.device;
+    let driver = driver
         .as_ref()
         .map_or_else(String::new, |d| format!(", {d}"));
-    let threads = match about.backend.as_str() {
-        "cpu" => format!(", {} threads", about.threads),
+    let threads = match &backend[..] {
+        "cpu" => format!(", {}", text::count(*threads, "thread", "threads")),
         _ => String::new(),
     };
     let repetitions = match about.repetitions {
@@ -35,10 +41,7 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
             "dalenet",
             format!("{}{commit}, {}", about.dalenet_version, about.date_utc),
         ),
-        (
-            "device",
-            format!("{} [{}]{driver}{threads}", about.device, about.backend),
-        ),
+        ("device", format!("{name} [{backend}]{driver}{threads}")),
         ("input", about.input.to_owned()),
         ("figures", format!("{repetitions} after a warm-up")),
         (
@@ -60,7 +63,7 @@ fn ceilings(c: &Ceilings) -> String {
     });
     format!(
         "copy of {} at {} GB/s, product of size {} at {} TFLOP/s{fma} ({})",
-        show_bytes(c.copy_bytes),
+        text::bytes(c.copy_bytes),
         number(c.copy_gb_per_s.median),
         c.product_size,
         number(c.product_tflops.median),
@@ -171,9 +174,9 @@ fn memory(report: &Report) -> Section {
     let peak = |w: &Workload| {
         w.memory
             .peak_bytes
-            .map_or_else(|| "not known".to_owned(), show_bytes)
+            .map_or_else(|| "not known".to_owned(), text::bytes)
     };
-    if report.about.backend == "cpu" {
+    if report.about.device.backend == "cpu" {
         let row = |w: &Workload| vec![title(w), peak(w), w.engine.clone()];
         return Section {
             title: "memory (of the whole process)".to_owned(),
@@ -181,7 +184,7 @@ fn memory(report: &Report) -> Section {
             rows: report.workloads.iter().map(row).collect(),
         };
     }
-    let bytes = |bytes: f64| show_bytes(bytes as u64);
+    let bytes = |bytes: f64| text::bytes(bytes as u64);
     let row = |w: &Workload| {
         let m = &w.memory;
         vec![
@@ -263,17 +266,6 @@ fn title(w: &Workload) -> String {
     format!("{} {}", w.network, w.task.name())
 }
 
-/// A number of any size in three or four digits.
-fn number(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 || size == 0.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        size if size >= 0.001 => format!("{value:.4}"),
-        _ => format!("{value:.1e}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,7 +279,10 @@ mod tests {
 
     fn report() -> Report {
         let about = About {
-            backend: "cpu".to_owned(),
+            device: DeviceInfo {
+                backend: "cpu".to_owned(),
+                ..DeviceInfo::default()
+            },
             repetitions: 5,
             notes: vec!["mind this".to_owned()],
             ..About::default()
@@ -380,19 +375,5 @@ mod tests {
                 .iter()
                 .any(|(_, value)| value == "medians of 5 repetitions after a warm-up")
         );
-    }
-
-    #[test]
-    fn numbers_keep_three_or_four_digits() {
-        for (value, text) in [
-            (0.0, "0"),
-            (123456.7, "123457"),
-            (12.345, "12.3"),
-            (1.2345, "1.23"),
-            (0.01234, "0.0123"),
-            (1.5e-7, "1.5e-7"),
-        ] {
-            assert_eq!(number(value), text);
-        }
     }
 }

@@ -2,22 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use dalenet::analysis::compare::wilson_percent;
 use dalenet::analysis::record::{Participation, PopulationRhythm, Rhythm, RunAnalysis};
 use dalenet::analysis::rhythm::Settings;
-use dalenet::conductance::model::weights_of;
-use dalenet::conductance::plan::show_count;
 use dalenet::data::load_recorded_npz;
-use dalenet::experiment::{Subject, analyse_spikes, analysis_json, write_analysis};
-use dalenet::train::checkpoint::{Checkpoint, NonFinite};
-use dalenet::train::run_folder::RunFiles;
-use dalenet::train::session::run_sha256;
+use dalenet::experiment::{Experiment, Subject, analyse_spikes, analysis_json, write_analysis};
+use dalenet::text;
+use dalenet::train::stored::{StoredCheckpoint, StoredRun, WhichCheckpoint};
 
 use super::SUCCESS;
-use super::arguments::{Device, Which};
-use super::output::{note, say, say_facts, say_table, short};
-use super::stored::{StoredRun, data_place};
+use super::arguments::Device;
+use super::error::{Failed, Result};
+use super::output::{note, say, say_facts, say_table};
 
 /// Measure rhythm, rates, weights and loop of a trained network, and keep them in its run
 ///
@@ -34,7 +30,7 @@ pub struct Args {
     spikes: Option<PathBuf>,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
     /// Folder of MNIST, or where the configured data file is now
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
@@ -93,22 +89,22 @@ pub fn run(args: Args) -> Result<u8> {
     }
     // The parser asks for one of the two.
     let folder = args.run.unwrap_or_default();
-    let run = StoredRun::load(&folder, args.checkpoint)?;
-    let data = data_place(&folder, args.data);
-    let files = RunFiles::at(&folder);
-    let which = args.checkpoint;
-    let analysis = analyse(&run, &files, which, data.as_deref(), &args.device, settings)?;
-    let is_kept = which == Which::Last;
+    let run = StoredRun::open(&folder)?;
+    let checkpoint = run.checkpoint(args.checkpoint)?;
+    let data = args.data.as_deref();
+    let experiment = Experiment::of_run(&run, data, args.device.options())?;
+    let analysis = analyse(&experiment, &run, &checkpoint, settings)?;
+    let is_kept = args.checkpoint == WhichCheckpoint::Last;
     if is_kept {
-        write_analysis(&files, &analysis)?;
+        write_analysis(&run.files, &analysis)?;
     }
     if args.json {
         say(analysis_json(&analysis)?.trim_end());
         return Ok(SUCCESS);
     }
-    report(&analysis, &run.path);
+    report(&analysis, &checkpoint.path);
     if is_kept {
-        say(format!("\nwritten to {}", files.analysis().display()));
+        say(format!("\nwritten to {}", run.files.analysis().display()));
     }
     Ok(SUCCESS)
 }
@@ -127,7 +123,7 @@ fn of_spikes(file: &Path, settings: Settings, json: bool) -> Result<u8> {
             format!(
                 "{}: {} of {:.1} ms, {e} E and {i} I cells",
                 file.display(),
-                show_count(analysis.trials, "trial", "trials"),
+                text::count(analysis.trials as usize, "trial", "trials"),
                 recorded.steps as f64 * recorded.dt_ms
             ),
         ),
@@ -140,7 +136,7 @@ fn of_spikes(file: &Path, settings: Settings, json: bool) -> Result<u8> {
         ),
     ];
     if recorded.merged > 0 {
-        let spikes = show_count(recorded.merged as u64, "spike", "spikes");
+        let spikes = text::count(recorded.merged, "spike", "spikes");
         let merged = format!("{spikes} of a cell that has one in the same step already count once");
         facts.push(("merged", merged));
     }
@@ -152,35 +148,29 @@ fn of_spikes(file: &Path, settings: Settings, json: bool) -> Result<u8> {
     Ok(SUCCESS)
 }
 
-/// The analysis of one checkpoint of the run with these files.
+/// The analysis of one checkpoint of a run.
 pub fn analyse(
+    experiment: &Experiment,
     run: &StoredRun,
-    files: &RunFiles,
-    which: Which,
-    data: Option<&Path>,
-    device: &Device,
+    checkpoint: &StoredCheckpoint,
     settings: Settings,
 ) -> Result<RunAnalysis> {
-    let (experiment, now) = run.experiment(data, device.options())?;
-    let initial = Checkpoint::load(&files.initial(), NonFinite::Refuse)?;
-    let hash = run_sha256(&run.config);
-    initial.check_hashes(&files.initial(), &hash, &experiment.data_sha256)?;
-    let (initial, _) = weights_of(&experiment.params, &initial.weights)?;
+    let now = experiment.weights_of(checkpoint)?;
+    let initial = experiment.weights_of(&run.checkpoint(WhichCheckpoint::Initial)?)?;
     let mut opened = experiment.open(&now)?;
-    let trials = experiment.split.test.len() as u64;
-    let trials = show_count(trials, "test trial", "test trials");
+    let trials = text::count(experiment.split.test.len(), "test trial", "test trials");
     note(format!("analysing {trials}\u{2026}"));
     let subject = Subject {
-        checkpoint: which.name(),
-        epoch: run.checkpoint.progress.epochs_done,
+        checkpoint: checkpoint.which.name(),
+        epoch: checkpoint.content.progress.epochs_done,
         initial: &initial,
         now: &now,
-        device: &opened.device,
+        device: &opened.device.name,
         settings,
     };
     let engine = opened.engine.as_mut();
     let analysis = experiment.analyse(engine, &subject, &mut || true)?;
-    analysis.context("the analysis was stopped on the way")
+    Ok(analysis.ok_or_else(|| Failed("the analysis was interrupted".into()))?)
 }
 
 fn report(analysis: &RunAnalysis, path: &Path) {
@@ -195,7 +185,7 @@ fn report(analysis: &RunAnalysis, path: &Path) {
             format!(
                 "{} (after {})",
                 path.display(),
-                show_count(analysis.epoch, "epoch", "epochs")
+                text::count(analysis.epoch as usize, "epoch", "epochs")
             ),
         ),
         ("device", analysis.device.clone()),
@@ -226,7 +216,7 @@ fn report(analysis: &RunAnalysis, path: &Path) {
         .weights
         .iter()
         .map(|(name, matrix)| {
-            let of_both = |a: f64, b: f64| format!("{} → {}", short(a), short(b));
+            let of_both = |a: f64, b: f64| format!("{} → {}", text::number(a), text::number(b));
             let (start, now) = (&matrix.initial, &matrix.now);
             vec![
                 format!("w_{name}"),
@@ -254,10 +244,10 @@ fn report(analysis: &RunAnalysis, path: &Path) {
                     format!("w_{}", slope.matrix),
                     format!(
                         "{} ± {}",
-                        short(slope.measured),
-                        short(slope.measured_error)
+                        text::number(slope.measured),
+                        text::number(slope.measured_error)
                     ),
-                    short(slope.surrogate),
+                    text::number(slope.surrogate),
                     String::new(),
                 ]
             })

@@ -75,28 +75,6 @@ impl From<LogFormat> for Log {
     }
 }
 
-/// A checkpoint of a run.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Which {
-    /// The newest
-    Last,
-    /// That of the best epoch
-    Best,
-    /// Before the first step
-    Initial,
-}
-
-impl Which {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Last => "last",
-            Self::Best => "best",
-            Self::Initial => "initial",
-        }
-    }
-}
-
 /// The command line as typed, for the manifest.
 pub fn command_line() -> Vec<String> {
     let words = std::env::args_os();

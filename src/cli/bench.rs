@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
 use dalenet::bench::{Options, run as measure, table};
 
 use super::SUCCESS;
 use super::arguments::{Device, Overrides, command_line};
+use super::error::Result;
 use super::output::{note, say, say_facts, say_table};
 
 /// Measure training and inference on a device, beside its ceilings

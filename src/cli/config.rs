@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use dalenet::config::{self, BUILTINS};
 use dalenet::train::metrics::metrics_table_markdown;
 
 use super::SUCCESS;
 use super::arguments::Overrides;
+use super::error::Result;
 use super::output::say;
 
 /// Print a configuration with every key, or the schema of all keys

@@ -3,7 +3,6 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use dalenet::data::{
     ArrayValues, FetchOptions, ImageSet, NamedArray, Samples, digits, fetch_mnist, load_mnist,
     load_new_samples, user_mnist_folder, write_npz,
@@ -12,7 +11,7 @@ use dalenet::files::write_atomic;
 use image::{GrayImage, ImageFormat};
 
 use super::SUCCESS;
-use super::failure::WrongUse;
+use super::error::{Failed, Result, WrongUse};
 use super::output::{note, say, say_facts};
 
 /// Fetch, inspect or draw data
@@ -243,6 +242,6 @@ fn write_sheet(set: &ImageSet, path: &Path) -> Result<()> {
     let mut png = std::io::Cursor::new(Vec::new());
     sheet
         .write_to(&mut png, ImageFormat::Png)
-        .with_context(|| path.display().to_string())?;
+        .map_err(|error| Failed(format!("{}: {error}", path.display())))?;
     Ok(write_atomic(path, png.get_ref())?)
 }

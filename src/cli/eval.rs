@@ -2,24 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use dalenet::conductance::batch::{Population, Request};
 use dalenet::conductance::evaluation::Evaluation;
 use dalenet::conductance::loss::predicted;
 use dalenet::conductance::model::Network;
-use dalenet::conductance::plan::show_count;
-use dalenet::conductance::weights::Weights;
+use dalenet::conductance::weights::{Weights, scale};
 use dalenet::config::MatrixName;
 use dalenet::data::{ArrayValues, NamedArray, write_npz};
 use dalenet::experiment::Experiment;
+use dalenet::text;
 use dalenet::train::model::Part;
+use dalenet::train::stored::{StoredRun, WhichCheckpoint};
 use serde_json::{Value, json};
 
 use super::SUCCESS;
-use super::arguments::{Device, Which};
-use super::failure::WrongUse;
+use super::arguments::Device;
+use super::error::{CliError, Result, WrongUse};
 use super::output::{note, say, say_facts, say_table};
-use super::stored::{StoredRun, data_place};
 
 /// Measure a trained network on the test samples of its run
 #[derive(clap::Args)]
@@ -28,7 +27,7 @@ pub struct Args {
     run: PathBuf,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
     /// Multiply W_EI by this factor
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     scale_ei: f32,
@@ -57,14 +56,15 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let run = StoredRun::load(&args.run, args.checkpoint)?;
-    let data = data_place(&args.run, args.data);
-    let (experiment, mut weights) = run.experiment(data.as_deref(), args.device.options())?;
+    let run = StoredRun::open(&args.run)?;
+    let checkpoint = run.checkpoint(args.checkpoint)?;
+    let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
+    let mut weights = experiment.weights_of(&checkpoint)?;
     for (name, factor) in [
         (MatrixName::WEi, args.scale_ei),
         (MatrixName::WIe, args.scale_ie),
     ] {
-        scale(&mut weights, name, factor)?;
+        scale_loop(&mut weights, name, factor)?;
     }
     let test = &experiment.split.test;
     if let Some(trial) = args.record.iter().find(|&&trial| trial >= test.len()) {
@@ -77,37 +77,39 @@ pub fn run(args: Args) -> Result<u8> {
     let (mut network, device) = experiment.network(&weights)?;
     let evaluation = network
         .evaluation(Part::Test, &mut || true)
-        .map_err(anyhow::Error::from_boxed)?
+        .map_err(CliError::of)?
         .unwrap_or_else(|| Evaluation::new(&experiment.params));
-    let epoch = run.checkpoint.progress.epochs_done;
+    let epoch = checkpoint.content.progress.epochs_done;
     if args.json {
-        say(as_json(&evaluation, epoch, &run.path, &device.name));
+        say(as_json(
+            &evaluation,
+            epoch,
+            &checkpoint.path,
+            &device.info.name,
+        ));
     } else {
-        report(&evaluation, epoch, &run.path, &device.to_string());
+        report(&evaluation, epoch, &checkpoint.path, &device.to_string());
     }
     // After the report, which must not be lost where the file cannot be written.
     if let Some(file) = &args.record_out {
         let trials = record(&experiment, &mut network, &args.record, file)?;
         if !args.json {
-            let trials = show_count(trials as u64, "trial", "trials");
+            let trials = text::count(trials, "trial", "trials");
             say(format!("\nspikes of {trials}: {}", file.display()));
         }
     }
     Ok(SUCCESS)
 }
 
-fn scale(weights: &mut Weights, name: MatrixName, factor: f32) -> Result<()> {
+fn scale_loop(weights: &mut Weights, name: MatrixName, factor: f32) -> Result<()> {
+    let matrix = name.short();
     if !factor.is_finite() {
-        let name = name.short();
-        return Err(WrongUse(format!("--scale-{name} {factor}: give a finite number")).into());
+        return Err(WrongUse(format!("--scale-{matrix} {factor}: give a finite number")).into());
     }
-    match weights.get_mut(&name) {
-        Some(matrix) => matrix.data.iter_mut().for_each(|w| *w *= factor),
-        None if factor != 1.0 => note(format!(
-            "note: this network has no w_{}; there is nothing to scale",
-            name.short()
-        )),
-        None => {}
+    if !scale(weights, name, f64::from(factor)) && factor != 1.0 {
+        note(format!(
+            "note: this network has no w_{matrix}; there is nothing to scale"
+        ));
     }
     Ok(())
 }
@@ -120,7 +122,7 @@ fn report(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) {
             format!(
                 "{} (after {})",
                 path.display(),
-                show_count(epoch, "epoch", "epochs")
+                text::count(epoch as usize, "epoch", "epochs")
             ),
         ),
         ("device", device.to_owned()),

@@ -1,12 +1,13 @@
 //! `dalenet info`: what this machine can compute with.
 
-use anyhow::Result;
 use dalenet::conductance::open::processor_name;
-use dalenet::conductance::plan::{available_memory, show_bytes};
+use dalenet::conductance::plan::available_memory;
 use dalenet::gpu::{AdapterInfo, DeviceChoice, describe, list_adapters, reason_for};
+use dalenet::text;
 use serde_json::{Value, json};
 
 use super::SUCCESS;
+use super::error::Result;
 use super::output::{say, say_facts};
 
 /// Where drivers come from, for machines that show no hardware GPU.
@@ -42,7 +43,7 @@ pub fn run(args: Args) -> Result<u8> {
         }));
         return Ok(SUCCESS);
     }
-    let memory = available_memory().map_or_else(|| "not known".to_owned(), show_bytes);
+    let memory = available_memory().map_or_else(|| "not known".to_owned(), text::bytes);
     say_facts(&[
         ("dalenet", env!("CARGO_PKG_VERSION").to_owned()),
         (

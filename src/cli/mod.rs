@@ -1,6 +1,6 @@
 //! The command line: one thin file a subcommand.
 
-pub mod failure;
+pub mod error;
 pub mod output;
 
 mod analyse;
@@ -14,7 +14,6 @@ mod parity;
 mod predict;
 mod report;
 mod resume;
-mod stored;
 mod study;
 mod sweep;
 mod train;
@@ -78,7 +77,7 @@ enum Command {
 ///
 /// # Errors
 /// Whatever the subcommand reports.
-pub fn run() -> anyhow::Result<u8> {
+pub fn run() -> error::Result<u8> {
     match Cli::parse().command {
         Command::Train(args) => train::run(args),
         Command::Resume(args) => resume::run(args),

@@ -13,24 +13,6 @@ pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Writes an error and its causes to standard error.
-pub fn complain(error: &anyhow::Error) {
-    note(format!("error: {}", in_words(error)));
-}
-
-/// An error and its causes, each said once.
-pub fn in_words(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        // Some messages hold their cause already.
-        if !text.contains(&cause) {
-            text += &format!(": {cause}");
-        }
-    }
-    text
-}
-
 /// Pairs of a label and a value, aligned.
 pub fn say_facts(facts: &[(&str, String)]) {
     let width = facts
@@ -64,16 +46,5 @@ pub fn say_table(head: &[&str], rows: &[Vec<String>]) {
             };
         }
         say(text.trim_end());
-    }
-}
-
-/// A number for people: four significant digits.
-pub fn short(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-3..1e5).contains(&size) {
-        format!("{value:.2e}")
-    } else {
-        let decimals = if size >= 100.0 { 1 } else { 3 };
-        format!("{value:.decimals$}")
     }
 }

@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
 use dalenet::conductance::cpu::CpuEngine;
 use dalenet::conductance::engine::{Engine, EngineError};
 use dalenet::conductance::open::{DeviceOptions, open_selected};
-use dalenet::conductance::plan::{default_segment_steps, show_count};
+use dalenet::conductance::plan::default_segment_steps;
 use dalenet::gpu::{DeviceChoice, Selection, select};
 use dalenet::parity::{self, Case, CaseError, Precision, Report, Row};
+use dalenet::text;
 use serde_json::{Value, json};
 
 use super::arguments::parse_threads;
-use super::failure::{WRONG_USE, WrongUse};
-use super::output::{note, say, say_table, short};
+use super::error::{Result, WRONG_USE, While, WrongUse};
+use super::output::{note, say, say_table};
 use super::{NOT_EQUAL, SUCCESS};
 
 /// Family of the cases that can be run.
@@ -109,7 +109,7 @@ pub fn run(args: Args) -> Result<u8> {
     } else {
         let mut summary = format!(
             "{}, {passed} passed",
-            show_count(reports.len() as u64, "case", "cases")
+            text::count(reports.len(), "case", "cases")
         );
         if !skipped.is_empty() {
             summary += &format!("; {} of other families skipped", skipped.len());
@@ -184,8 +184,8 @@ fn show(case: &Case, report: &Report) {
     let row = |row: &Row| {
         vec![
             format!("  {}", row.quantity),
-            short(row.error),
-            short(row.tolerance),
+            text::number(row.error),
+            text::number(row.tolerance),
             if row.passed { "ok" } else { "FAIL" }.to_owned(),
             row.note.clone(),
         ]

@@ -1,10 +1,8 @@
 //! `dalenet predict`: a trained network answers new samples.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
 use dalenet::conductance::batch::Request;
 use dalenet::conductance::loss::{predicted, softmax};
 use dalenet::conductance::model::{Trials, weights_of};
@@ -12,13 +10,14 @@ use dalenet::conductance::open::open_engine;
 use dalenet::conductance::params::Params;
 use dalenet::data::{NewSamples, Samples, load_new_samples};
 use dalenet::files::write_atomic;
+use dalenet::text;
+use dalenet::train::stored::{StoredCheckpoint, StoredRun, WhichCheckpoint};
 use serde_json::json;
 
 use super::SUCCESS;
-use super::arguments::{Device, Which};
-use super::failure::WrongUse;
+use super::arguments::Device;
+use super::error::{Result, WrongUse};
 use super::output::{note, say, say_table};
-use super::stored::StoredRun;
 
 /// Most answers shown to a person who names no file for them.
 const SHOWN: usize = 20;
@@ -39,7 +38,7 @@ pub struct Args {
     limit: Option<u64>,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
     /// Print JSON, an object a sample
     #[arg(long)]
     json: bool,
@@ -57,9 +56,23 @@ struct Answer {
     label: Option<u16>,
 }
 
+/// The length of an axis of a matrix, from which the network's inputs and classes are known.
+fn axis(checkpoint: &StoredCheckpoint, matrix: &str, axis: usize) -> Result<usize> {
+    let tensor = checkpoint.content.weights.get(matrix);
+    let length = tensor.and_then(|tensor| tensor.shape.get(axis).copied());
+    Ok(length.ok_or_else(|| {
+        WrongUse(format!(
+            "{} has no matrix `{matrix}`; it holds no network of this kind",
+            checkpoint.path.display()
+        ))
+    })?)
+}
+
 pub fn run(args: Args) -> Result<u8> {
-    let run = StoredRun::load(&args.run, args.checkpoint)?;
-    let (n_in, n_out) = run.inputs_and_classes()?;
+    let run = StoredRun::open(&args.run)?;
+    let checkpoint = run.checkpoint(args.checkpoint)?;
+    let n_in = axis(&checkpoint, "in", 0)?;
+    let n_out = axis(&checkpoint, "out", 1)?;
     let NewSamples {
         samples,
         is_labelled,
@@ -74,7 +87,7 @@ pub fn run(args: Args) -> Result<u8> {
         .into());
     }
     let params = Params::new(&run.config, n_in, n_out);
-    let (weights, _) = weights_of(&params, &run.checkpoint.weights)?;
+    let (weights, _) = weights_of(&params, &checkpoint.content.weights)?;
     let batch_size = run.config.training.batch_size;
     let mut opened = open_engine(&params, &weights, &args.device.options(), batch_size)?;
     let labels = is_labelled.then(|| samples.labels().to_vec());
@@ -101,7 +114,7 @@ pub fn run(args: Args) -> Result<u8> {
         }
     }
     if let Some(file) = &args.out {
-        write_atomic(file, csv(&answers, n_out).as_bytes())?;
+        write_atomic(file, &table(&answers, n_out)?)?;
     }
     show(&args, &answers);
     Ok(SUCCESS)
@@ -173,20 +186,18 @@ fn show(args: &Args, answers: &[Answer]) {
     }
 }
 
-fn csv(answers: &[Answer], classes: usize) -> String {
-    let mut text = String::from("sample,class,label");
-    for class in 0..classes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ",p{class}");
-    }
-    text.push('\n');
-    for (index, answer) in answers.iter().enumerate() {
+fn table(answers: &[Answer], classes: usize) -> Result<Vec<u8>> {
+    let head = ["sample", "class", "label"].map(str::to_owned);
+    let head = head
+        .into_iter()
+        .chain((0..classes).map(|class| format!("p{class}")));
+    let rows = answers.iter().enumerate().map(|(index, answer)| {
         let label = answer.label.map_or_else(String::new, |l| l.to_string());
-        let _ = write!(text, "{index},{},{label}", answer.class);
-        for p in &answer.probabilities {
-            let _ = write!(text, ",{p:.6}");
-        }
-        text.push('\n');
-    }
-    text
+        let probabilities = answer.probabilities.iter().map(|p| format!("{p:.6}"));
+        let first = [index.to_string(), answer.class.to_string(), label];
+        first.into_iter().chain(probabilities).collect()
+    });
+    Ok(text::csv(
+        std::iter::once(head.collect::<Vec<_>>()).chain(rows),
+    )?)
 }

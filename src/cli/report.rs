@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use dalenet::report;
 use dalenet::study::StudyFolder;
 use dalenet::train::run_folder::RunFiles;
 
 use super::SUCCESS;
-use super::failure::WrongUse;
+use super::error::{Result, WrongUse};
 use super::output::{note, say};
 
 /// Write the page of a run or a study, with figures and numbers

@@ -2,18 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use dalenet::experiment::Experiment;
-use dalenet::train::checkpoint::{Checkpoint, NonFinite};
+use dalenet::text;
 use dalenet::train::interrupt::Interrupt;
-use dalenet::train::manifest::{Manifest, Status};
-use dalenet::train::run_folder::RunFiles;
+use dalenet::train::manifest::Status;
+use dalenet::train::stored::{StoredRun, WhichCheckpoint};
 
 use super::SUCCESS;
 use super::arguments::{Device, LogFormat};
-use super::failure::WrongUse;
+use super::error::{Result, WrongUse};
 use super::output::note;
-use super::stored::{data_place, run_config};
 use super::train::finish;
 
 /// Go on with a run from its last checkpoint, exactly
@@ -38,9 +36,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let mut config = run_config(&args.run)?;
-    let last = RunFiles::at(&args.run).last();
-    let done = Checkpoint::load(&last, NonFinite::Refuse)?.progress;
+    let mut run = StoredRun::open(&args.run)?;
+    let done = run.checkpoint(WhichCheckpoint::Last)?.content.progress;
+    let config = &mut run.config;
     let mut notes = Vec::new();
     if let Some(epochs) = args.epochs {
         let least = done.epochs_done + u64::from(done.batches_done_in_epoch > 0);
@@ -61,17 +59,16 @@ pub fn run(args: Args) -> Result<u8> {
     if let Some(place) = &args.data {
         notes.push(format!("data in {}", place.display()));
     }
-    let status = Manifest::load(&RunFiles::at(&args.run).manifest())?.status;
-    if status == Status::Finished && done.epochs_done >= config.training.epochs {
+    let is_finished = matches!(&run.manifest, Ok(m) if m.status == Status::Finished);
+    if is_finished && done.epochs_done >= config.training.epochs {
         note(format!(
-            "{} has done all of its {} epochs; train longer with --epochs N",
+            "{} has done all of its {}; train longer with --epochs N",
             args.run.display(),
-            done.epochs_done
+            text::count(done.epochs_done as usize, "epoch", "epochs")
         ));
         return Ok(SUCCESS);
     }
-    let data = data_place(&args.run, args.data);
-    let experiment = Experiment::prepare(config, data.as_deref(), args.device.options())?;
+    let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
     let interrupt = Interrupt::install()?;
     let run = experiment.resume(&args.run, &notes.join("; "))?;
     for line in notes {

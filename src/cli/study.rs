@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use clap::Subcommand;
 use dalenet::study::measures::{Measure, measures};
 use dalenet::study::spec::StudySpec;
@@ -11,6 +10,7 @@ use serde_json::json;
 
 use super::SUCCESS;
 use super::arguments::{Device, LogFormat};
+use super::error::Result;
 use super::output::{say, say_table};
 
 mod after;

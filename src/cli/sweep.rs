@@ -1,23 +1,24 @@
 //! `dalenet sweep`: a trained network with its loop made weaker and stronger.
 
 use std::io::{IsTerminal, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
 use dalenet::analysis::record::{LoopSweep, SweepPoint};
+use dalenet::experiment::Experiment;
 use dalenet::experiment::sweep::{
     LoopGrid, STUDY_GRID, SweptWeights, loop_sweep, to_json, write_sweep,
 };
+use dalenet::text;
 use dalenet::train::interrupt::{EXIT_SIGINT, Interrupt};
-use dalenet::train::progress::format_duration;
 use dalenet::train::run_folder::RunFiles;
+use dalenet::train::stored::{StoredRun, WhichCheckpoint};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::SUCCESS;
-use super::arguments::{Device, Which};
+use super::arguments::Device;
+use super::error::{Result, While};
 use super::output::{note, say, say_facts, say_table};
-use super::stored::{StoredRun, data_place};
 
 /// Least time between two lines of progress where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -51,7 +52,7 @@ pub struct Args {
     ie: Option<Vec<f64>>,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
     /// Folder for sweep.json and sweep.csv (default: the run folder)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -69,9 +70,10 @@ pub fn run(args: Args) -> Result<u8> {
     let ei = args.ei.as_ref().unwrap_or(&args.grid);
     let ie = args.ie.as_ref().unwrap_or(&args.grid);
     let grid = LoopGrid::new(ei, ie)?;
-    let run = StoredRun::load(&args.run, args.checkpoint)?;
-    let data = data_place(&args.run, args.data);
-    let (experiment, weights) = run.experiment(data.as_deref(), args.device.options())?;
+    let run = StoredRun::open(&args.run)?;
+    let checkpoint = run.checkpoint(args.checkpoint)?;
+    let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
+    let weights = experiment.weights_of(&checkpoint)?;
     let files = RunFiles::at(args.out.unwrap_or(args.run));
     std::fs::create_dir_all(files.folder())
         .with_context(|| format!("cannot create folder {}", files.folder().display()))?;
@@ -79,7 +81,7 @@ pub fn run(args: Args) -> Result<u8> {
     let swept = SweptWeights {
         weights: &weights,
         checkpoint: args.checkpoint.name(),
-        epoch: run.checkpoint.progress.epochs_done,
+        epoch: checkpoint.content.progress.epochs_done,
     };
     let mut progress = Progress::new();
     let sweep = loop_sweep(&experiment, swept, &grid, &mut |done, of| {
@@ -96,7 +98,7 @@ pub fn run(args: Args) -> Result<u8> {
     if args.json {
         say(to_json(&sweep).trim_end());
     } else {
-        report(&sweep, &run, &files);
+        report(&sweep, &checkpoint.path, &files);
     }
     Ok(SUCCESS)
 }
@@ -131,7 +133,7 @@ impl Progress {
             String::new()
         } else {
             let left = seconds / done as f64 * (of - done) as f64;
-            format!("left {}", format_duration(left))
+            format!("left {}", text::duration(left))
         };
         if let Some(bar) = &self.bar {
             bar.set_length(of as u64);
@@ -150,11 +152,11 @@ impl Progress {
     }
 }
 
-fn report(sweep: &LoopSweep, run: &StoredRun, files: &RunFiles) {
+fn report(sweep: &LoopSweep, checkpoint: &Path, files: &RunFiles) {
     say_facts(&[
         (
             "checkpoint",
-            format!("{} (epoch {})", run.path.display(), sweep.epoch),
+            format!("{} (epoch {})", checkpoint.display(), sweep.epoch),
         ),
         ("device", sweep.device.clone()),
         ("trials", format!("{} test trials a point", sweep.trials)),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use dalenet::config::Override;
 use dalenet::experiment::{Experiment, Run};
 use dalenet::report;
@@ -15,7 +14,7 @@ use serde_json::json;
 
 use super::SUCCESS;
 use super::arguments::{Device, LogFormat, Overrides, command_line, runs_folder};
-use super::failure::FAILED;
+use super::error::{FAILED, Result};
 use super::output::{note, say, say_facts};
 use super::weights::read_weights_file;
 

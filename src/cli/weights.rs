@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use dalenet::conductance::model::weights_of;
 use dalenet::conductance::open::DeviceOptions;
 use dalenet::conductance::params::Params;
@@ -14,14 +13,14 @@ use dalenet::experiment::Experiment;
 use dalenet::files::write_atomic;
 use dalenet::gpu::DeviceChoice;
 use dalenet::train::checkpoint::{NonFinite, Tensor, read_weights};
+use dalenet::train::stored::{StoredRun, WhichCheckpoint};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use super::SUCCESS;
-use super::arguments::{Overrides, Which, command_line};
-use super::failure::WrongUse;
+use super::arguments::{Overrides, command_line};
+use super::error::{Result, While, WrongUse};
 use super::output::{note, say};
-use super::stored::StoredRun;
 
 /// Write the weights of a run to a plain file
 ///
@@ -35,7 +34,7 @@ pub struct ExportArgs {
     to: PathBuf,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
-    checkpoint: Which,
+    checkpoint: WhichCheckpoint,
 }
 
 /// Make a run folder that begins with the weights of a file
@@ -82,8 +81,8 @@ impl Format {
 
 pub fn export(args: ExportArgs) -> Result<u8> {
     let format = Format::of(&args.to)?;
-    let run = StoredRun::load(&args.run, args.checkpoint)?;
-    let named = run.checkpoint.weights.iter();
+    let checkpoint = StoredRun::open(&args.run)?.checkpoint(args.checkpoint)?;
+    let named = checkpoint.content.weights.iter();
     let tensors: BTreeMap<String, &Tensor> = named
         .map(|(name, tensor)| (format!("w_{name}"), tensor))
         .collect();

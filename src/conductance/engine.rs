@@ -7,6 +7,7 @@ use crate::conductance::loss::Scores;
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Slot, Weights, WeightsError};
 use crate::config::MatrixName;
+use crate::fault::{Blame, Fault};
 use crate::gpu::GpuError;
 
 /// Why an engine cannot do what it was asked.
@@ -47,6 +48,17 @@ pub enum EngineError {
     /// The GPU failed.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+}
+
+impl Blame for EngineError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Weights(error) => error.fault(),
+            Self::Gpu(error) => error.fault(),
+            Self::Memory(_) | Self::Threads(_) => Fault::Device,
+            _ => Fault::Program,
+        }
+    }
 }
 
 /// Loss of a batch whose gradient the engine now holds.

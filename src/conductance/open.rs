@@ -9,6 +9,7 @@ use crate::conductance::params::Params;
 use crate::conductance::plan::default_segment_steps;
 use crate::conductance::weights::Weights;
 use crate::gpu::{Adapter, DeviceChoice, Gpu, Selection, select};
+use crate::train::manifest::DeviceInfo;
 
 /// What the user says about the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,12 +41,8 @@ impl DeviceOptions {
 pub struct OpenedEngine {
     /// The engine.
     pub engine: Box<dyn Engine>,
-    /// Name of the device, as its driver or the system gives it.
-    pub device: String,
-    /// Driver and its version; none for the processor.
-    pub driver: Option<String>,
-    /// `cpu`, `vulkan`, `metal`, `dx12`.
-    pub backend: String,
+    /// What it runs on.
+    pub device: DeviceInfo,
     /// Why this device.
     pub reason: String,
 }
@@ -84,9 +81,12 @@ pub fn open_selected(
                 CpuEngine::<f32>::new(params.clone(), weights, options.threads(), segment)?;
             Ok(OpenedEngine {
                 engine: Box::new(engine),
-                device: processor_name(),
-                driver: None,
-                backend: "cpu".to_owned(),
+                device: DeviceInfo {
+                    name: processor_name(),
+                    driver: None,
+                    backend: "cpu".to_owned(),
+                    threads: options.threads(),
+                },
                 reason,
             })
         }
@@ -94,9 +94,12 @@ pub fn open_selected(
             let info = adapter.info().clone();
             Ok(OpenedEngine {
                 engine: gpu_engine(&adapter, params, weights, options, batch)?,
-                device: info.name,
-                driver: Some(info.driver),
-                backend: info.backend,
+                device: DeviceInfo {
+                    name: info.name,
+                    driver: Some(info.driver),
+                    backend: info.backend,
+                    threads: options.threads(),
+                },
                 reason,
             })
         }

@@ -6,12 +6,14 @@ use serde::Serialize;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::params::Params;
 use crate::config;
+use crate::fault::always;
+use crate::text;
 
 mod memory;
 
 /// The memory is too small.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("this run needs about {} of memory, but {limit_name} {}; {advice}", show_bytes(*.needed_bytes), show_bytes(*.limit_bytes))]
+#[error("this run needs about {} of memory, but {limit_name} {}; {advice}", text::bytes(*.needed_bytes), text::bytes(*.limit_bytes))]
 pub struct PlanError {
     /// Bytes needed at least.
     pub needed_bytes: u64,
@@ -22,6 +24,8 @@ pub struct PlanError {
     /// Which key to lower.
     pub advice: String,
 }
+
+always!(PlanError => Device);
 
 /// How much a run has to do, besides what its network says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,17 +164,17 @@ impl Plan {
         let memory = match (self.device_bytes, self.available_bytes) {
             (Some(device), _) => format!(
                 "about {}, on the GPU at least {}",
-                show_bytes(self.host_bytes),
-                show_bytes(device)
+                text::bytes(self.host_bytes),
+                text::bytes(device)
             ),
             (None, Some(available)) => format!(
                 "about {} of {} free",
-                show_bytes(self.host_bytes),
-                show_bytes(available)
+                text::bytes(self.host_bytes),
+                text::bytes(available)
             ),
             (None, None) => format!(
                 "about {} (how much is free is not known on this system)",
-                show_bytes(self.host_bytes)
+                text::bytes(self.host_bytes)
             ),
         };
         vec![
@@ -178,10 +182,10 @@ impl Plan {
                 "network",
                 format!(
                     "{}, {} E and {} I cells, {}; {} weights, {} trained",
-                    show_count(self.inputs as u64, "input", "inputs"),
+                    text::count(self.inputs, "input", "inputs"),
                     self.e_cells,
                     self.i_cells,
-                    show_count(self.classes as u64, "class", "classes"),
+                    text::count(self.classes, "class", "classes"),
                     self.weights,
                     self.trained_weights
                 ),
@@ -191,7 +195,7 @@ impl Plan {
                 format!(
                     "{} ms in {}, about {:.0} input spikes",
                     (1e4 * self.duration_ms).round() / 1e4,
-                    show_count(self.steps as u64, "step", "steps"),
+                    text::count(self.steps, "step", "steps"),
                     self.events_per_trial
                 ),
             ),
@@ -199,10 +203,10 @@ impl Plan {
                 "epoch",
                 format!(
                     "{} in {} of {} ({} of {}){validation}, {} test",
-                    show_count(self.train_trials as u64, "trial", "trials"),
-                    show_count(self.batches_per_epoch as u64, "batch", "batches"),
+                    text::count(self.train_trials, "trial", "trials"),
+                    text::count(self.batches_per_epoch, "batch", "batches"),
                     self.batch_trials,
-                    show_count(self.trial_groups as u64, "group", "groups"),
+                    text::count(self.trial_groups, "group", "groups"),
                     TRIAL_GROUP,
                     self.test_trials
                 ),
@@ -254,26 +258,6 @@ pub fn resident_memory() -> Option<ResidentMemory> {
         peak_bytes: kibibytes_of(&text, "VmHWM:")?,
         now_bytes: kibibytes_of(&text, "VmRSS:")?,
     })
-}
-
-/// A number of things as a person reads it: `1 batch`, `2 batches`.
-pub fn show_count(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// A number of bytes as a person reads it.
-pub fn show_bytes(bytes: u64) -> String {
-    if bytes < 1 << 20 {
-        return format!("{} KiB", bytes.div_ceil(1 << 10));
-    }
-    let mib = bytes as f64 / f64::from(1 << 20);
-    if mib < 10.0 {
-        format!("{mib:.1} MiB")
-    } else if mib < 1024.0 {
-        format!("{mib:.0} MiB")
-    } else {
-        format!("{:.1} GiB", mib / 1024.0)
-    }
 }
 
 fn limit(resources: Resources) -> (Option<u64>, &'static str) {

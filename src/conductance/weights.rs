@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::conductance::params::Params;
 use crate::config::{self, Dale, MatrixName};
+use crate::fault::always;
 use crate::optim::Rule;
 use crate::random::{Purpose, Stream};
 
@@ -149,6 +150,8 @@ pub enum WeightsError {
     NotBuilt(&'static str),
 }
 
+always!(WeightsError => User);
+
 impl Layout {
     /// The layout of `weights` in a network of `params`.
     ///
@@ -257,24 +260,16 @@ impl Layout {
             None => Ok(self.flatten(weights)),
         }
     }
+}
 
-    /// The matrices of a flat vector of `len` entries, or of the trained ones for `trained_len`.
-    pub fn unflatten(&self, flat: &[f32]) -> Weights {
-        let slots = self.slots.iter().filter(|s| s.range().end <= flat.len());
-        slots
-            .map(|s| {
-                let data = flat[s.range()].to_vec();
-                (
-                    s.name,
-                    Matrix {
-                        pre: s.pre,
-                        post: s.post,
-                        data,
-                    },
-                )
-            })
-            .collect()
+/// Multiplies a matrix by `factor`, rounding once; whether it is there.
+pub fn scale(weights: &mut Weights, name: MatrixName, factor: f64) -> bool {
+    let matrix = weights.get_mut(&name);
+    let is_there = matrix.is_some();
+    for w in matrix.into_iter().flat_map(|matrix| &mut matrix.data) {
+        *w = (f64::from(*w) * factor) as f32;
     }
+    is_there
 }
 
 /// Which parts of the network have an effect and are therefore computed.

@@ -1,5 +1,7 @@
 //! What can be wrong with a configuration, in words that name the place and the way out.
 
+use crate::fault::always;
+
 use std::{fmt, io};
 
 use thiserror::Error;
@@ -59,6 +61,8 @@ pub enum ConfigError {
     #[error("{}", list(.0))]
     Invalid(Vec<Problem>),
 }
+
+always!(ConfigError => User);
 
 /// One key that is unknown, or whose value is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::fault::{Blame, Fault};
 use crate::files::FileError;
 
 /// What can go wrong while data is found, fetched, read, split or encoded.
@@ -90,6 +91,19 @@ pub enum DataError {
         /// How to get the files without this program.
         by_hand: String,
     },
+}
+
+impl Blame for DataError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::File(error) => error.fault(),
+            Self::Fetch { .. } => Fault::Program,
+            Self::Io {
+                action: "write", ..
+            } => Fault::Program,
+            _ => Fault::User,
+        }
+    }
 }
 
 impl DataError {

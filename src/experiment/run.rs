@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Experiment, ExperimentError, Subject, write_analysis};
 use crate::analysis::rhythm::Settings;
 use crate::conductance::model::{Network, weights_of};
-use crate::conductance::plan::show_count;
 use crate::conductance::weights::Weights;
+use crate::text;
 use crate::train::checkpoint::{Checkpoint, NonFinite};
 use crate::train::epochs::{Outcome, Recipe, train};
 use crate::train::interrupt::Interrupt;
@@ -97,8 +97,8 @@ impl Run<'_> {
                 let at = self.session.progress();
                 let message = format!(
                     "stopped after {} and {}; go on with: dalenet resume {}",
-                    show_count(at.epochs_done, "epoch", "epochs"),
-                    show_count(at.batches_done_in_epoch, "batch", "batches"),
+                    text::count(at.epochs_done as usize, "epoch", "epochs"),
+                    text::count(at.batches_done_in_epoch as usize, "batch", "batches"),
                     self.folder().display()
                 );
                 (Status::Interrupted, Vec::new(), message)
@@ -126,7 +126,7 @@ impl Run<'_> {
         };
         format!(
             "{} done{best}; results in {}",
-            show_count(progress.epochs_done, "epoch", "epochs"),
+            text::count(progress.epochs_done as usize, "epoch", "epochs"),
             self.folder().display()
         )
     }
@@ -135,7 +135,7 @@ impl Run<'_> {
     /// whatever happens here: what went wrong is said, and comes back as a note for the manifest.
     fn analyse(&mut self, reporter: &mut Reporter, interrupt: &Interrupt) -> Result<(), String> {
         let trials = self.experiment.split.test.len() as u64;
-        let trials = show_count(trials, "test trial", "test trials");
+        let trials = text::count(trials as usize, "test trial", "test trials");
         reporter.note(&format!("analysing {trials}\u{2026}"));
         let problem = match self.try_analysis(interrupt) {
             Ok(true) => return Ok(()),
@@ -163,7 +163,7 @@ impl Run<'_> {
             epoch: self.session.progress().epochs_done,
             initial: &weights(&files.initial())?,
             now: &weights(&files.last())?,
-            device: &self.session.manifest().device.clone(),
+            device: &self.session.manifest().device.name.clone(),
             settings: Settings::default(),
         };
         let mut go_on = || interrupt.requested().is_none();

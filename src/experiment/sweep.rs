@@ -4,9 +4,11 @@
 use super::Experiment;
 use crate::analysis::record::{LoopSweep, SWEEP_FORMAT, SweepPoint};
 use crate::conductance::engine::EngineError;
-use crate::conductance::weights::{Layout, Weights};
+use crate::conductance::weights::{Layout, Weights, scale};
 use crate::config::MatrixName;
+use crate::fault::{Blame, Fault};
 use crate::files::{FileError, write_atomic};
+use crate::text::{csv, exact};
 use crate::train::manifest::program;
 use crate::train::model::{ModelError, Part};
 use crate::train::run_folder::RunFiles;
@@ -50,11 +52,28 @@ pub enum SweepError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The network could not be evaluated.
-    #[error(transparent)]
+    #[error("{0}")]
     Model(ModelError),
     /// A file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The table cannot be written.
+    #[error("sweep.csv: {0}")]
+    Table(#[from] csv::Error),
+}
+
+impl Blame for SweepError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Engine(error) => error.fault(),
+            Self::Model(error) => error.fault(),
+            Self::File(error) => error.fault(),
+            Self::Table(error) => error.fault(),
+            Self::Empty(_) | Self::Multiplier { .. } | Self::Twice { .. } | Self::NoLoop(_) => {
+                Fault::User
+            }
+        }
+    }
 }
 
 /// Multipliers of W_EI and W_IE, checked and ascending.
@@ -127,13 +146,15 @@ pub fn loop_sweep(
     go_on: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Option<LoopSweep>, SweepError> {
     check_loop(experiment, swept.weights)?;
+    // A multiplier has the precision of the weights, as that of `dalenet eval` has.
+    let single = |factor: f64| f64::from(factor as f32);
     let (mut network, device) = experiment.network(swept.weights)?;
     let mut points = Vec::with_capacity(grid.points());
     for &ie in &grid.ie {
         for &ei in &grid.ei {
             let mut weights = swept.weights.clone();
-            scale(&mut weights, MatrixName::WEi, ei);
-            scale(&mut weights, MatrixName::WIe, ie);
+            scale(&mut weights, MatrixName::WEi, single(ei));
+            scale(&mut weights, MatrixName::WIe, single(ie));
             network.engine().load(&weights)?;
             let done = points.len();
             let mut go_on = || go_on(done, grid.points());
@@ -160,19 +181,12 @@ pub fn loop_sweep(
         config_sha256: run_sha256(&experiment.config),
         data_sha256: experiment.data_sha256.clone(),
         program: program(),
-        device: device.name,
+        device: device.info.name,
         trials: experiment.split.test.len() as u64,
         ei: grid.ei.clone(),
         ie: grid.ie.clone(),
         points,
     }))
-}
-
-/// Multiplies a matrix, if it is there, in the precision in which it is stored.
-fn scale(weights: &mut Weights, name: MatrixName, factor: f64) {
-    if let Some(matrix) = weights.get_mut(&name) {
-        matrix.data.iter_mut().for_each(|w| *w *= factor as f32);
-    }
 }
 
 /// Refuses a network in which W_EI or W_IE does nothing.
@@ -192,7 +206,7 @@ fn check_loop(experiment: &Experiment, weights: &Weights) -> Result<(), SweepErr
 /// # Errors
 /// A file cannot be written.
 pub fn write_sweep(files: &RunFiles, sweep: &LoopSweep) -> Result<(), SweepError> {
-    write_atomic(&files.sweep_table(), table(sweep).as_bytes())?;
+    write_atomic(&files.sweep_table(), &table(sweep)?)?;
     write_atomic(&files.sweep(), to_json(sweep).as_bytes())?;
     Ok(())
 }
@@ -202,18 +216,31 @@ pub fn to_json(sweep: &LoopSweep) -> String {
     format!("{:#}\n", serde_json::json!(sweep))
 }
 
-/// The points as a table, a line each.
-fn table(sweep: &LoopSweep) -> String {
-    let head = "ei,ie,accuracy_percent,correct,trials,loss_nats,e_rate_hz,i_rate_hz\n";
-    sweep.points.iter().fold(head.to_owned(), |text, p| {
-        let SweepPoint {
-            ei, ie, correct, ..
-        } = p;
-        let trials = sweep.trials;
-        let (accuracy, loss) = (p.accuracy_percent, p.loss_nats);
-        let (e, i) = (p.e_rate_hz, p.i_rate_hz);
-        text + &format!("{ei},{ie},{accuracy},{correct},{trials},{loss},{e},{i}\n")
-    })
+/// The points as a table, a row each.
+fn table(sweep: &LoopSweep) -> Result<Vec<u8>, csv::Error> {
+    let head = [
+        "ei",
+        "ie",
+        "accuracy_percent",
+        "correct",
+        "trials",
+        "loss_nats",
+        "e_rate_hz",
+        "i_rate_hz",
+    ];
+    let row = |p: &SweepPoint| {
+        [
+            exact(p.ei),
+            exact(p.ie),
+            exact(p.accuracy_percent),
+            p.correct.to_string(),
+            sweep.trials.to_string(),
+            exact(p.loss_nats),
+            exact(p.e_rate_hz),
+            exact(p.i_rate_hz),
+        ]
+    };
+    csv(std::iter::once(head.map(str::to_owned)).chain(sweep.points.iter().map(row)))
 }
 
 #[cfg(test)]

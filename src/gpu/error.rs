@@ -1,5 +1,6 @@
 //! Everything that can go wrong on a device, as one error type.
 
+use crate::fault::{Blame, Fault};
 use thiserror::Error;
 
 /// How to get an adapter on a machine that shows none.
@@ -221,4 +222,13 @@ pub enum GpuError {
         /// Its value.
         text: String,
     },
+}
+
+impl Blame for GpuError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::BadDeviceChoice { .. } | Self::BadInjection { .. } => Fault::User,
+            _ => Fault::Device,
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::conductance::params::Params;
 use crate::conductance::weights::{Matrix, Weights};
 use crate::config::{self, ConfigError, MatrixName, shown};
 use crate::data::Event;
+use crate::fault::always;
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: u64 = 1 << 30;
@@ -70,6 +71,8 @@ pub enum CaseError {
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
+
+always!(CaseError => User);
 
 /// How much plain float32 automatic differentiation loses on the case, relative (voltage and
 /// conductance absolute).

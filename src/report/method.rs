@@ -5,9 +5,10 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::table::{Entry, NumberTable, Row, column, row};
-use super::text::{count, exact, list};
+use super::text::{exact, list};
 use crate::config::{self, Config};
 use crate::record::RunRecord;
+use crate::text::count;
 
 /// Keys whose values are names, not settings.
 const NAMES: [&str; 1] = ["name"];

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::figures::{self, Figure, FigureError, Missing};
 use super::page::Page;
-use super::table::{NumberTable, TableError, numbers_csv};
+use super::table::{NumberTable, numbers_csv};
+use crate::fault::{Blame, Fault};
 use crate::files::{FileError, write_atomic};
 use crate::record::RecordError;
 use crate::study::StudyError;
@@ -34,8 +35,8 @@ pub enum ReportError {
         source: FigureError,
     },
     /// The numbers cannot be written as CSV.
-    #[error("numbers.csv: {0}")]
-    Table(#[from] TableError),
+    #[error("a table cannot be written as CSV: {0}")]
+    Table(#[from] csv::Error),
     /// The folder holds neither a run nor a study.
     #[error(
         "{} holds neither a run (config.json) nor a study (study.json); check the path",
@@ -45,6 +46,16 @@ pub enum ReportError {
         /// The folder.
         folder: PathBuf,
     },
+}
+
+impl Blame for ReportError {
+    fn fault(&self) -> Fault {
+        match self {
+            // A damaged run or study is not this program's to mend.
+            Self::Nothing { .. } | Self::Record(_) | Self::Study(_) => Fault::User,
+            Self::File(_) | Self::Figure { .. } | Self::Table(_) => Fault::Program,
+        }
+    }
 }
 
 /// A page with everything that belongs to it.
@@ -88,7 +99,7 @@ impl Report {
             })?;
             write_atomic(&file("svg"), figure.svg.as_bytes())?;
             write_atomic(&file("png"), &png)?;
-            write_atomic(&file("csv"), figure.table.csv().as_bytes())?;
+            write_atomic(&file("csv"), &figure.table.csv()?)?;
         }
         for missing in &self.missing {
             // An older page may have had the figure; nobody should take it for one of this page.

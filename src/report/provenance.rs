@@ -6,9 +6,9 @@ use super::table::{Entry, NumberTable, Row, column, row};
 use super::text::{NOTHING, list};
 use crate::record::RunRecord;
 use crate::study::CellState;
-use crate::train::manifest::Manifest;
-use crate::train::metrics::EpochMetrics;
-use crate::train::progress::format_duration;
+use crate::text::{count, duration};
+use crate::train::manifest::{DeviceInfo, Manifest};
+use crate::train::metrics::{EVAL_SECONDS, EpochMetrics, TRAIN_SECONDS};
 
 /// Characters of a hash that are shown in tables; the whole is below them.
 const SHORT_HASH: usize = 12;
@@ -47,7 +47,7 @@ pub fn table(caption: &str) -> NumberTable {
 /// The row of one run.
 pub fn run_row(name: &str, run: &RunRecord) -> Row {
     let manifest = &run.manifest;
-    let done = run.last().map_or(0, |epoch| epoch.epoch);
+    let done = run.last().map_or(0, |epoch| epoch.epoch());
     let short = |hash: &str| Entry::Code(hash.chars().take(SHORT_HASH).collect());
     let entries = vec![
         Entry::text(CellState::from(manifest.status).word()),
@@ -55,7 +55,7 @@ pub fn run_row(name: &str, run: &RunRecord) -> Row {
         Entry::text(&manifest.dalenet_version),
         Entry::Code(commit(manifest)),
         Entry::text(device(manifest)),
-        Entry::text(manifest.driver.clone().unwrap_or_default()),
+        Entry::text(manifest.device.driver.clone().unwrap_or_default()),
         Entry::text(seeds(manifest)),
         short(&manifest.config_sha256),
         short(&manifest.data_sha256),
@@ -72,8 +72,8 @@ pub fn run_row(name: &str, run: &RunRecord) -> Row {
 
 /// Time spent training and evaluating.
 fn computing_time(run: &RunRecord) -> String {
-    let of = |epoch: &EpochMetrics| epoch.train_seconds + epoch.eval_seconds;
-    format_duration(run.epochs.iter().map(of).filter(|s| s.is_finite()).sum())
+    let of = |epoch: &EpochMetrics| epoch[TRAIN_SECONDS] + epoch[EVAL_SECONDS];
+    duration(run.epochs.iter().map(of).filter(|s| s.is_finite()).sum())
 }
 
 /// The row of a cell without a run.
@@ -88,9 +88,15 @@ fn commit(manifest: &Manifest) -> String {
 }
 
 fn device(manifest: &Manifest) -> String {
-    match manifest.threads {
-        0 => format!("{} ({})", manifest.device, manifest.backend),
-        n => format!("{} ({}, {n} threads)", manifest.device, manifest.backend),
+    let DeviceInfo {
+        name,
+        backend,
+        threads,
+        ..
+    } = &manifest.device;
+    match threads {
+        0 => format!("{name} ({backend})"),
+        n => format!("{name} ({backend}, {})", count(*n, "thread", "threads")),
     }
 }
 
@@ -170,7 +176,7 @@ pub fn summary<'a>(runs: impl Iterator<Item = &'a RunRecord> + Clone) -> Vec<(St
     let program = |m: &Manifest| format!("{} ({})", m.dalenet_version, commit(m));
     [
         ("Program", distinct(&program)),
-        ("Device", distinct(&|m| m.device.clone())),
+        ("Device", distinct(&|m| m.device.name.clone())),
         ("Data", distinct(&|m| m.data_name.clone())),
     ]
     .into_iter()

@@ -11,11 +11,13 @@ use super::page::{self, Page, Section};
 use super::provenance;
 use super::study::{answer, checks, conditions};
 use super::table::{Entry, NumberTable, column, column_of, row, row_of};
-use super::text::{count, number};
+use super::text::number;
 use crate::analysis::compare::wilson_percent;
 use crate::record::RunRecord;
 use crate::study::CellState;
 use crate::study::measures::by_group;
+use crate::text::count;
+use crate::train::metrics::{E_RATE, I_RATE, TEST_ACCURACY};
 
 /// Writes the report of the run in `folder` into `out`.
 ///
@@ -103,8 +105,8 @@ fn lead(run: &RunRecord) -> Vec<String> {
     });
     let mut accuracy = format!(
         "Test accuracy is {} %{interval} after {}",
-        number(last.test_accuracy_percent),
-        count(last.epoch as usize, "epoch", "epochs"),
+        number(last[TEST_ACCURACY]),
+        count(last.epoch() as usize, "epoch", "epochs"),
     );
     if let Some(best) = run.best() {
         let rule = if run.config.data.validation_percent > 0.0 {
@@ -114,15 +116,15 @@ fn lead(run: &RunRecord) -> Vec<String> {
         };
         accuracy += &format!(
             "; {rule}: {} % after epoch {}",
-            number(best.test_accuracy_percent),
-            best.epoch
+            number(best[TEST_ACCURACY]),
+            best.epoch()
         );
     }
     accuracy += ".";
     let rates = format!(
         "Over the test set E cells fire at {} Hz and I cells at {} Hz on average.",
-        number(last.e_rate_hz),
-        number(last.i_rate_hz)
+        number(last[E_RATE]),
+        number(last[I_RATE])
     );
     let mut lead = vec![format!("{accuracy} {rates}")];
     let outcome = answer::of_run(run);
@@ -133,7 +135,7 @@ fn lead(run: &RunRecord) -> Vec<String> {
 }
 
 fn facts(run: &RunRecord) -> Vec<(String, String)> {
-    let done = run.last().map_or(0, |epoch| epoch.epoch);
+    let done = run.last().map_or(0, |epoch| epoch.epoch());
     let epochs = format!("{done} of {}", run.config.training.epochs);
     let mut facts: Vec<_> = [
         (

@@ -19,9 +19,10 @@ use super::output::{Report, ReportError, Written, divide};
 use super::page::{self, Page, Section};
 use super::provenance;
 use super::table::NumberTable;
-use super::text::{count, list};
+use super::text::list;
 use crate::record::RunRecord;
 use crate::study::{CellRecord, CellState, Study, StudyFolder};
+use crate::text::count;
 
 /// Writes the report of the study in `folder` into `out`.
 ///

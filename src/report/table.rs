@@ -4,6 +4,7 @@
 use maud::{Markup, html};
 
 use super::text::{NOTHING, exact, number, signed, spread, unit};
+use crate::text;
 
 /// A table with a name in every row.
 #[derive(Clone, Debug, Default)]
@@ -259,28 +260,14 @@ fn unit_html(name: &str) -> Markup {
     html! { @if !unit.is_empty() { " " span.unit { (unit) } } }
 }
 
-/// Tables could not be written as CSV.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct TableError(String);
-
 /// Every number of the tables, exact: a line a number with the name of its table, row and column,
 /// its value (empty where it is no number) and its unit (empty for pure numbers).
 ///
 /// # Errors
 /// None in practice: it is written to memory.
-pub fn numbers_csv(tables: &[NumberTable]) -> Result<Vec<u8>, TableError> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let head = ["table", "row", "column", "value", "unit"];
-    csv.write_record(head)
-        .map_err(|e| TableError(e.to_string()))?;
-    for table in tables {
-        for fields in table.lines() {
-            csv.write_record(fields)
-                .map_err(|e| TableError(e.to_string()))?;
-        }
-    }
-    csv.into_inner().map_err(|e| TableError(e.to_string()))
+pub fn numbers_csv(tables: &[NumberTable]) -> Result<Vec<u8>, csv::Error> {
+    let head = ["table", "row", "column", "value", "unit"].map(str::to_owned);
+    text::csv(std::iter::once(head).chain(tables.iter().flat_map(NumberTable::lines)))
 }
 
 impl NumberTable {
@@ -291,18 +278,13 @@ impl NumberTable {
                 let of_row = !row.unit.is_empty();
                 let of_entry = if of_row { &row.unit } else { &column.unit };
                 for (suffix, value, has_unit) in entry.numbers() {
-                    let shown = if value.is_nan() {
-                        String::new()
-                    } else {
-                        value.to_string()
-                    };
                     let unit = if has_unit { unit(of_entry) } else { "" };
                     let column = format!("{}{suffix}", column.key);
                     lines.push([
                         self.id.clone(),
                         row.key.clone(),
                         column,
-                        shown,
+                        text::exact(value),
                         unit.to_owned(),
                     ]);
                 }

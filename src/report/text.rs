@@ -104,11 +104,6 @@ pub fn capitalised(text: &str) -> String {
     first.unwrap_or_default() + letters.as_str()
 }
 
-/// A count and its noun: `1 cell`, `3 cells`.
-pub fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
 /// `a`, `a and b`, `a, b and c`.
 pub fn list(words: &[String]) -> String {
     match words {
@@ -164,6 +159,5 @@ mod tests {
         let words = ["a", "b", "c"].map(String::from);
         assert_eq!(list(&words), "a, b and c");
         assert_eq!(list(&words[..2]), "a and b");
-        assert_eq!(count(1, "cell", "cells"), "1 cell");
     }
 }

@@ -6,17 +6,9 @@ use super::expand::Cell;
 use super::folder::CellRecord;
 use super::measures::Measure;
 use super::spec::{AxisValue, StudySpec};
-use crate::analysis::compare::t_quantile;
+use crate::analysis::compare::Sample;
 use crate::analysis::float::nan_number;
 use crate::record::RunRecord;
-
-impl Spread {
-    /// 95 % interval of the mean over cells (Student's t); NaN for fewer than two.
-    pub fn interval(&self) -> [f64; 2] {
-        let half = t_quantile(self.n.saturating_sub(1)) * self.sd / (self.n as f64).sqrt();
-        [self.mean - half, self.mean + half]
-    }
-}
 
 /// Cells that differ in their seed only.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +34,9 @@ pub struct Spread {
     pub n: usize,
     /// Cells.
     pub of: usize,
+    /// 95 % interval of the mean over cells (Student's t); NaN for fewer than two.
+    #[serde(skip)]
+    pub interval: [f64; 2],
     /// Cells without a finite value: not finished, diverged, failed, or not measured.
     pub left_out: Vec<String>,
 }
@@ -142,18 +137,13 @@ pub fn spread_of<'a>(
             _ => left_out.push(cell.cell.name.clone()),
         }
     }
-    let n = finite.len();
-    let mean = finite.iter().sum::<f64>() / n as f64;
-    let squares: f64 = finite.iter().map(|x| (x - mean).powi(2)).sum();
+    let sample = Sample::of(&finite);
     Spread {
-        mean,
-        sd: if n < 2 {
-            f64::NAN
-        } else {
-            (squares / (n as f64 - 1.0)).sqrt()
-        },
-        n,
-        of: n + left_out.len(),
+        mean: sample.mean,
+        sd: sample.sd(),
+        n: sample.n,
+        of: sample.n + left_out.len(),
+        interval: sample.interval(),
         left_out,
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
+use crate::fault::{Blame, Fault};
 use crate::files::FileError;
 
 /// A study could not be read, begun or collected.
@@ -89,14 +90,9 @@ pub enum StudyError {
         /// What differs, a line each.
         differences: String,
     },
-    /// A table could not be written as CSV or JSON.
-    #[error("{}: {problem}", path.display())]
-    Table {
-        /// The file.
-        path: PathBuf,
-        /// What the writer said.
-        problem: String,
-    },
+    /// A table could not be written as CSV.
+    #[error("a table cannot be written as CSV: {0}")]
+    Table(#[from] csv::Error),
     /// A cell's process could not be started.
     #[error("cannot start {} for cell {cell}: {source}", program.display())]
     Start {
@@ -107,4 +103,13 @@ pub enum StudyError {
         /// What the operating system said.
         source: std::io::Error,
     },
+}
+
+impl Blame for StudyError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::File(_) | Self::Table(_) | Self::Start { .. } => Fault::Program,
+            _ => Fault::User,
+        }
+    }
 }

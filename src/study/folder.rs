@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::expand::Cell;
 use super::spec::StudySpec;
 use super::{Study, StudyError};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::files::{self, FileError};
 use crate::record::RunRecord;
-use crate::train::manifest::{Manifest, Status};
+use crate::train::manifest::Status;
 use crate::train::run_folder::{RunFiles, RunFolder};
+use crate::train::stored::StoredRun;
 
 /// Where the files of a study are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +129,15 @@ pub struct Standing {
     pub problem: Option<String>,
 }
 
+/// What is not there of a complete cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unmeasured {
+    /// The analysis of the last epoch.
+    pub analysis: bool,
+    /// The grid of loop multipliers of the last epoch.
+    pub sweep: bool,
+}
+
 impl StudyFolder {
     /// The files of the study in `folder`, which need not exist.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
@@ -230,21 +240,20 @@ impl StudyFolder {
         }
     }
 
-    /// Whether the study wants loop multipliers of this cell, which is finished, and those of its last
-    /// epoch are not there.
-    pub fn lacks_sweep(&self, study: &Study, cell: &Cell) -> bool {
+    /// What the study wants to know of a complete cell and its last epoch does not have.
+    pub fn unmeasured(&self, study: &Study, cell: &Cell) -> Unmeasured {
         let files = RunFiles::at(self.cell(&cell.name));
+        let state = stored_state(&files, &cell.config).0;
+        let run = match state.is_complete() {
+            true => RunRecord::load(files.folder()).ok(),
+            false => None,
+        };
         let wanted = study.spec.sweep.as_ref();
-        wanted.is_some_and(|sweep| cell.is_among(&sweep.cells))
-            && stored_state(&files, &cell.config).0 == CellState::Finished
-            && RunRecord::load(files.folder()).is_ok_and(|run| run.sweep.is_none())
-    }
-
-    /// Whether a complete cell has no analysis of its last epoch.
-    pub fn lacks_analysis(&self, cell: &Cell) -> bool {
-        let files = RunFiles::at(self.cell(&cell.name));
-        stored_state(&files, &cell.config).0.is_complete()
-            && RunRecord::load(files.folder()).is_ok_and(|run| run.analysis.is_none())
+        let is_swept = wanted.is_some_and(|sweep| cell.is_among(&sweep.cells));
+        run.map_or(Unmeasured::default(), |run| Unmeasured {
+            analysis: run.analysis.is_none(),
+            sweep: is_swept && state == CellState::Finished && run.sweep.is_none(),
+        })
     }
 
     /// Why the cell failed when it was last tried.
@@ -326,14 +335,14 @@ fn stored_state(files: &RunFiles, wanted: &Config) -> (CellState, Option<String>
         };
         return (state, None);
     }
-    let stored = match config::load(Some(&files.config()), &[], None) {
-        Ok(config) => config,
+    let run = match StoredRun::open(files.folder()) {
+        Ok(run) => run,
         Err(error) => return (CellState::Failed, Some(error.to_string())),
     };
-    if !is_same_run(&stored, wanted) {
-        return (CellState::Failed, Some(another_run(&stored, wanted)));
+    if !is_same_run(&run.config, wanted) {
+        return (CellState::Failed, Some(another_run(&run.config, wanted)));
     }
-    match Manifest::load(&files.manifest()) {
+    match run.manifest {
         Ok(manifest) => {
             let state = CellState::from(manifest.status);
             let last_note = manifest.notes.last().cloned();

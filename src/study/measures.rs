@@ -4,14 +4,34 @@ use std::sync::LazyLock;
 
 use crate::analysis::convergence::{self, Slope, slope_with_error};
 use crate::record::RunRecord;
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{
+    ACTIVE_E, CONFIDENCE, E_RATE, EPOCH, EVAL_SECONDS, EpochMetrics, I_RATE, MARGIN, Metric,
+    SILENT_E, SKIPPED_STEPS, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS, TRAIN_SECONDS,
+};
 
 /// Rate below which the I population counts as silent, Hz.
 pub const SILENT_I_HZ: f64 = 1.0;
 
 mod analysed;
-mod labels;
 mod of_loop;
+
+/// Headings of measures in their order on a page: what is asked first stands first.
+pub const GROUPS: [&str; 9] = [
+    ACCURACY,
+    RATES,
+    CONVERGENCE,
+    RHYTHM,
+    LOOP,
+    "W_in",
+    "W_out",
+    "W_EI",
+    "W_IE",
+];
+const ACCURACY: &str = "Accuracy and loss";
+const RATES: &str = "Rates";
+const CONVERGENCE: &str = "Convergence";
+const RHYTHM: &str = "Rhythm";
+const LOOP: &str = "Loop";
 
 type Value = Box<dyn Fn(&RunRecord) -> f64 + Send + Sync>;
 
@@ -25,7 +45,7 @@ pub struct Measure {
     pub unit: &'static str,
     /// What it is, and of which epoch, rate and weights.
     pub meaning: String,
-    /// Heading of the measures that it belongs to.
+    /// Heading of the measures that it belongs to, one of [`GROUPS`].
     pub group: &'static str,
     /// Depends on the clock: kept out of tables that must be equal for equal runs.
     pub is_timing: bool,
@@ -58,12 +78,15 @@ static MEASURES: LazyLock<Vec<Measure>> = LazyLock::new(|| {
     all.extend(of_loop::silencing_and_slopes());
     all.extend(of_loop::grid());
     let mut seconds = measure(
+        ACCURACY,
         "seconds",
+        "computing time",
         "s",
         "Time spent training and evaluating, all epochs.",
         |run| {
-            let of = |epoch: &EpochMetrics| epoch.train_seconds + epoch.eval_seconds;
-            run.epochs.iter().map(of).filter(|s| s.is_finite()).sum()
+            let of = |epoch: &EpochMetrics| epoch[TRAIN_SECONDS] + epoch[EVAL_SECONDS];
+            let seconds = run.epochs.iter().map(of).filter(|s| s.is_finite());
+            seconds.fold(0.0, |all, s| all + s)
         },
     );
     seconds.is_timing = true;
@@ -79,7 +102,7 @@ pub fn measures() -> &'static [Measure] {
 /// Every measure, those of a heading together.
 pub fn by_group() -> Vec<&'static Measure> {
     let mut all: Vec<&Measure> = MEASURES.iter().collect();
-    all.sort_by_key(|measure| labels::place(measure.group));
+    all.sort_by_key(|measure| GROUPS.iter().position(|group| *group == measure.group));
     all
 }
 
@@ -89,25 +112,40 @@ pub fn find(name: &str) -> Option<&'static Measure> {
 }
 
 fn measure(
+    group: &'static str,
     name: &str,
+    label: &str,
     unit: &'static str,
     meaning: &str,
     value: impl Fn(&RunRecord) -> f64 + Send + Sync + 'static,
 ) -> Measure {
     Measure {
         name: name.to_owned(),
-        label: labels::label(name),
+        label: label.to_owned(),
         unit,
-        group: labels::group(name),
+        group,
         meaning: meaning.to_owned(),
         is_timing: false,
         value: Box::new(value),
     }
 }
 
+/// A metric of the last epoch.
+fn last_epoch(group: &'static str, metric: Metric) -> Measure {
+    let meaning = format!("{} Last epoch.", metric.meaning);
+    measure(
+        group,
+        metric.name,
+        metric.label,
+        metric.unit,
+        &meaning,
+        move |run| last(run, |epoch| epoch[metric]),
+    )
+}
+
 /// Trained epochs; the untrained network is none.
 fn trained(run: &RunRecord) -> &[EpochMetrics] {
-    let first = run.epochs.iter().position(|epoch| epoch.epoch > 0);
+    let first = run.epochs.iter().position(|epoch| epoch.epoch() > 0);
     first.map_or(&[], |first| &run.epochs[first..])
 }
 
@@ -135,131 +173,135 @@ fn is_below(slope: Option<Slope>, limit: f64) -> f64 {
     is_below.map_or(f64::NAN, |is_below| f64::from(u8::from(is_below)))
 }
 
-fn accuracy_slope(run: &RunRecord) -> Option<Slope> {
-    late_slope(run, |epoch| epoch.test_accuracy_percent)
-}
-
-fn e_rate_slope(run: &RunRecord) -> Option<Slope> {
-    late_slope(run, |epoch| epoch.e_rate_hz)
+/// Slope of a metric over the newest epochs, and whether it is small enough to call it settled.
+fn convergence_measures() -> Vec<Measure> {
+    let slope = |metric: Metric, name: &str, unit, short: &str| {
+        measure(
+            CONVERGENCE,
+            name,
+            &format!("{short} slope"),
+            unit,
+            &format!(
+                "Least-squares slope of the {} over the last 10 epochs.",
+                metric.label
+            ),
+            move |run| slope_value(late_slope(run, |epoch| epoch[metric])),
+        )
+    };
+    let settled = |metric: Metric, name: &str, unit: &str, short: &str, limit: f64| {
+        measure(
+            CONVERGENCE,
+            name,
+            &format!("{short} converged"),
+            "1",
+            &format!(
+                "1 where the slope of the {} is within {limit} {unit} by two standard errors, 0 where it is beyond by \
+                 two, else nothing.",
+                metric.label
+            ),
+            move |run| is_below(late_slope(run, |epoch| epoch[metric]), limit),
+        )
+    };
+    let accuracy_limit = convergence::ACCURACY_PERCENT_PER_EPOCH;
+    let rate_limit = convergence::RATE_HZ_PER_EPOCH;
+    let (accuracy, rate) = ("%/epoch", "Hz/epoch");
+    vec![
+        slope(
+            TEST_ACCURACY,
+            "accuracy_slope_percent_per_epoch",
+            accuracy,
+            "accuracy",
+        ),
+        slope(E_RATE, "e_rate_slope_hz_per_epoch", rate, "E rate"),
+        slope(I_RATE, "i_rate_slope_hz_per_epoch", rate, "I rate"),
+        settled(
+            TEST_ACCURACY,
+            "accuracy_converged",
+            accuracy,
+            "accuracy",
+            accuracy_limit,
+        ),
+        settled(E_RATE, "e_rate_converged", rate, "E rate", rate_limit),
+    ]
 }
 
 fn epoch_measures() -> Vec<Measure> {
-    vec![
-        measure("epochs_done", "1", "Epochs trained.", |run| {
-            last(run, |epoch| epoch.epoch as f64)
-        }),
+    let mut all = vec![
         measure(
-            "test_accuracy_percent",
-            "%",
-            "Test accuracy, last epoch.",
-            |run| last(run, |epoch| epoch.test_accuracy_percent),
+            ACCURACY,
+            "epochs_done",
+            "epochs trained",
+            "1",
+            "Epochs trained.",
+            |run| last(run, |epoch| epoch[EPOCH]),
         ),
+        last_epoch(ACCURACY, TEST_ACCURACY),
         measure(
+            ACCURACY,
             "best_accuracy_percent",
+            "best test accuracy",
             "%",
             "Test accuracy, best epoch.",
-            |run| {
-                run.best()
-                    .map_or(f64::NAN, |epoch| epoch.test_accuracy_percent)
-            },
-        ),
-        measure("best_epoch", "1", "Best epoch.", |run| {
-            run.best().map_or(f64::NAN, |epoch| epoch.epoch as f64)
-        }),
-        measure(
-            "e_rate_hz",
-            "Hz",
-            "Mean E rate over the test set, last epoch.",
-            |run| last(run, |epoch| epoch.e_rate_hz),
+            |run| run.best().map_or(f64::NAN, |epoch| epoch[TEST_ACCURACY]),
         ),
         measure(
-            "i_rate_hz",
-            "Hz",
-            "Mean I rate over the test set, last epoch.",
-            |run| last(run, |epoch| epoch.i_rate_hz),
+            ACCURACY,
+            "best_epoch",
+            "best epoch",
+            "1",
+            "Best epoch.",
+            |run| run.best().map_or(f64::NAN, |epoch| epoch[EPOCH]),
         ),
+        last_epoch(RATES, E_RATE),
+        last_epoch(RATES, I_RATE),
         measure(
+            RATES,
             "total_rate_hz",
+            "E + I rate",
             "Hz",
             "E rate + I rate (not weighted by cells), last epoch.",
-            |run| last(run, |epoch| epoch.e_rate_hz + epoch.i_rate_hz),
+            |run| last(run, |epoch| epoch[E_RATE] + epoch[I_RATE]),
         ),
+    ];
+    all.extend(convergence_measures());
+    all.extend([
+        last_epoch(ACCURACY, TEST_LOSS),
+        last_epoch(ACCURACY, TRAIN_LOSS),
+        last_epoch(RATES, ACTIVE_E),
+        last_epoch(RATES, SILENT_E),
+        last_epoch(ACCURACY, MARGIN),
+        last_epoch(ACCURACY, CONFIDENCE),
         measure(
-            "accuracy_slope_percent_per_epoch",
-            "%/epoch",
-            "Least-squares slope of the test accuracy over the last 10 epochs.",
-            |run| slope_value(accuracy_slope(run)),
-        ),
-        measure(
-            "e_rate_slope_hz_per_epoch",
-            "Hz/epoch",
-            "Least-squares slope of the E rate over the last 10 epochs.",
-            |run| slope_value(e_rate_slope(run)),
-        ),
-        measure(
-            "i_rate_slope_hz_per_epoch",
-            "Hz/epoch",
-            "Least-squares slope of the I rate over the last 10 epochs.",
-            |run| slope_value(late_slope(run, |epoch| epoch.i_rate_hz)),
-        ),
-        measure(
-            "accuracy_converged",
+            ACCURACY,
+            SKIPPED_STEPS.name,
+            SKIPPED_STEPS.label,
             "1",
-            "1 where the accuracy's slope is within 0.1 %/epoch, 0 where beyond, by two standard errors; else nothing.",
-            |run| is_below(accuracy_slope(run), convergence::ACCURACY_PERCENT_PER_EPOCH),
-        ),
-        measure(
-            "e_rate_converged",
-            "1",
-            "1 where the E rate's slope is within 0.05 Hz/epoch, 0 where beyond, by two standard errors; else nothing.",
-            |run| is_below(e_rate_slope(run), convergence::RATE_HZ_PER_EPOCH),
-        ),
-        measure(
-            "test_loss_nats",
-            "nats",
-            "Test cross-entropy, last epoch.",
-            |run| last(run, |epoch| epoch.test_loss_nats),
-        ),
-        measure(
-            "train_loss_nats",
-            "nats",
-            "Training loss, last epoch.",
-            |run| last(run, |epoch| epoch.train_loss_nats),
-        ),
-        measure(
-            "active_e_percent",
-            "%",
-            "E cells with a spike in a trial, mean over test trials, last epoch.",
-            |run| last(run, |epoch| epoch.active_e_percent),
-        ),
-        measure(
-            "silent_e_percent",
-            "%",
-            "E cells silent over the whole test set, last epoch.",
-            |run| last(run, |epoch| epoch.silent_e_percent),
-        ),
-        measure(
-            "margin",
-            "1",
-            "True logit − best other, mean over the test set, last epoch.",
-            |run| last(run, |epoch| epoch.margin),
-        ),
-        measure(
-            "confidence",
-            "1",
-            "Probability of the true class, mean over the test set, last epoch.",
-            |run| last(run, |epoch| epoch.confidence),
-        ),
-        measure(
-            "skipped_steps",
-            "1",
-            "Optimiser steps left out for a gradient that was not finite.",
+            "Optimiser steps left out because the gradient was not finite, all epochs.",
             |run| {
                 run.epochs
                     .iter()
-                    .map(|epoch| epoch.skipped_steps as f64)
-                    .sum()
+                    .fold(0.0, |all, epoch| all + epoch[SKIPPED_STEPS])
             },
         ),
-    ]
+    ]);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measure_has_a_name_a_label_and_a_heading() {
+        for field in [|m: &Measure| m.name.clone(), |m: &Measure| m.label.clone()] {
+            let distinct: std::collections::BTreeSet<_> = measures().iter().map(field).collect();
+            assert_eq!(distinct.len(), measures().len());
+        }
+        for measure in measures() {
+            assert!(GROUPS.contains(&measure.group), "{}", measure.name);
+            assert!(measure.meaning.ends_with('.'), "{}", measure.meaning);
+        }
+        assert_eq!(by_group()[0].group, ACCURACY);
+        assert_eq!(by_group()[measures().len() - 1].group, "W_IE");
+    }
 }

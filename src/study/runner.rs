@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::expand::Cell;
+use super::folder::Unmeasured;
 use super::folder::{CellState, StudyFolder};
 use super::{Study, StudyError};
 use crate::train::interrupt::Interrupt;
@@ -156,7 +157,7 @@ fn left_to_do(study: &Study, folder: &StudyFolder, cell: &Cell) -> Option<End> {
     let state = folder.standing(cell).state;
     match state {
         CellState::Running => Some(End::Elsewhere),
-        _ if folder.lacks_analysis(cell) || folder.lacks_sweep(study, cell) => None,
+        _ if folder.unmeasured(study, cell) != Unmeasured::default() => None,
         _ if state.is_complete() => Some(End::AlreadyComplete(state)),
         _ => None,
     }

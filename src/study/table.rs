@@ -1,7 +1,7 @@
 //! The collected tables: a row a cell, and a row a condition and measure. Equal runs give equal
 //! bytes; what depends on clock and place goes to `provenance.csv`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
@@ -11,6 +11,7 @@ use super::measures::{Measure, measures};
 use super::{Study, StudyError, StudyFolder};
 use crate::files;
 use crate::record::RunRecord;
+use crate::text::{csv, exact};
 
 /// Seeds of a manifest, in the order of their columns.
 const SEEDS: [&str; 4] = ["weights", "data", "shuffle", "noise"];
@@ -24,62 +25,35 @@ pub fn collect(folder: &StudyFolder) -> Result<Vec<PathBuf>, StudyError> {
     let (study, cells) = folder.load()?;
     let collected = || measures().iter().filter(|measure| !measure.is_timing);
     let columns: Vec<&Measure> = collected().collect();
-    let place = |name: &str| folder.folder().join(name);
     let json_text = |value: &Value| format!("{value:#}\n").into_bytes();
-    let path = place("table.csv");
-    let written = [
-        (csv_bytes(&path, cell_rows(&study, &cells, &columns))?, path),
+    let tables = [
+        ("table.csv", csv(cell_rows(&study, &cells, &columns))?),
         (
+            "table.json",
             json_text(&cells_json(&study, &cells, &columns)),
-            place("table.json"),
-        ),
-    ];
-    let path = place("table_by_condition.csv");
-    let by_condition = [
-        (
-            csv_bytes(&path, condition_rows(&study, &cells, &columns))?,
-            path,
         ),
         (
+            "table_by_condition.csv",
+            csv(condition_rows(&study, &cells, &columns))?,
+        ),
+        (
+            "table_by_condition.json",
             json_text(&conditions_json(&study, &cells, &columns)),
-            place("table_by_condition.json"),
         ),
+        ("provenance.csv", csv(provenance_rows(&cells))?),
     ];
-    let path = place("provenance.csv");
-    let provenance = [(csv_bytes(&path, provenance_rows(&cells))?, path)];
     let mut paths = Vec::new();
-    for (bytes, path) in written.into_iter().chain(by_condition).chain(provenance) {
+    for (name, bytes) in tables {
+        let path = folder.folder().join(name);
         files::write_atomic(&path, &bytes)?;
         paths.push(path);
     }
     Ok(paths)
 }
 
-fn number(value: f64) -> String {
-    if value.is_finite() {
-        value.to_string()
-    } else {
-        String::new()
-    }
-}
-
 fn number_json(value: f64) -> Value {
     // The NaN that JSON does not have becomes null.
     json!(value.is_finite().then_some(value))
-}
-
-fn csv_bytes(path: &Path, rows: Vec<Vec<String>>) -> Result<Vec<u8>, StudyError> {
-    let failed = |problem: String| StudyError::Table {
-        path: path.into(),
-        problem,
-    };
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer
-            .write_record(row)
-            .map_err(|e| failed(e.to_string()))?;
-    }
-    writer.into_inner().map_err(|e| failed(e.to_string()))
 }
 
 /// Hashes, program, device and seeds: equal for equal runs on one machine.
@@ -92,7 +66,7 @@ fn origin(run: Option<&RunRecord>) -> Vec<(String, Value)> {
         ("data_sha256".to_owned(), text(|m| Some(&m.data_sha256))),
         ("version".to_owned(), text(|m| Some(&m.dalenet_version))),
         ("commit".to_owned(), text(|m| m.commit.as_deref())),
-        ("device".to_owned(), text(|m| Some(&m.device))),
+        ("device".to_owned(), text(|m| Some(&m.device.name))),
     ];
     for seed in SEEDS {
         let value = manifest.and_then(|m| m.seeds.get(seed));
@@ -125,7 +99,7 @@ fn cell_rows(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> Vec<V
         let mut row = vec![cell.cell.name.clone()];
         row.extend(cell.cell.values.iter().map(|(_, value)| value.name.clone()));
         row.push(cell.state().word().to_owned());
-        let value = |measure: &&Measure| run.map_or(String::new(), |run| number(measure.of(run)));
+        let value = |measure: &&Measure| run.map_or(String::new(), |run| exact(measure.of(run)));
         row.extend(columns.iter().map(value));
         row.extend(origin(run).iter().map(|(_, value)| plain(value)));
         row.push(cell.problem.clone().unwrap_or_default());
@@ -188,7 +162,7 @@ fn condition_rows(study: &Study, cells: &[CellRecord], columns: &[&Measure]) -> 
             let mut row = vec![condition.name.clone()];
             row.extend(condition.values.iter().map(|(_, value)| value.name.clone()));
             row.extend([measure.name.clone(), measure.unit.to_owned()]);
-            row.extend([number(spread.mean), number(spread.sd)]);
+            row.extend([exact(spread.mean), exact(spread.sd)]);
             row.extend([spread.n.to_string(), spread.of.to_string()]);
             row.push(spread.left_out.join(" "));
             rows.push(row);
@@ -245,21 +219,22 @@ fn provenance_rows(cells: &[CellRecord]) -> Vec<Vec<String>> {
     let row = |cell: &CellRecord| {
         let run = cell.record.as_ref()?;
         let manifest = &run.manifest;
+        let device = &manifest.device;
         let place = manifest.data_place.as_ref();
         let mut row = vec![
             cell.cell.name.clone(),
             manifest.host.clone(),
-            manifest.device.clone(),
-            manifest.driver.clone().unwrap_or_default(),
-            manifest.backend.clone(),
-            manifest.threads.to_string(),
+            device.name.clone(),
+            device.driver.clone().unwrap_or_default(),
+            device.backend.clone(),
+            device.threads.to_string(),
             manifest.started_utc.clone(),
             manifest.finished_utc.clone().unwrap_or_default(),
             manifest.resumed.len().to_string(),
             place.map_or(String::new(), |place| place.display().to_string()),
             manifest.command.join(" "),
         ];
-        row.extend(timing.iter().map(|measure| number(measure.of(run))));
+        row.extend(timing.iter().map(|measure| exact(measure.of(run))));
         Some(row)
     };
     std::iter::once(head)

@@ -292,43 +292,6 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Checks that the weights are exactly these, with these shapes.
-    ///
-    /// # Errors
-    /// [`CheckpointError::Tensor`] names the first missing, unexpected or misshapen weight; `path`
-    /// is for that message.
-    pub fn check_shapes(
-        &self,
-        path: &Path,
-        expected: &BTreeMap<String, Vec<usize>>,
-    ) -> Result<(), CheckpointError> {
-        for (name, shape) in expected {
-            let problem = match self.weights.get(name) {
-                None => format!("is missing (the configuration needs it with shape {shape:?})"),
-                Some(tensor) if tensor.shape != *shape => {
-                    format!(
-                        "has shape {:?}, but the configuration needs {shape:?}",
-                        tensor.shape
-                    )
-                }
-                Some(_) => continue,
-            };
-            return Err(bad_tensor(path, &format!("{WEIGHT}{name}"), problem));
-        }
-        match self
-            .weights
-            .keys()
-            .find(|name| !expected.contains_key(*name))
-        {
-            Some(name) => Err(bad_tensor(
-                path,
-                &format!("{WEIGHT}{name}"),
-                "is not part of this configuration's network".into(),
-            )),
-            None => Ok(()),
-        }
-    }
-
     fn named_tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
         [
             (WEIGHT, &self.weights),

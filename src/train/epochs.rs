@@ -4,7 +4,10 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::interrupt::Interrupt;
-use super::metrics::EpochMetrics;
+use super::metrics::{
+    ACTIVE_E, BEST, CONFIDENCE, E_RATE, EVAL_SECONDS, EpochMetrics, I_RATE, MARGIN,
+    OPTIMISER_STEPS, SILENT_E, TEST_ACCURACY, TEST_LOSS, VALIDATION_ACCURACY, WEIGHT_NORM,
+};
 use super::model::{Encoder, Measures, Model, ModelState, Part};
 use super::progress::{BatchDone, Reporter};
 use super::session::{Session, TrainError};
@@ -114,7 +117,7 @@ impl Run<'_> {
             return Ok(self.interrupt.requested());
         }
         let state = model.state().map_err(TrainError::Model)?;
-        metrics.weight_norm = state.weight_norms();
+        metrics.set_by_matrix(WEIGHT_NORM, state.weight_norms());
         self.session.append(&metrics)?;
         self.session.save_last(state)?;
         self.reporter.epoch(&metrics);
@@ -137,28 +140,30 @@ impl Run<'_> {
             return Ok(self.interrupt.requested());
         }
         let state = model.state().map_err(TrainError::Model)?;
-        metrics.weight_norm = state.weight_norms();
-        metrics.optimiser_steps = state.optimiser_steps;
+        metrics.set_by_matrix(WEIGHT_NORM, state.weight_norms());
+        metrics[OPTIMISER_STEPS] = state.optimiser_steps as f64;
         let sums = EpochSums::from_map(self.session.progress().epoch_sums.clone());
         sums.fill(&mut metrics);
         self.has_diverged = sums.steps() == 0 && sums.skipped_steps() > 0;
 
-        let accuracy = metrics
-            .validation_accuracy_percent
-            .unwrap_or(metrics.test_accuracy_percent);
+        let accuracy = match self.recipe.has_validation {
+            true => metrics[VALIDATION_ACCURACY],
+            false => metrics[TEST_ACCURACY],
+        };
         let progress = self.session.progress_mut();
-        metrics.best = progress.best_accuracy.is_none_or(|best| accuracy > best);
-        if metrics.best {
+        let is_best = progress.best_accuracy.is_none_or(|best| accuracy > best);
+        metrics[BEST] = f64::from(u8::from(is_best));
+        if is_best {
             progress.best_epoch = Some(epoch + 1);
             progress.best_accuracy = Some(accuracy);
         }
         progress.epochs_done = epoch + 1;
         progress.batches_done_in_epoch = 0;
         progress.epoch_sums.clear();
-        progress.elapsed_seconds += metrics.eval_seconds;
+        progress.elapsed_seconds += metrics[EVAL_SECONDS];
 
         self.session.append(&metrics)?;
-        if metrics.best {
+        if is_best {
             self.session.save_best(state.clone())?;
         }
         self.save_if_due(epoch + 1, state)?;
@@ -261,20 +266,20 @@ impl Run<'_> {
             let Some(validation) = measure(Part::Validation)? else {
                 return Ok(false);
             };
-            metrics.validation_accuracy_percent = Some(validation.accuracy_percent);
+            metrics[VALIDATION_ACCURACY] = validation.accuracy_percent;
         }
         let Some(test) = measure(Part::Test)? else {
             return Ok(false);
         };
-        metrics.test_loss_nats = test.loss_nats;
-        metrics.test_accuracy_percent = test.accuracy_percent;
-        metrics.e_rate_hz = test.e_rate_hz;
-        metrics.i_rate_hz = test.i_rate_hz;
-        metrics.active_e_percent = test.active_e_percent;
-        metrics.silent_e_percent = test.silent_e_percent;
-        metrics.margin = test.margin;
-        metrics.confidence = test.confidence;
-        metrics.eval_seconds = started.elapsed().as_secs_f64();
+        metrics[TEST_LOSS] = test.loss_nats;
+        metrics[TEST_ACCURACY] = test.accuracy_percent;
+        metrics[E_RATE] = test.e_rate_hz;
+        metrics[I_RATE] = test.i_rate_hz;
+        metrics[ACTIVE_E] = test.active_e_percent;
+        metrics[SILENT_E] = test.silent_e_percent;
+        metrics[MARGIN] = test.margin;
+        metrics[CONFIDENCE] = test.confidence;
+        metrics[EVAL_SECONDS] = started.elapsed().as_secs_f64();
         Ok(true)
     }
 }

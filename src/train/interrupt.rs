@@ -1,5 +1,7 @@
 //! Stopping a run from outside: the first Ctrl-C (or SIGTERM) asks, the second ends it at once.
 
+use crate::fault::always;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,6 +26,8 @@ pub enum InterruptError {
         source: io::Error,
     },
 }
+
+always!(InterruptError => Program);
 
 /// Whether the run was asked to stop. The training loop looks after every batch, writes a
 /// checkpoint and ends with the exit code. Clones share the request.

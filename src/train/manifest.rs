@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::always;
 use crate::files::{self, FileError};
 
 /// A manifest could not be read or written.
@@ -23,6 +24,8 @@ pub enum ManifestError {
         source: serde_json::Error,
     },
 }
+
+always!(ManifestError => Program);
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +55,20 @@ pub struct ResumeRecord {
     pub note: String,
 }
 
+/// What an engine runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// Name of the device, as its driver gives it, or of the processor.
+    #[serde(rename = "device")]
+    pub name: String,
+    /// Driver and its version; none for the processor.
+    pub driver: Option<String>,
+    /// `cpu`, `vulkan`, `metal`, `dx12` ...
+    pub backend: String,
+    /// Processor threads used.
+    pub threads: usize,
+}
+
 /// What ran. Unknown keys are ignored on reading, so that newer runs can still be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -61,14 +78,9 @@ pub struct Manifest {
     pub commit: Option<String>,
     /// The command line, program name first.
     pub command: Vec<String>,
-    /// Name of the device that computed, as its driver gives it, or of the processor.
-    pub device: String,
-    /// Driver and its version; none for the processor.
-    pub driver: Option<String>,
-    /// `cpu`, `vulkan`, `metal`, `dx12` ...
-    pub backend: String,
-    /// Processor threads used.
-    pub threads: usize,
+    /// What computed.
+    #[serde(flatten)]
+    pub device: DeviceInfo,
     /// Name of the computer.
     pub host: String,
     /// The seeds, by what they are for.
@@ -105,10 +117,7 @@ impl Manifest {
             dalenet_version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("DALENET_COMMIT").map(str::to_owned),
             command,
-            device: String::new(),
-            driver: None,
-            backend: String::new(),
-            threads: 0,
+            device: DeviceInfo::default(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             seeds: BTreeMap::new(),
             data_name: String::new(),
@@ -187,10 +196,12 @@ mod tests {
 
     fn example() -> Manifest {
         Manifest {
-            device: "Example GPU".into(),
-            driver: Some("example 1.2".into()),
-            backend: "vulkan".into(),
-            threads: 2,
+            device: DeviceInfo {
+                name: "Example GPU".into(),
+                driver: Some("example 1.2".into()),
+                backend: "vulkan".into(),
+                threads: 2,
+            },
             seeds: BTreeMap::from([("noise".into(), u64::MAX), ("weights".into(), 0)]),
             data_name: "mnist".into(),
             data_sha256: "ab".into(),

@@ -1,271 +1,498 @@
-//! What is measured once an epoch, and the one table that says what each number means.
+//! What is measured once an epoch: one table says what each number is called, on disk, on screen and on
+//! pages, and what it means.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::{Index, IndexMut};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use crate::analysis::float::{nan_map, nan_number};
+/// What the values of a metric are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A number; `null` in the file where it is not finite, since JSON has no NaN.
+    Number,
+    /// A whole number.
+    Count,
+    /// True or false.
+    Flag,
+    /// A number for each weight matrix, by its short name.
+    ByMatrix,
+    /// The mark of the run.
+    Mark,
+}
+
+/// How a number stands in the line of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InLine {
+    /// Its place there, from the left.
+    pub place: u8,
+    /// The word before it.
+    pub word: &'static str,
+    /// Its decimals.
+    pub decimals: usize,
+}
 
 /// A row of the table of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
     /// The key in `metrics.jsonl`.
     pub name: &'static str,
+    /// What people call it.
+    pub label: &'static str,
     /// The unit; `1` for a pure number.
     pub unit: &'static str,
     /// What it is.
     pub meaning: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+    /// How it stands in the line of an epoch; none: it does not.
+    pub in_line: Option<InLine>,
+    /// Runs of older versions lack it; it is NaN or empty there.
+    may_lack: bool,
 }
 
-const fn metric(name: &'static str, unit: &'static str, meaning: &'static str) -> Metric {
-    Metric {
-        name,
-        unit,
-        meaning,
+impl Metric {
+    const fn of(
+        kind: Kind,
+        name: &'static str,
+        label: &'static str,
+        unit: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            label,
+            unit,
+            meaning,
+            kind,
+            in_line: None,
+            may_lack: false,
+        }
+    }
+
+    const fn number(
+        name: &'static str,
+        label: &'static str,
+        unit: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self::of(Kind::Number, name, label, unit, meaning)
+    }
+
+    const fn in_line(self, place: u8, word: &'static str, decimals: usize) -> Self {
+        Self {
+            in_line: Some(InLine {
+                place,
+                word,
+                decimals,
+            }),
+            ..self
+        }
+    }
+
+    const fn lacking_in_older_runs(self) -> Self {
+        Self {
+            may_lack: true,
+            ..self
+        }
     }
 }
 
+/// Epoch.
+pub const EPOCH: Metric = Metric::of(
+    Kind::Count,
+    "epoch",
+    "epoch",
+    "1",
+    "Epoch just completed, from 1; 0 is the untrained network.",
+);
+/// Training loss.
+pub const TRAIN_LOSS: Metric = Metric::number(
+    "train_loss_nats",
+    "training loss",
+    "nats",
+    "Mean cross-entropy of training over the epoch, while the weights change.",
+)
+.in_line(0, "loss", 3);
+/// Penalty.
+pub const TRAIN_PENALTY: Metric = Metric::number(
+    "train_penalty_nats",
+    "rate penalty",
+    "nats",
+    "What the rate penalty adds to the training loss; 0 without one.",
+)
+.lacking_in_older_runs();
+/// Test loss.
+pub const TEST_LOSS: Metric = Metric::number(
+    "test_loss_nats",
+    "test loss",
+    "nats",
+    "Mean cross-entropy over the test set after the epoch.",
+);
+/// Training accuracy.
+pub const TRAIN_ACCURACY: Metric = Metric::number(
+    "train_accuracy_percent",
+    "training accuracy",
+    "%",
+    "Share of training samples classified correctly during the epoch.",
+)
+.in_line(1, "train", 1);
+/// Test accuracy.
+pub const TEST_ACCURACY: Metric = Metric::number(
+    "test_accuracy_percent",
+    "test accuracy",
+    "%",
+    "Share of test samples classified correctly after the epoch.",
+)
+.in_line(3, "test", 1);
+/// Validation accuracy.
+pub const VALIDATION_ACCURACY: Metric = Metric::number(
+    "validation_accuracy_percent",
+    "validation accuracy",
+    "%",
+    "Share of validation samples classified correctly after the epoch; null where none are held out.",
+)
+.in_line(2, "validation", 1);
+/// Rate of E cells.
+pub const E_RATE: Metric = Metric::number(
+    "e_rate_hz",
+    "E rate",
+    "Hz",
+    "Mean rate of E cells over cells, whole test trials and samples.",
+)
+.in_line(4, "E", 1);
+/// Rate of I cells.
+pub const I_RATE: Metric = Metric::number(
+    "i_rate_hz",
+    "I rate",
+    "Hz",
+    "Mean rate of I cells over cells, whole test trials and samples.",
+)
+.in_line(5, "I", 1);
+/// Active E cells.
+pub const ACTIVE_E: Metric = Metric::number(
+    "active_e_percent",
+    "active E cells",
+    "%",
+    "Share of E cells with a spike in a trial, mean over test trials.",
+);
+/// Silent E cells.
+pub const SILENT_E: Metric = Metric::number(
+    "silent_e_percent",
+    "silent E cells",
+    "%",
+    "Share of E cells without any spike over the whole test set.",
+);
+/// Margin.
+pub const MARGIN: Metric = Metric::number(
+    "margin",
+    "margin",
+    "1",
+    "True logit minus the largest other one, mean over test samples.",
+);
+/// Confidence.
+pub const CONFIDENCE: Metric = Metric::number(
+    "confidence",
+    "confidence",
+    "1",
+    "Softmax probability of the true class, mean over test samples.",
+);
+/// Gradient norm.
+pub const GRADIENT_NORM: Metric = Metric::number(
+    "gradient_norm",
+    "gradient norm",
+    "1",
+    "Global gradient norm before clipping, mean over the epoch's optimiser steps that were taken.",
+)
+.in_line(6, "gradient", 2);
+/// Largest gradient norm.
+pub const GRADIENT_NORM_MAX: Metric = Metric::number(
+    "gradient_norm_max",
+    "largest gradient norm",
+    "1",
+    "Largest global gradient norm of an optimiser step of the epoch, before clipping.",
+);
+/// Clipped steps.
+pub const CLIPPED_STEPS: Metric = Metric::of(
+    Kind::Count,
+    "clipped_steps",
+    "clipped steps",
+    "1",
+    "Optimiser steps of the epoch whose gradient was clipped.",
+);
+/// Skipped steps.
+pub const SKIPPED_STEPS: Metric = Metric::of(
+    Kind::Count,
+    "skipped_steps",
+    "skipped steps",
+    "1",
+    "Optimiser steps of the epoch left out because the gradient was not finite.",
+);
+/// Optimiser steps.
+pub const OPTIMISER_STEPS: Metric = Metric::of(
+    Kind::Count,
+    "optimiser_steps",
+    "optimiser steps",
+    "1",
+    "Optimiser steps taken since the start of the run.",
+);
+/// Norms of the matrices.
+pub const WEIGHT_NORM: Metric = Metric::of(
+    Kind::ByMatrix,
+    "weight_norm",
+    "norm",
+    "weight",
+    "Frobenius norm of each stored weight matrix after the epoch.",
+);
+/// Gradient norms of the matrices.
+pub const GRADIENT_NORM_OF: Metric = Metric::of(
+    Kind::ByMatrix,
+    "gradient_norm_of",
+    "gradient norm of a matrix",
+    "1",
+    "Gradient norm of each matrix before clipping, mean over the epoch's optimiser steps.",
+);
+/// Relative gradients of the matrices.
+pub const GRADIENT_RATIO: Metric = Metric::of(
+    Kind::ByMatrix,
+    "gradient_to_weight_ratio",
+    "relative gradient",
+    "1",
+    "Gradient norm of each matrix over its weight norm before the optimiser step, mean over the epoch's steps.",
+);
+/// Speed.
+pub const SPEED: Metric = Metric::number(
+    "samples_per_second",
+    "speed",
+    "1/s",
+    "Training samples per second of training time.",
+);
+/// Time of training.
+pub const TRAIN_SECONDS: Metric = Metric::number(
+    "train_seconds",
+    "training time",
+    "s",
+    "Time spent training in the epoch.",
+);
+/// Time of evaluation.
+pub const EVAL_SECONDS: Metric = Metric::number(
+    "eval_seconds",
+    "evaluation time",
+    "s",
+    "Time spent evaluating after the epoch.",
+);
+/// Best epoch.
+pub const BEST: Metric = Metric::of(
+    Kind::Flag,
+    "best",
+    "best epoch so far",
+    "1",
+    "Whether this is the best epoch so far (true or false).",
+);
+/// Mark of the run.
+pub const RUN: Metric = Metric::of(
+    Kind::Mark,
+    "run",
+    "run",
+    "1",
+    "First digits of the run's hash, the same in all of its files.",
+)
+.lacking_in_older_runs();
+
 /// Every key of a line of `metrics.jsonl`, in their order.
 pub const METRICS: &[Metric] = &[
-    metric(
-        "epoch",
-        "1",
-        "Epoch just completed, from 1; 0 is the untrained network.",
-    ),
-    metric(
-        "train_loss_nats",
-        "nats",
-        "Mean cross-entropy of training over the epoch, while the weights change.",
-    ),
-    metric(
-        "train_penalty_nats",
-        "nats",
-        "What the rate penalty adds to it in the loss; 0 without one.",
-    ),
-    metric(
-        "test_loss_nats",
-        "nats",
-        "Mean cross-entropy over the test set after the epoch.",
-    ),
-    metric(
-        "train_accuracy_percent",
-        "%",
-        "Share of training samples answered correctly during the epoch.",
-    ),
-    metric(
-        "test_accuracy_percent",
-        "%",
-        "Share of test samples answered correctly after the epoch.",
-    ),
-    metric(
-        "validation_accuracy_percent",
-        "%",
-        "The same for the validation share; null where none is set.",
-    ),
-    metric(
-        "e_rate_hz",
-        "Hz",
-        "Mean rate of E cells over cells, whole test trials and samples.",
-    ),
-    metric("i_rate_hz", "Hz", "The same for I cells."),
-    metric(
-        "active_e_percent",
-        "%",
-        "Share of E cells with a spike in a trial, mean over test trials.",
-    ),
-    metric(
-        "silent_e_percent",
-        "%",
-        "Share of E cells without any spike over the whole test set.",
-    ),
-    metric(
-        "margin",
-        "1",
-        "True logit minus the largest other one, mean over test samples.",
-    ),
-    metric(
-        "confidence",
-        "1",
-        "Softmax probability of the true class, mean over test samples.",
-    ),
-    metric(
-        "gradient_norm",
-        "1",
-        "Global gradient norm before clipping, mean over the epoch's steps that were taken.",
-    ),
-    metric("gradient_norm_max", "1", "The largest of these norms."),
-    metric(
-        "clipped_steps",
-        "1",
-        "Steps of the epoch whose gradient was clipped.",
-    ),
-    metric(
-        "skipped_steps",
-        "1",
-        "Steps of the epoch left out because the gradient was not finite.",
-    ),
-    metric(
-        "optimiser_steps",
-        "1",
-        "Steps taken since the start of the run.",
-    ),
-    metric(
-        "weight_norm",
-        "weight",
-        "Frobenius norm of each stored weight matrix after the epoch.",
-    ),
-    metric(
-        "gradient_norm_of",
-        "1",
-        "Gradient norm of each matrix before clipping, mean over the epoch's steps.",
-    ),
-    metric(
-        "gradient_to_weight_ratio",
-        "1",
-        "Gradient norm of each matrix over its weight norm before the step, mean over the epoch's steps.",
-    ),
-    metric(
-        "samples_per_second",
-        "1/s",
-        "Training samples per second of training time.",
-    ),
-    metric("train_seconds", "s", "Time spent training in the epoch."),
-    metric(
-        "eval_seconds",
-        "s",
-        "Time spent evaluating after the epoch.",
-    ),
-    metric(
-        "best",
-        "1",
-        "Whether this is the best epoch so far (true or false).",
-    ),
-    metric(
-        "run",
-        "1",
-        "First digits of the run's hash, the same in all of its files.",
-    ),
+    EPOCH,
+    TRAIN_LOSS,
+    TRAIN_PENALTY,
+    TEST_LOSS,
+    TRAIN_ACCURACY,
+    TEST_ACCURACY,
+    VALIDATION_ACCURACY,
+    E_RATE,
+    I_RATE,
+    ACTIVE_E,
+    SILENT_E,
+    MARGIN,
+    CONFIDENCE,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    CLIPPED_STEPS,
+    SKIPPED_STEPS,
+    OPTIMISER_STEPS,
+    WEIGHT_NORM,
+    GRADIENT_NORM_OF,
+    GRADIENT_RATIO,
+    SPEED,
+    TRAIN_SECONDS,
+    EVAL_SECONDS,
+    BEST,
+    RUN,
 ];
 
-/// What is measured once an epoch; [`METRICS`] has units and definitions. What does not exist for a
-/// model, or is not finite, is NaN here and `null` in the file: JSON has no NaN.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is measured once an epoch: `metrics[E_RATE]` is a number, NaN where a model has none.
+#[derive(Debug, Clone, PartialEq)]
 pub struct EpochMetrics {
-    /// Epoch just completed, from 1; 0 untrained.
-    pub epoch: u64,
-    /// Mean cross-entropy of training, nats.
-    #[serde(with = "nan_number")]
-    pub train_loss_nats: f64,
-    /// What the rate penalty adds to it, nats.
-    #[serde(with = "nan_number", default)]
-    pub train_penalty_nats: f64,
-    /// Mean test loss, nats.
-    #[serde(with = "nan_number")]
-    pub test_loss_nats: f64,
-    /// Training accuracy, %.
-    #[serde(with = "nan_number")]
-    pub train_accuracy_percent: f64,
-    /// Test accuracy, %.
-    #[serde(with = "nan_number")]
-    pub test_accuracy_percent: f64,
-    /// Validation accuracy, %, where a validation share is set.
-    pub validation_accuracy_percent: Option<f64>,
-    /// Mean rate of E cells in the test, Hz.
-    #[serde(with = "nan_number")]
-    pub e_rate_hz: f64,
-    /// Mean rate of I cells in the test, Hz.
-    #[serde(with = "nan_number")]
-    pub i_rate_hz: f64,
-    /// E cells with a spike in a trial, %.
-    #[serde(with = "nan_number")]
-    pub active_e_percent: f64,
-    /// E cells silent over the whole test set, %.
-    #[serde(with = "nan_number")]
-    pub silent_e_percent: f64,
-    /// True logit minus the largest other one.
-    #[serde(with = "nan_number")]
-    pub margin: f64,
-    /// Softmax probability of the true class.
-    #[serde(with = "nan_number")]
-    pub confidence: f64,
-    /// Mean global gradient norm before clipping.
-    #[serde(with = "nan_number")]
-    pub gradient_norm: f64,
-    /// Largest global gradient norm before clipping.
-    #[serde(with = "nan_number")]
-    pub gradient_norm_max: f64,
-    /// Steps clipped in the epoch.
-    pub clipped_steps: u64,
-    /// Steps skipped in the epoch.
-    pub skipped_steps: u64,
-    /// Steps taken since the start of the run.
-    pub optimiser_steps: u64,
-    /// Frobenius norm of each stored matrix.
-    #[serde(with = "nan_map")]
-    pub weight_norm: BTreeMap<String, f64>,
-    /// Mean gradient norm of each matrix before clipping.
-    #[serde(with = "nan_map")]
-    pub gradient_norm_of: BTreeMap<String, f64>,
-    /// Gradient norm over weight norm of each matrix before a step, mean over the epoch's steps.
-    #[serde(with = "nan_map")]
-    pub gradient_to_weight_ratio: BTreeMap<String, f64>,
-    /// Training samples per second.
-    #[serde(with = "nan_number")]
-    pub samples_per_second: f64,
-    /// Time spent training, s.
-    #[serde(with = "nan_number")]
-    pub train_seconds: f64,
-    /// Time spent evaluating, s.
-    #[serde(with = "nan_number")]
-    pub eval_seconds: f64,
-    /// Whether this is the best epoch so far.
-    pub best: bool,
+    /// Numbers, counts and flags (1 or 0) by name.
+    numbers: BTreeMap<&'static str, f64>,
+    /// Numbers of each matrix by name and matrix.
+    matrices: BTreeMap<&'static str, BTreeMap<String, f64>>,
     /// First digits of the run's hash; empty in runs of older versions.
-    #[serde(default)]
     pub run: String,
 }
 
 impl EpochMetrics {
-    /// Nothing measured yet: every measure NaN, every count zero. A model fills in what it has.
+    /// Nothing measured yet: every number NaN, every count zero. A model fills in what it has.
     pub fn unmeasured(epoch: u64) -> Self {
-        Self {
-            epoch,
-            train_loss_nats: f64::NAN,
-            train_penalty_nats: f64::NAN,
-            test_loss_nats: f64::NAN,
-            train_accuracy_percent: f64::NAN,
-            test_accuracy_percent: f64::NAN,
-            validation_accuracy_percent: None,
-            e_rate_hz: f64::NAN,
-            i_rate_hz: f64::NAN,
-            active_e_percent: f64::NAN,
-            silent_e_percent: f64::NAN,
-            margin: f64::NAN,
-            confidence: f64::NAN,
-            gradient_norm: f64::NAN,
-            gradient_norm_max: f64::NAN,
-            clipped_steps: 0,
-            skipped_steps: 0,
-            optimiser_steps: 0,
-            weight_norm: BTreeMap::new(),
-            gradient_norm_of: BTreeMap::new(),
-            gradient_to_weight_ratio: BTreeMap::new(),
-            samples_per_second: f64::NAN,
-            train_seconds: f64::NAN,
-            eval_seconds: f64::NAN,
-            best: false,
+        let mut metrics = Self {
+            numbers: BTreeMap::new(),
+            matrices: BTreeMap::new(),
             run: String::new(),
+        };
+        for metric in METRICS {
+            match metric.kind {
+                Kind::Number => _ = metrics.numbers.insert(metric.name, f64::NAN),
+                Kind::Count | Kind::Flag => _ = metrics.numbers.insert(metric.name, 0.0),
+                Kind::ByMatrix => _ = metrics.matrices.insert(metric.name, BTreeMap::new()),
+                Kind::Mark => {}
+            }
         }
+        metrics[EPOCH] = epoch as f64;
+        metrics
+    }
+
+    /// Epoch just completed; 0 untrained.
+    pub fn epoch(&self) -> u64 {
+        self[EPOCH] as u64
+    }
+
+    /// Whether this is the best epoch so far.
+    pub fn is_best(&self) -> bool {
+        self[BEST] == 1.0
+    }
+
+    /// The numbers of the matrices by their short names.
+    pub fn by_matrix(&self, metric: Metric) -> &BTreeMap<String, f64> {
+        &self.matrices[metric.name]
+    }
+
+    /// The number of one matrix; NaN where there is none.
+    pub fn of_matrix(&self, metric: Metric, short: &str) -> f64 {
+        let number = self.by_matrix(metric).get(short);
+        number.copied().unwrap_or(f64::NAN)
+    }
+
+    /// Sets the numbers of all matrices.
+    pub fn set_by_matrix(&mut self, metric: Metric, numbers: BTreeMap<String, f64>) {
+        self.matrices.insert(metric.name, numbers);
     }
 
     /// The line for `metrics.jsonl`, without line end.
     ///
     /// # Errors
-    /// None in practice: every field can be written as JSON.
+    /// None in practice: every number can be written as JSON.
     pub fn to_json_line(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
+}
+
+impl Index<Metric> for EpochMetrics {
+    type Output = f64;
+
+    fn index(&self, metric: Metric) -> &f64 {
+        self.numbers.get(metric.name).unwrap_or(&f64::NAN)
+    }
+}
+
+impl IndexMut<Metric> for EpochMetrics {
+    fn index_mut(&mut self, metric: Metric) -> &mut f64 {
+        self.numbers.entry(metric.name).or_insert(f64::NAN)
+    }
+}
+
+impl Serialize for EpochMetrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let finite = |number: f64| number.is_finite().then_some(number);
+        let mut map = serializer.serialize_map(Some(METRICS.len()))?;
+        for metric in METRICS {
+            let (name, number) = (metric.name, self[*metric]);
+            match metric.kind {
+                Kind::Number => map.serialize_entry(name, &finite(number))?,
+                Kind::Count => map.serialize_entry(name, &(number as u64))?,
+                Kind::Flag => map.serialize_entry(name, &(number == 1.0))?,
+                Kind::ByMatrix => {
+                    let numbers = self.by_matrix(*metric).iter();
+                    let numbers: BTreeMap<_, _> = numbers.map(|(m, x)| (m, finite(*x))).collect();
+                    map.serialize_entry(name, &numbers)?;
+                }
+                Kind::Mark => map.serialize_entry(name, &self.run)?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for EpochMetrics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let line = Map::deserialize(deserializer)?;
+        let mut metrics = Self::unmeasured(0);
+        for metric in METRICS {
+            match line.get(metric.name) {
+                Some(value) => metrics
+                    .read(*metric, value)
+                    .ok_or_else(|| D::Error::custom(unreadable(*metric, value)))?,
+                // A model or an older version may lack a number, but no line is without its epoch.
+                None if metric.may_lack => {}
+                None => return Err(D::Error::missing_field(metric.name)),
+            }
+        }
+        Ok(metrics)
+    }
+}
+
+impl EpochMetrics {
+    /// Takes a value of the file; none where it is not of the metric's kind.
+    fn read(&mut self, metric: Metric, value: &Value) -> Option<()> {
+        let number = |value: &Value| match value {
+            Value::Null => Some(f64::NAN),
+            value => value.as_f64(),
+        };
+        match metric.kind {
+            Kind::Number => self[metric] = number(value)?,
+            Kind::Count => self[metric] = value.as_u64()? as f64,
+            Kind::Flag => self[metric] = f64::from(u8::from(value.as_bool()?)),
+            Kind::ByMatrix => {
+                let numbers = value.as_object()?.iter();
+                let numbers = numbers.map(|(matrix, x)| Some((matrix.clone(), number(x)?)));
+                self.set_by_matrix(metric, numbers.collect::<Option<_>>()?);
+            }
+            Kind::Mark => self.run = value.as_str()?.to_owned(),
+        }
+        Some(())
+    }
+}
+
+fn unreadable(metric: Metric, value: &Value) -> String {
+    let wanted = match metric.kind {
+        Kind::Number => "a number or null",
+        Kind::Count => "a whole number",
+        Kind::Flag => "true or false",
+        Kind::ByMatrix => "numbers by matrix",
+        Kind::Mark => "a text",
+    };
+    format!("`{}` is {value}; expected {wanted}", metric.name)
+}
+
+/// The metrics in the line of an epoch, in their order there.
+pub fn in_line() -> Vec<(Metric, InLine)> {
+    let mut shown: Vec<_> = (METRICS.iter().copied())
+        .filter_map(|metric| Some((metric, metric.in_line?)))
+        .collect();
+    shown.sort_by_key(|(_, in_line)| in_line.place);
+    shown
 }
 
 /// The table of metrics in Markdown, for the documentation.
@@ -275,6 +502,7 @@ pub fn metrics_table_markdown() -> String {
         name,
         unit,
         meaning,
+        ..
     } in METRICS
     {
         // Writing to a string cannot fail.
@@ -287,35 +515,57 @@ pub fn metrics_table_markdown() -> String {
 mod tests {
     use super::*;
 
-    /// Names of the table that a serialised line lacks, and the other way round.
-    fn differences(table: &[Metric], metrics: &EpochMetrics) -> Vec<String> {
-        let line: serde_json::Value =
-            serde_json::from_str(&metrics.to_json_line().unwrap()).unwrap();
-        let keys = line.as_object().unwrap();
-        let missing = table
-            .iter()
-            .map(|row| row.name)
-            .filter(|name| !keys.contains_key(*name));
-        let unknown = keys
-            .keys()
-            .map(String::as_str)
-            .filter(|key| !table.iter().any(|row| row.name == *key));
-        missing.chain(unknown).map(str::to_owned).collect()
+    #[test]
+    fn a_line_has_every_key_of_the_table_once_and_in_its_order() {
+        let mut metrics = EpochMetrics::unmeasured(1);
+        metrics[E_RATE] = 0.1;
+        metrics[BEST] = 1.0;
+        metrics[CLIPPED_STEPS] = 3.0;
+        metrics.run = "0123".into();
+        metrics.set_by_matrix(WEIGHT_NORM, BTreeMap::from([("in".into(), 2.0)]));
+        let line = metrics.to_json_line().unwrap();
+        let value: Map<String, Value> = serde_json::from_str(&line).unwrap();
+        let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(value.keys().collect::<Vec<_>>(), names);
+        let distinct: std::collections::BTreeSet<_> = METRICS.iter().map(|m| m.label).collect();
+        assert_eq!(distinct.len(), METRICS.len());
+        assert!(
+            line.starts_with(r#"{"epoch":1,"train_loss_nats":null,"#),
+            "{line}"
+        );
+        assert!(line.contains(r#""clipped_steps":3,"#) && line.contains(r#""best":true"#));
+
+        let again: EpochMetrics = serde_json::from_str(&line).unwrap();
+        assert_eq!(again.to_json_line().unwrap(), line);
+        assert_eq!(
+            (again[E_RATE], again.epoch(), again.is_best()),
+            (0.1, 1, true)
+        );
+        assert_eq!(again.of_matrix(WEIGHT_NORM, "in"), 2.0);
+        assert!(again.of_matrix(WEIGHT_NORM, "out").is_nan() && again[MARGIN].is_nan());
     }
 
     #[test]
-    fn the_table_lists_every_key_once_and_no_other() {
-        let metrics = EpochMetrics::unmeasured(1);
-        assert_eq!(differences(METRICS, &metrics), [""; 0]);
-        assert_eq!(METRICS.len(), 26);
-        // Planted: a row too few and a row too many must both be seen.
-        assert_eq!(differences(&METRICS[1..], &metrics), ["epoch"]);
-        let extra: Vec<_> = METRICS
-            .iter()
-            .copied()
-            .chain([metric("speed", "m/s", "")])
-            .collect();
-        assert_eq!(differences(&extra, &metrics), ["speed"]);
+    fn a_line_that_lacks_a_key_or_has_another_kind_of_value_is_refused_by_name() {
+        let line = serde_json::to_value(EpochMetrics::unmeasured(1)).unwrap();
+        let parse = |line: &Value| serde_json::from_value::<EpochMetrics>(line.clone());
+        for (name, value) in [
+            ("epoch", "-1"),
+            ("e_rate_hz", "\"fast\""),
+            ("best", "null"),
+            ("weight_norm", r#"{"in": "x"}"#),
+            ("run", "7"),
+        ] {
+            let mut wrong = line.clone();
+            wrong[name] = serde_json::from_str(value).unwrap();
+            let message = parse(&wrong).unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+        for metric in METRICS {
+            let mut without = line.clone();
+            without.as_object_mut().unwrap().remove(metric.name);
+            assert_eq!(parse(&without).is_ok(), metric.may_lack, "{}", metric.name);
+        }
     }
 
     #[test]
@@ -335,12 +585,12 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_null() {
         let mut metrics = EpochMetrics::unmeasured(3);
-        metrics.gradient_norm_max = f64::INFINITY;
-        metrics.margin = 0.25;
-        metrics.weight_norm.insert("in".into(), f64::NAN);
+        metrics[GRADIENT_NORM_MAX] = f64::INFINITY;
+        metrics[MARGIN] = 0.25;
+        metrics.set_by_matrix(WEIGHT_NORM, BTreeMap::from([("in".into(), f64::NAN)]));
         let line = metrics.to_json_line().unwrap();
         assert!(!line.contains('\n'));
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let value: Value = serde_json::from_str(&line).unwrap();
         assert!(value["gradient_norm_max"].is_null() && value["weight_norm"]["in"].is_null());
         assert!(value["validation_accuracy_percent"].is_null());
         assert_eq!(value["margin"], 0.25);

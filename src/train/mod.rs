@@ -11,4 +11,5 @@ pub mod progress;
 pub mod run_folder;
 pub mod session;
 pub mod steps;
+pub mod stored;
 pub mod sums;

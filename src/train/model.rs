@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::checkpoint::Tensor;
+use crate::fault::Blame;
 
 /// A failure inside a model: its engine, its data.
-pub type ModelError = Box<dyn std::error::Error + Send + Sync>;
+pub type ModelError = Box<dyn Blame>;
 
 /// Makes batches from sample indices. Another thread calls it while the model computes, so it is
 /// apart from the model.

@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::manifest::Status;
-use super::metrics::EpochMetrics;
-use text::{batch_line, number};
-pub use text::{epoch_line, format_duration};
+use super::metrics::{EVAL_SECONDS, EpochMetrics};
+use crate::text;
+use lines::batch_line;
+pub use lines::epoch_line;
 pub use time_left::Schedule;
 use time_left::TimeLeft;
 
-mod text;
+mod lines;
 mod time_left;
 
 /// Least time between two lines within an epoch, in a pipe.
@@ -164,9 +165,10 @@ impl Reporter {
 
     fn draw_bar(&mut self, batch: BatchDone) {
         let schedule = self.time_left.schedule();
-        let left = self.time_left.seconds().map_or_else(String::new, |left| {
-            format!("left {}", format_duration(left))
-        });
+        let left = self
+            .time_left
+            .seconds()
+            .map_or_else(String::new, |left| format!("left {}", text::duration(left)));
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(
                 Some(schedule.batches_per_epoch),
@@ -180,13 +182,13 @@ impl Reporter {
             bar
         });
         bar.set_prefix(format!("epoch {}/{}", batch.epoch, schedule.epochs));
-        bar.set_message(format!("loss {}  {left}", number(batch.loss_nats, 3)));
+        bar.set_message(format!("loss {}  {left}", text::fixed(batch.loss_nats, 3)));
         bar.set_position(batch.batches_done);
     }
 
     /// To be called after every epoch, evaluation included.
     pub fn epoch(&mut self, metrics: &EpochMetrics) {
-        self.time_left.epoch(metrics.epoch, metrics.eval_seconds);
+        self.time_left.epoch(metrics.epoch(), metrics[EVAL_SECONDS]);
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -232,7 +234,7 @@ impl Reporter {
         }
         let seconds = self.started.elapsed().as_secs_f64();
         match self.log {
-            Log::Human => self.line(&format!("{message}  ({})", format_duration(seconds))),
+            Log::Human => self.line(&format!("{message}  ({})", text::duration(seconds))),
             Log::Json => self.event(
                 "end",
                 json!({ "status": status, "message": message, "seconds": seconds }),
@@ -257,6 +259,7 @@ fn warn(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::metrics::TRAIN_LOSS;
     use std::sync::{Arc, Mutex};
 
     const SCHEDULE: Schedule = Schedule {
@@ -300,11 +303,10 @@ mod tests {
     }
 
     fn metrics() -> EpochMetrics {
-        EpochMetrics {
-            train_loss_nats: 0.5,
-            eval_seconds: 2.0,
-            ..EpochMetrics::unmeasured(3)
-        }
+        let mut metrics = EpochMetrics::unmeasured(3);
+        metrics[TRAIN_LOSS] = 0.5;
+        metrics[EVAL_SECONDS] = 2.0;
+        metrics
     }
 
     #[test]

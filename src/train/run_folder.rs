@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::fault::{Blame, Fault};
 use crate::files::{self, FileError};
 
 /// Names of everything a run leaves behind; none of them is overwritten without force.
@@ -93,6 +94,15 @@ pub enum RunFolderError {
         /// Where the checkpoint says it should end, bytes.
         wanted: u64,
     },
+}
+
+impl Blame for RunFolderError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Exists { .. } | Self::NoRun { .. } | Self::BadName { .. } => Fault::User,
+            _ => Fault::Program,
+        }
+    }
 }
 
 /// Where the files of a run are. For reading; anyone may, also while the run goes on.

@@ -14,6 +14,7 @@ use super::model::{ModelError, ModelState};
 use super::run_folder::{RunFiles, RunFolder, RunFolderError};
 use super::steps::StepRecord;
 use crate::config::{self, Config};
+use crate::fault::{Blame, Fault};
 use crate::files::{self, FileError, LineFile};
 
 /// A run could not be started, continued or recorded.
@@ -45,6 +46,19 @@ pub enum TrainError {
     /// The thread that makes batches ended early.
     #[error("the thread that encodes batches ended early; resume the run")]
     Prefetch,
+}
+
+impl Blame for TrainError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::RunFolder(error) => error.fault(),
+            Self::Checkpoint(error) => error.fault(),
+            Self::Model(error) => error.fault(),
+            Self::Manifest(_) | Self::File(_) | Self::Metrics { .. } | Self::Prefetch => {
+                Fault::Program
+            }
+        }
+    }
 }
 
 /// A run that this process may write to.
@@ -167,7 +181,7 @@ impl Session {
         update: impl FnOnce(&mut Manifest),
     ) -> Result<(), TrainError> {
         update(&mut self.manifest);
-        let device = self.manifest.device.clone();
+        let device = self.manifest.device.name.clone();
         self.manifest.resume(&device, note);
         self.manifest.config_sha256 = config::sha256(config);
         let json = config::to_pretty_json(config);
@@ -205,14 +219,12 @@ impl Session {
     /// # Errors
     /// The file cannot be written.
     pub fn append(&mut self, metrics: &EpochMetrics) -> Result<(), TrainError> {
-        let metrics = EpochMetrics {
-            run: self.mark().to_owned(),
-            ..metrics.clone()
-        };
+        let mut metrics = metrics.clone();
+        metrics.run = self.mark().to_owned();
         let line = metrics
             .to_json_line()
             .map_err(|source| TrainError::Metrics {
-                epoch: metrics.epoch,
+                epoch: metrics.epoch(),
                 source,
             })?;
         self.progress.metrics_bytes = self.folder.append_metrics(&line)?;

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::metrics::EpochMetrics;
+use super::metrics::{
+    CLIPPED_STEPS, EpochMetrics, GRADIENT_NORM, GRADIENT_NORM_MAX, GRADIENT_NORM_OF,
+    GRADIENT_RATIO, SKIPPED_STEPS, SPEED, TRAIN_ACCURACY, TRAIN_LOSS, TRAIN_PENALTY, TRAIN_SECONDS,
+};
 use super::model::TrainedBatch;
 
 const TRIALS: &str = "trials";
@@ -59,32 +62,31 @@ impl EpochSums {
         }
     }
 
-    /// Writes what the sums say into `metrics`.
-    pub fn fill(&self, metrics: &mut EpochMetrics) {
+    /// Writes what the sums say into the metrics of the epoch.
+    pub fn fill(&self, into: &mut EpochMetrics) {
         let (trials, steps) = (self.get(TRIALS), self.get(STEPS));
-        metrics.train_loss_nats = self.get(LOSS) / trials;
-        metrics.train_penalty_nats = self.get(PENALTY) / trials;
-        metrics.train_accuracy_percent = 100.0 * self.get(CORRECT) / trials;
-        metrics.gradient_norm = self.get(GRADIENT) / steps;
-        metrics.gradient_norm_max = if steps > 0.0 {
+        into[TRAIN_LOSS] = self.get(LOSS) / trials;
+        into[TRAIN_PENALTY] = self.get(PENALTY) / trials;
+        into[TRAIN_ACCURACY] = 100.0 * self.get(CORRECT) / trials;
+        into[GRADIENT_NORM] = self.get(GRADIENT) / steps;
+        into[GRADIENT_NORM_MAX] = if steps > 0.0 {
             self.get(GRADIENT_MAX)
         } else {
             f64::NAN
         };
-        metrics.clipped_steps = self.get(CLIPPED) as u64;
-        metrics.skipped_steps = self.skipped_steps();
-        metrics.train_seconds = self.get(SECONDS);
-        metrics.samples_per_second = trials / self.get(SECONDS);
-        for (key, sum) in &self.0 {
-            if let Some(name) = key.strip_prefix(GRADIENT_OF) {
-                let norms = &mut metrics.gradient_norm_of;
-                norms.insert(name.to_owned(), sum / steps);
-            }
-            if let Some(name) = key.strip_prefix(RATIO_OF) {
-                let ratios = &mut metrics.gradient_to_weight_ratio;
-                ratios.insert(name.to_owned(), sum / steps);
-            }
-        }
+        into[CLIPPED_STEPS] = self.get(CLIPPED);
+        into[SKIPPED_STEPS] = self.get(SKIPPED);
+        into[TRAIN_SECONDS] = self.get(SECONDS);
+        into[SPEED] = trials / self.get(SECONDS);
+        let means = |prefix: &str| {
+            let sums = self.0.iter();
+            let named = sums.filter_map(|(key, sum)| Some((key.strip_prefix(prefix)?, sum)));
+            named
+                .map(|(name, sum)| (name.to_owned(), sum / steps))
+                .collect()
+        };
+        into.set_by_matrix(GRADIENT_NORM_OF, means(GRADIENT_OF));
+        into.set_by_matrix(GRADIENT_RATIO, means(RATIO_OF));
     }
 
     /// Steps taken so far.
@@ -138,18 +140,15 @@ mod tests {
         sums.add(&batch(10, 5.0, f64::INFINITY), 0.5);
         let mut metrics = EpochMetrics::unmeasured(1);
         EpochSums::from_map(sums.to_map()).fill(&mut metrics);
+        assert_eq!((metrics[TRAIN_LOSS], metrics[TRAIN_ACCURACY]), (2.6, 50.0));
+        assert_eq!(metrics[TRAIN_PENALTY], 0.65);
         assert_eq!(
-            (metrics.train_loss_nats, metrics.train_accuracy_percent),
-            (2.6, 50.0)
-        );
-        assert_eq!(metrics.train_penalty_nats, 0.65);
-        assert_eq!(
-            (metrics.gradient_norm, metrics.gradient_norm_max),
+            (metrics[GRADIENT_NORM], metrics[GRADIENT_NORM_MAX]),
             (2.0, 3.5)
         );
-        assert_eq!((metrics.clipped_steps, metrics.skipped_steps), (1, 1));
-        assert_eq!(metrics.gradient_to_weight_ratio["in"], 0.5);
-        assert_eq!(metrics.samples_per_second, 20.0);
+        assert_eq!((metrics[CLIPPED_STEPS], metrics[SKIPPED_STEPS]), (1.0, 1.0));
+        assert_eq!(metrics.by_matrix(GRADIENT_RATIO)["in"], 0.5);
+        assert_eq!(metrics[SPEED], 20.0);
     }
 
     #[test]
@@ -158,8 +157,8 @@ mod tests {
         sums.add(&batch(4, f64::NAN, f64::NAN), 1.0);
         let mut metrics = EpochMetrics::unmeasured(1);
         sums.fill(&mut metrics);
-        assert!(metrics.gradient_norm.is_nan() && metrics.gradient_norm_max.is_nan());
-        assert!(metrics.train_loss_nats.is_nan());
-        assert_eq!(metrics.skipped_steps, 1);
+        assert!(metrics[GRADIENT_NORM].is_nan() && metrics[GRADIENT_NORM_MAX].is_nan());
+        assert!(metrics[TRAIN_LOSS].is_nan());
+        assert_eq!(metrics[SKIPPED_STEPS], 1.0);
     }
 }

@@ -1,18 +1,17 @@
 //! What a study measures on a cell once it is trained.
 
-use anyhow::Result;
 use dalenet::analysis::rhythm::Settings;
 use dalenet::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep, write_sweep};
-use dalenet::experiment::write_analysis;
+use dalenet::experiment::{Experiment, write_analysis};
 use dalenet::study::{Cell, Study, StudyFolder};
+use dalenet::text;
 use dalenet::train::interrupt::Interrupt;
-use dalenet::train::run_folder::RunFiles;
+use dalenet::train::stored::{StoredRun, WhichCheckpoint};
 
 use super::RunArgs;
 use crate::cli::analyse::analyse;
-use crate::cli::arguments::Which;
+use crate::cli::error::Result;
 use crate::cli::output::note;
-use crate::cli::stored::{StoredRun, data_place};
 
 /// Measures what the study wants of a complete cell and what is not there yet: the analysis, which
 /// `train` has usually made, and the grid of loop multipliers.
@@ -26,36 +25,30 @@ pub fn measure(
     args: &RunArgs,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let path = folder.cell(&cell.name);
-    let files = RunFiles::at(&path);
-    let data = data_place(&path, args.data.clone());
-    if folder.lacks_analysis(cell) {
-        let run = StoredRun::load(&path, Which::Last)?;
-        let which = Which::Last;
-        let settings = Settings::default();
-        let analysis = analyse(&run, &files, which, data.as_deref(), &args.device, settings)?;
-        write_analysis(&files, &analysis)?;
-    }
-    let Some(wanted) = &study.spec.sweep else {
+    let unmeasured = folder.unmeasured(study, cell);
+    if !unmeasured.analysis && !unmeasured.sweep {
         return Ok(());
-    };
-    if folder.lacks_sweep(study, cell) {
+    }
+    let run = StoredRun::open(&folder.cell(&cell.name))?;
+    let last = run.checkpoint(WhichCheckpoint::Last)?;
+    let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
+    if unmeasured.analysis {
+        let analysis = analyse(&experiment, &run, &last, Settings::default())?;
+        write_analysis(&run.files, &analysis)?;
+    }
+    if let Some(wanted) = study.spec.sweep.as_ref().filter(|_| unmeasured.sweep) {
         let grid = LoopGrid::new(&wanted.ei, &wanted.ie)?;
-        let run = StoredRun::load(&path, Which::Last)?;
-        let (experiment, weights) = run.experiment(data.as_deref(), args.device.options())?;
-        note(format!(
-            "sweeping {} loop multipliers\u{2026}",
-            grid.points()
-        ));
+        let points = text::count(grid.points(), "pair", "pairs");
+        note(format!("sweeping {points} of loop multipliers\u{2026}"));
         let swept = SweptWeights {
-            weights: &weights,
-            checkpoint: Which::Last.name(),
-            epoch: run.checkpoint.progress.epochs_done,
+            weights: &experiment.weights_of(&last)?,
+            checkpoint: last.which.name(),
+            epoch: last.content.progress.epochs_done,
         };
         let mut go_on = |_, _| interrupt.requested().is_none();
-        // Nothing where somebody asked to stop; the next run of the study finds it missing.
+        // Nothing where somebody asked to stop; the next run of the study finds it unmeasured.
         if let Some(sweep) = loop_sweep(&experiment, swept, &grid, &mut go_on)? {
-            write_sweep(&files, &sweep)?;
+            write_sweep(&run.files, &sweep)?;
         }
     }
     Ok(())

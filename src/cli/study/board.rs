@@ -6,8 +6,9 @@ use std::io::{IsTerminal, stdout};
 
 use dalenet::study::runner::{End, Event};
 use dalenet::study::{Cell, CellState, Study, StudyFolder};
-use dalenet::train::metrics::EpochMetrics;
-use dalenet::train::progress::{Log, epoch_line, format_duration};
+use dalenet::text;
+use dalenet::train::metrics::{E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
+use dalenet::train::progress::{Log, epoch_line};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -128,10 +129,10 @@ impl Board {
             }
             Event::Said(said) => {
                 if let Some(metrics) = metrics_of(said) {
-                    progress.epochs_done = metrics.epoch;
+                    progress.epochs_done = metrics.epoch();
                     progress.newest = format!(
                         "test {:6.2} %  E {:6.1} Hz  I {:6.1} Hz",
-                        metrics.test_accuracy_percent, metrics.e_rate_hz, metrics.i_rate_hz
+                        metrics[TEST_ACCURACY], metrics[E_RATE], metrics[I_RATE]
                     );
                 }
                 if let Some(left) = said["left_seconds"].as_f64() {
@@ -213,7 +214,7 @@ impl Board {
             let left = said["left_seconds"].as_f64();
             let mut line = format!("{name}  {}", epoch_line(&metrics, epochs, left));
             if let Some(all) = self.left_for_all() {
-                line += &format!("  all {}", format_duration(all));
+                line += &format!("  all {}", text::duration(all));
             }
             return Some(line);
         }
@@ -228,7 +229,7 @@ impl Board {
             return String::new();
         };
         let left = progress.left_seconds.map_or(String::new(), |left| {
-            format!("  left {}", format_duration(left))
+            format!("  left {}", text::duration(left))
         });
         format!(
             "{name}  running  epoch {:>3}/{}  {}{left}",
@@ -239,7 +240,7 @@ impl Board {
     fn total(&self) -> String {
         let count = |is: fn(&Progress) -> bool| self.cells.iter().filter(|p| is(p)).count();
         let left = self.left_for_all().map_or(String::new(), |left| {
-            format!("  left {}", format_duration(left))
+            format!("  left {}", text::duration(left))
         });
         format!(
             "all  {} done  {} running  {} waiting{left}",

@@ -1,19 +1,18 @@
 //! One cell of a study in this process: begun, continued, or left as it is.
 
-use anyhow::Result;
-use dalenet::experiment::Experiment;
+use dalenet::experiment::{Experiment, ExperimentError};
 use dalenet::study::folder::is_same_run;
 use dalenet::study::{Cell, CellState, Study, StudyFolder, runner};
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::run_folder::{RunFiles, RunFolderError};
 use dalenet::train::session::TrainError;
+use dalenet::train::stored::StoredRun;
 
 use super::{RunArgs, after};
 use crate::cli::SUCCESS;
 use crate::cli::arguments::command_line;
-use crate::cli::failure::{FAILED, WrongUse};
-use crate::cli::output::{in_words, note};
-use crate::cli::stored::{data_place, run_config};
+use crate::cli::error::{CliError, FAILED, Result, WrongUse};
+use crate::cli::output::note;
 use crate::cli::train::finish;
 
 /// Does what is left to do of `cell`; a failure is recorded in its folder. The exit code is that of
@@ -27,7 +26,7 @@ pub fn run(study: &Study, folder: &StudyFolder, cell: &Cell, args: &RunArgs) -> 
     if let Err(error) = &outcome
         && !is_locked(error)
     {
-        folder.write_failure(&cell.name, &in_words(error))?;
+        folder.write_failure(&cell.name, &error.in_words())?;
     }
     outcome
 }
@@ -63,20 +62,18 @@ fn work(
 fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrupt) -> Result<u8> {
     let path = folder.cell(&cell.name);
     let files = RunFiles::at(&path);
-    let device = args.device.options();
+    let (data, device) = (args.data.as_deref(), args.device.options());
     if files.config().is_file() {
         // Its own configuration: the name may be another where `train` began it.
-        let config = run_config(&path)?;
-        if !is_same_run(&config, &cell.config) {
+        let run = StoredRun::open(&path)?;
+        if !is_same_run(&run.config, &cell.config) {
             let problem = folder.standing(cell).problem.unwrap_or_default();
             return Err(WrongUse(format!("{}: {problem}", path.display())).into());
         }
-        let data = data_place(&path, args.data.clone());
-        let experiment = Experiment::prepare(config, data.as_deref(), device)?;
+        let experiment = Experiment::of_run(&run, data, device)?;
         let run = experiment.resume(&path, "")?;
         return finish(&experiment, run, args.log.into(), interrupt);
     }
-    let data = args.data.as_deref();
     let experiment = Experiment::prepare(cell.config.clone(), data, device)?;
     for warning in &experiment.warnings {
         note(format!("warning: {warning}"));
@@ -89,8 +86,7 @@ fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrup
 }
 
 /// Another process has the folder: no failure of the cell.
-fn is_locked(error: &anyhow::Error) -> bool {
-    use dalenet::experiment::ExperimentError;
+fn is_locked(error: &CliError) -> bool {
     let of_folder = |error: &RunFolderError| matches!(error, RunFolderError::Locked { .. });
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(of_folder)

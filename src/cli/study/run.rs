@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
 use dalenet::data::load_dataset;
 use dalenet::experiment::Experiment;
 use dalenet::study::runner::{self, End, Options};
@@ -15,7 +14,7 @@ use super::board::Board;
 use super::{RunArgs, cell, say_standings};
 use crate::cli::SUCCESS;
 use crate::cli::arguments::LogFormat;
-use crate::cli::failure::FAILED;
+use crate::cli::error::{FAILED, Result, While};
 use crate::cli::output::{note, say};
 
 pub fn run(args: RunArgs) -> Result<u8> {
@@ -37,7 +36,8 @@ pub fn run(args: RunArgs) -> Result<u8> {
     folder.claim(&study)?;
     let interrupt = Interrupt::install()?;
     let options = Options {
-        program: std::env::current_exe().context("cannot find this program to run cells with")?,
+        program: std::env::current_exe()
+            .with_context(|| "cannot find this program to run cells with".to_owned())?,
         arguments: cell_arguments(&folder, &args),
         jobs: usize::from(args.jobs),
     };

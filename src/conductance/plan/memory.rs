@@ -1,10 +1,11 @@
 //! How much memory a run takes, part by part.
 
-use super::{Resources, Workload, default_segment_steps, show_bytes};
+use super::{Resources, Workload, default_segment_steps};
 use crate::conductance::batch::Raster;
 use crate::conductance::params::Params;
 use crate::conductance::{TRIAL_GROUP, block_trials};
 use crate::config::{self, MatrixName};
+use crate::text;
 
 /// Evaluation trials are encoded once and kept where they take no more than this.
 const KEPT_EVALUATION_BYTES: f64 = (64 << 20) as f64;
@@ -167,7 +168,7 @@ impl<'a> Memory<'a> {
                 if fixed > limit {
                     format!(
                         "program and data alone take about {}: allow or free more",
-                        show_bytes(fixed as u64)
+                        text::bytes(fixed as u64)
                     )
                 } else if fixed + weights > limit {
                     format!(

@@ -1,12 +1,13 @@
 //! Does the loss fall where the surrogate gradient says? Its slope along the gain of each loop
 //! matrix, measured by running the same trials with gains 0.95 and 1.05, beside Σ w · ∂loss/∂w.
 
+use crate::analysis::compare::Sample;
 use crate::analysis::record::LoopSlope;
 use crate::conductance::batch::Request;
 use crate::conductance::engine::{Engine, Quantity};
 use crate::conductance::loss::cross_entropy;
 use crate::conductance::params::Params;
-use crate::conductance::weights::{Layout, Weights};
+use crate::conductance::weights::{Layout, Weights, scale};
 use crate::config::MatrixName;
 use crate::experiment::{Experiment, ExperimentError};
 
@@ -60,10 +61,7 @@ fn is_closed(experiment: &Experiment, weights: &Weights) -> Result<bool, Experim
 
 fn scaled(weights: &Weights, name: MatrixName, gain: f64) -> Weights {
     let mut weights = weights.clone();
-    if let Some(matrix) = weights.get_mut(&name) {
-        let scale = |w: &mut f32| *w = (f64::from(*w) * gain) as f32;
-        matrix.data.iter_mut().for_each(scale);
-    }
+    scale(&mut weights, name, gain);
     weights
 }
 
@@ -128,14 +126,13 @@ fn slope(name: MatrixName, losses: &[Vec<f64>; 2], surrogate: f64) -> LoopSlope 
     let slopes: Vec<f64> = pairs
         .map(|(low, high)| (high - low) / (2.0 * STEP))
         .collect();
-    let mean = slopes.iter().sum::<f64>() / n;
-    let squares: f64 = slopes.iter().map(|x| (x - mean) * (x - mean)).sum();
+    let sample = Sample::of(&slopes);
     LoopSlope {
         matrix: name.short().to_owned(),
         step: STEP,
         loss_nats: [0, 1].map(|side| losses[side].iter().sum::<f64>() / n),
-        measured: mean,
-        measured_error: (squares / (n - 1.0) / n).sqrt(),
+        measured: sample.mean,
+        measured_error: sample.standard_error(),
         surrogate,
     }
 }

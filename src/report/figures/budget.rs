@@ -9,6 +9,7 @@ use super::groups::Groups;
 use super::table::Table;
 use super::training::{curve, epoch_axis, names, series};
 use super::{Missing, Sheet};
+use crate::train::metrics::{E_RATE, I_RATE};
 
 /// Total rate with its parts.
 pub fn spike_budget(groups: &Groups) -> Result<Sheet, Missing> {
@@ -39,7 +40,7 @@ pub fn spike_budget(groups: &Groups) -> Result<Sheet, Missing> {
         }
         for run in &group.runs {
             let stroke = Stroke::solid(group.colour, 1.3);
-            let total = series(run, |m| m.e_rate_hz + m.i_rate_hz);
+            let total = series(run, |m| m[E_RATE] + m[I_RATE]);
             largest = total.iter().map(|p| p.1).fold(largest, f64::max);
             if let Some(panel) = panels.last_mut() {
                 let part = |points, dash| Mark::Line {
@@ -51,17 +52,17 @@ pub fn spike_budget(groups: &Groups) -> Result<Sheet, Missing> {
                     .extend(curve(group, run, total, sum_stroke(group.colour)));
                 panel
                     .marks
-                    .push(part(series(run, |m| m.e_rate_hz), Dash::Solid));
+                    .push(part(series(run, |m| m[E_RATE]), Dash::Solid));
                 panel
                     .marks
-                    .push(part(series(run, |m| m.i_rate_hz), Dash::Dashed));
+                    .push(part(series(run, |m| m[I_RATE]), Dash::Dashed));
             }
             for m in &run.record.epochs {
                 let numbers = [
-                    m.epoch as f64,
-                    m.e_rate_hz,
-                    m.i_rate_hz,
-                    m.e_rate_hz + m.i_rate_hz,
+                    m.epoch() as f64,
+                    m[E_RATE],
+                    m[I_RATE],
+                    m[E_RATE] + m[I_RATE],
                 ];
                 table.push(&[&group.label, run.cell], &numbers);
             }

@@ -18,7 +18,7 @@ use super::training::{curve, epoch_axis, names, series};
 use super::weights::brief;
 use super::{Missing, Sheet};
 use crate::study::measures::{Measure, find};
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY, WEIGHT_NORM};
 
 /// Norms, rates and accuracy against the epoch; spectrum and raster of the analysed checkpoint.
 pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
@@ -54,7 +54,12 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
     );
     for run in &group.runs {
         for (short, name) in MATRICES {
-            let norm = |m: &EpochMetrics| m.weight_norm.get(short).copied().unwrap_or(f64::NAN);
+            let norm = |m: &EpochMetrics| {
+                m.by_matrix(WEIGHT_NORM)
+                    .get(short)
+                    .copied()
+                    .unwrap_or(f64::NAN)
+            };
             let start = run.record.epochs.first().map_or(f64::NAN, norm);
             let points = series(run, |m| norm(m) / start);
             if !points.iter().any(|p| p.1.is_finite()) {
@@ -80,7 +85,7 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
             group,
             run,
             "e_rate_hz",
-            series(run, |m| m.e_rate_hz),
+            series(run, |m| m[E_RATE]),
             BLUE,
         );
         line(
@@ -88,7 +93,7 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
             group,
             run,
             "i_rate_hz",
-            series(run, |m| m.i_rate_hz),
+            series(run, |m| m[I_RATE]),
             VERMILION,
         );
         line(
@@ -96,7 +101,7 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
             group,
             run,
             "test_accuracy_percent",
-            series(run, |m| m.test_accuracy_percent),
+            series(run, |m| m[TEST_ACCURACY]),
             Colour::Ink,
         );
     }

@@ -12,7 +12,10 @@ use crate::record::RunRecord;
 use crate::study::spec::{AxisValue, StudySpec};
 use crate::study::{Cell, CellRecord};
 use crate::train::manifest::{Manifest, Status};
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{
+    ACTIVE_E, CONFIDENCE, E_RATE, EpochMetrics, GRADIENT_NORM, GRADIENT_NORM_MAX, GRADIENT_RATIO,
+    I_RATE, MARGIN, SILENT_E, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS, WEIGHT_NORM,
+};
 use crate::train::run_folder::RunFiles;
 use crate::train::steps::StepRecord;
 
@@ -79,37 +82,44 @@ pub fn record(name: &str, kind: Kind, seed: u64, epochs: u64) -> RunRecord {
     let grown = |epoch: u64, tau: f64| 1.0 - (-(epoch as f64) / tau).exp();
     let measure = |epoch: u64| {
         let mut m = EpochMetrics::unmeasured(epoch);
-        m.test_accuracy_percent = 9.0 + 80.0 * grown(epoch, 3.0) + dice.normal() * 0.6;
-        m.test_loss_nats = 0.4 + 1.9 * (1.0 - grown(epoch, 4.0)) + dice.roll() * 0.02;
-        m.e_rate_hz = 4.0 + (kind.e_hz - 4.0) * grown(epoch, 15.0) + dice.normal() * 0.1;
-        m.i_rate_hz = if kind.trains_loop {
+        m[TEST_ACCURACY] = 9.0 + 80.0 * grown(epoch, 3.0) + dice.normal() * 0.6;
+        m[TEST_LOSS] = 0.4 + 1.9 * (1.0 - grown(epoch, 4.0)) + dice.roll() * 0.02;
+        m[E_RATE] = 4.0 + (kind.e_hz - 4.0) * grown(epoch, 15.0) + dice.normal() * 0.1;
+        m[I_RATE] = if kind.trains_loop {
             40.0 * (-(epoch as f64) / 2.0).exp()
         } else {
             kind.i_hz * grown(epoch, 10.0)
         };
-        m.active_e_percent = 45.0 + 30.0 * grown(epoch, 20.0);
-        m.silent_e_percent = 9.0 * grown(epoch, 20.0);
-        m.margin = 4.0 * grown(epoch, 8.0);
-        m.confidence = 0.1 + 0.8 * grown(epoch, 8.0);
+        m[ACTIVE_E] = 45.0 + 30.0 * grown(epoch, 20.0);
+        m[SILENT_E] = 9.0 * grown(epoch, 20.0);
+        m[MARGIN] = 4.0 * grown(epoch, 8.0);
+        m[CONFIDENCE] = 0.1 + 0.8 * grown(epoch, 8.0);
         let norms = [
             ("in", 6.2 + 11.0 * grown(epoch, 40.0)),
             ("out", 313.0 + grown(epoch, 5.0)),
             ("ei", 0.5 + f64::from(kind.trains_loop) * grown(epoch, 9.0)),
             ("ie", 4.02),
         ];
-        m.weight_norm = norms.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect();
+        let norms = norms.iter().map(|(n, v)| ((*n).to_owned(), *v));
+        m.set_by_matrix(WEIGHT_NORM, norms.collect());
         if epoch > 0 {
-            m.train_accuracy_percent = m.test_accuracy_percent + 3.0;
-            m.train_loss_nats = m.test_loss_nats * 0.8;
-            m.gradient_norm = 3.0 * (-(epoch as f64) / 50.0).exp() + dice.roll();
-            m.gradient_norm_max = 2.0 * m.gradient_norm;
+            m[TRAIN_ACCURACY] = m[TEST_ACCURACY] + 3.0;
+            m[TRAIN_LOSS] = m[TEST_LOSS] * 0.8;
+            m[GRADIENT_NORM] = 3.0 * (-(epoch as f64) / 50.0).exp() + dice.roll();
+            m[GRADIENT_NORM_MAX] = 2.0 * m[GRADIENT_NORM];
             let trained: &[&str] = if kind.trains_loop {
                 &["in", "out", "ei", "ie"]
             } else {
                 &["in", "out"]
             };
-            let ratio = |n: &&str| ((*n).to_owned(), m.gradient_norm / m.weight_norm[*n] * 0.2);
-            m.gradient_to_weight_ratio = trained.iter().map(ratio).collect();
+            let ratio = |n: &&str| {
+                (
+                    (*n).to_owned(),
+                    m[GRADIENT_NORM] / m.of_matrix(WEIGHT_NORM, n) * 0.2,
+                )
+            };
+            let ratios = trained.iter().map(ratio).collect();
+            m.set_by_matrix(GRADIENT_RATIO, ratios);
         }
         m
     };

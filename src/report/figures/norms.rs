@@ -9,6 +9,7 @@ use super::table::Table;
 use super::training::{curve, epoch_axis, names, series};
 use super::weights;
 use super::{Missing, Sheet};
+use crate::train::metrics::{GRADIENT_RATIO, WEIGHT_NORM};
 
 /// Order and names of the matrices.
 pub const MATRICES: [(&str, &str); 6] = [
@@ -40,7 +41,7 @@ pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
             run.record
                 .epochs
                 .iter()
-                .any(|m| m.gradient_to_weight_ratio.contains_key(short))
+                .any(|m| m.by_matrix(GRADIENT_RATIO).contains_key(short))
         };
         if !groups.runs().any(|(_, run)| trained(run)) {
             continue;
@@ -60,16 +61,16 @@ pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
             norm.marks.extend(curve(
                 group,
                 run,
-                series(run, |m| of(&m.weight_norm)),
+                series(run, |m| of(&m.by_matrix(WEIGHT_NORM))),
                 stroke,
             ));
-            let points = series(run, |m| of(&m.gradient_to_weight_ratio));
+            let points = series(run, |m| of(&m.by_matrix(GRADIENT_RATIO)));
             ratio.marks.extend(curve(group, run, points, stroke));
             for m in &run.record.epochs {
                 let numbers = [
-                    m.epoch as f64,
-                    of(&m.weight_norm),
-                    of(&m.gradient_to_weight_ratio),
+                    m.epoch() as f64,
+                    of(&m.by_matrix(WEIGHT_NORM)),
+                    of(&m.by_matrix(GRADIENT_RATIO)),
                 ];
                 table.push(&[&group.label, run.cell, short], &numbers);
             }

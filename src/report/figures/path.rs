@@ -10,6 +10,7 @@ use super::groups::Groups;
 use super::table::Table;
 use super::training::names;
 use super::{Missing, Sheet};
+use crate::train::metrics::{E_RATE, TEST_ACCURACY};
 
 /// Paths of the cells through rate and accuracy.
 pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
@@ -27,7 +28,7 @@ pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
     let last = groups
         .runs()
         .filter_map(|(_, r)| r.record.last())
-        .map(|m| m.epoch)
+        .map(|m| m.epoch())
         .max()
         .unwrap_or(0);
     let runs = groups.runs().count();
@@ -41,8 +42,8 @@ pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
             .record
             .epochs
             .iter()
-            .filter(|m| m.epoch > 0)
-            .map(|m| (m.epoch, m.e_rate_hz, m.test_accuracy_percent))
+            .filter(|m| m.epoch() > 0)
+            .map(|m| (m.epoch(), m[E_RATE], m[TEST_ACCURACY]))
             .collect();
         let points: Vec<(f64, f64)> = path.iter().map(|p| (p.1, p.2)).collect();
         let stroke = Stroke {

@@ -15,7 +15,10 @@ use super::training::{epoch_axis, series};
 use super::{Missing, Sheet, weights};
 use crate::analysis::record::RunAnalysis;
 use crate::record::RunRecord;
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{
+    ACTIVE_E, CONFIDENCE, E_RATE, EpochMetrics, GRADIENT_NORM, GRADIENT_NORM_MAX, I_RATE, MARGIN,
+    SILENT_E, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS,
+};
 
 const NO_ANALYSIS: &str = "the run has no analysis; `dalenet analyse` makes one";
 /// Every figure of a run.
@@ -60,14 +63,14 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
             "accuracy (%)",
             vec![
                 ("train", "train_accuracy_percent", BLUE, Dash::Dashed, |m| {
-                    m.train_accuracy_percent
+                    m[TRAIN_ACCURACY]
                 }),
                 (
                     "test",
                     "test_accuracy_percent",
                     Colour::Ink,
                     Dash::Solid,
-                    |m| m.test_accuracy_percent,
+                    |m| m[TEST_ACCURACY],
                 ),
             ],
         ),
@@ -76,10 +79,10 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
             "loss (nats)",
             vec![
                 ("train", "train_loss_nats", BLUE, Dash::Dashed, |m| {
-                    m.train_loss_nats
+                    m[TRAIN_LOSS]
                 }),
                 ("test", "test_loss_nats", Colour::Ink, Dash::Solid, |m| {
-                    m.test_loss_nats
+                    m[TEST_LOSS]
                 }),
             ],
         ),
@@ -87,8 +90,8 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
             "Rates (test mean)",
             "rate (Hz)",
             vec![
-                ("E", "e_rate_hz", BLUE, Dash::Solid, |m| m.e_rate_hz),
-                ("I", "i_rate_hz", VERMILION, Dash::Dashed, |m| m.i_rate_hz),
+                ("E", "e_rate_hz", BLUE, Dash::Solid, |m| m[E_RATE]),
+                ("I", "i_rate_hz", VERMILION, Dash::Dashed, |m| m[I_RATE]),
             ],
         ),
         (
@@ -100,14 +103,14 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
                     "active_e_percent",
                     BLUE,
                     Dash::Solid,
-                    |m| m.active_e_percent,
+                    |m| m[ACTIVE_E],
                 ),
                 (
                     "silent",
                     "silent_e_percent",
                     Colour::Ink,
                     Dash::Dashed,
-                    |m| m.silent_e_percent,
+                    |m| m[SILENT_E],
                 ),
             ],
         ),
@@ -116,14 +119,14 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
             "norm before clipping",
             vec![
                 ("mean", "gradient_norm", Colour::Ink, Dash::Solid, |m| {
-                    m.gradient_norm
+                    m[GRADIENT_NORM]
                 }),
                 (
                     "largest",
                     "gradient_norm_max",
                     VERMILION,
                     Dash::Dotted,
-                    |m| m.gradient_norm_max,
+                    |m| m[GRADIENT_NORM_MAX],
                 ),
             ],
         ),
@@ -131,9 +134,9 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
             "Answers",
             "margin, confidence",
             vec![
-                ("margin", "margin", Colour::Ink, Dash::Solid, |m| m.margin),
+                ("margin", "margin", Colour::Ink, Dash::Solid, |m| m[MARGIN]),
                 ("confidence", "confidence", BLUE, Dash::Dashed, |m| {
-                    m.confidence
+                    m[CONFIDENCE]
                 }),
             ],
         ),
@@ -151,7 +154,7 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
             .flat_map(|(_, _, lines)| lines.iter().map(|l| (l.4)(m)));
         table.push(
             &[],
-            &std::iter::once(m.epoch as f64)
+            &std::iter::once(m.epoch() as f64)
                 .chain(measures)
                 .collect::<Vec<_>>(),
         );

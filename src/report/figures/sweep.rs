@@ -10,9 +10,10 @@ use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Fill, Marker, Stroke};
 use super::draw::text;
 use super::groups::{Groups, Run};
-use super::table::{Table, number};
+use super::table::Table;
 use super::{Missing, Sheet};
 use crate::analysis::record::{LoopSweep, SweepPoint};
+use crate::text::exact;
 
 fn swept<'a>(
     groups: &'a Groups<'a>,
@@ -76,7 +77,7 @@ fn grid_of(whose: &str, sweep: &LoopSweep, others: &str) -> Result<Sheet, Missin
         let names = values
             .iter()
             .enumerate()
-            .map(|(k, v)| (k as f64, number(*v)))
+            .map(|(k, v)| (k as f64, exact(*v)))
             .collect();
         let ends = Axis::new(&format!("multiplier of {matrix}"))
             .from(-0.5)

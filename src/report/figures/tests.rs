@@ -8,6 +8,7 @@ use super::draw::mark::Mark;
 use super::draw::text;
 use super::fixtures::{self, COBA, LOOP, PING};
 use super::*;
+use crate::train::metrics::{E_RATE, GRADIENT_NORM, I_RATE, TEST_ACCURACY, WEIGHT_NORM};
 
 /// Every figure of the fixtures, by study.
 fn everything() -> Vec<(String, Result<Sheet, Missing>)> {
@@ -320,7 +321,7 @@ fn a_gap_is_a_gap() {
     let mut record = fixtures::record("gap", PING, 1, 20);
     let svg = |record: &crate::record::RunRecord| of_run(record)[0].as_ref().unwrap().svg.clone();
     let whole = svg(&record).matches('M').count();
-    record.epochs[10].e_rate_hz = f64::NAN;
+    record.epochs[10][E_RATE] = f64::NAN;
     assert_eq!(svg(&record).matches('M').count(), whole + 1);
 }
 
@@ -358,13 +359,11 @@ fn hostile_sizes_are_drawn_or_refused_but_never_panic() {
     ] {
         let mut record = fixtures::record("odd", PING, 1, 3);
         for m in &mut record.epochs {
-            (
-                m.test_accuracy_percent,
-                m.e_rate_hz,
-                m.i_rate_hz,
-                m.gradient_norm,
-            ) = (value, value, value, value);
-            m.weight_norm.values_mut().for_each(|v| *v = value);
+            (m[TEST_ACCURACY], m[E_RATE], m[I_RATE], m[GRADIENT_NORM]) =
+                (value, value, value, value);
+            let mut norms = m.by_matrix(WEIGHT_NORM).clone();
+            norms.values_mut().for_each(|v| *v = value);
+            m.set_by_matrix(WEIGHT_NORM, norms);
         }
         for step in &mut record.steps {
             step.i_rate_hz = value;

@@ -8,23 +8,23 @@ use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use super::groups::{Group, Groups, Run};
 use super::table::Table;
 use super::{Missing, Sheet};
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{
+    ACTIVE_E, E_RATE, EpochMetrics, GRADIENT_NORM, I_RATE, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS,
+};
 
 /// A measure of an epoch: title, axis label, whether its axis is logarithmic, and the number.
 type Measure = (&'static str, &'static str, bool, fn(&EpochMetrics) -> f64);
 
 const MEASURES: [Measure; 6] = [
-    ("Test accuracy", "accuracy (%)", false, |m| {
-        m.test_accuracy_percent
-    }),
-    ("Cross-entropy", "loss (nats)", false, |m| m.test_loss_nats),
-    ("E rate (test mean)", "rate (Hz)", false, |m| m.e_rate_hz),
-    ("I rate (test mean)", "rate (Hz)", false, |m| m.i_rate_hz),
+    ("Test accuracy", "accuracy (%)", false, |m| m[TEST_ACCURACY]),
+    ("Cross-entropy", "loss (nats)", false, |m| m[TEST_LOSS]),
+    ("E rate (test mean)", "rate (Hz)", false, |m| m[E_RATE]),
+    ("I rate (test mean)", "rate (Hz)", false, |m| m[I_RATE]),
     ("Active E cells per trial", "share (%)", false, |m| {
-        m.active_e_percent
+        m[ACTIVE_E]
     }),
     ("Gradient norm", "norm before clipping", true, |m| {
-        m.gradient_norm
+        m[GRADIENT_NORM]
     }),
 ];
 const MEASURE_COLUMNS: [&str; 7] = [
@@ -42,7 +42,7 @@ pub fn series(run: &Run, measure: impl Fn(&EpochMetrics) -> f64) -> Vec<(f64, f6
     run.record
         .epochs
         .iter()
-        .map(|m| (m.epoch as f64, measure(m)))
+        .map(|m| (m.epoch() as f64, measure(m)))
         .collect()
 }
 
@@ -113,7 +113,7 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
             let stroke = Stroke::solid(group.colour, 1.3);
             // With a second axis, dashes tell its values apart.
             if unit == "loss (nats)" && !groups.is_crossed() {
-                let points = series(run, |m| m.train_loss_nats);
+                let points = series(run, |m| m[TRAIN_LOSS]);
                 panel.marks.push(Mark::Line {
                     points,
                     stroke: stroke.dashed(Dash::Dashed),
@@ -133,9 +133,9 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
     let mut table = Table::new(&columns);
     for (group, run) in groups.runs() {
         for m in &run.record.epochs {
-            let mut numbers = vec![m.epoch as f64];
+            let mut numbers = vec![m.epoch() as f64];
             numbers.extend(MEASURES.map(|(_, _, _, measure)| measure(m)));
-            numbers.push(m.train_loss_nats);
+            numbers.push(m[TRAIN_LOSS]);
             table.push(&[&group.label, run.cell], &numbers);
         }
     }

@@ -258,7 +258,7 @@ pub fn card(group: &Group) -> Result<Sheet, Missing> {
             .iter()
             .find(|run| run.cell == row[1])
             .and_then(|run| analysed(run, &row[2]));
-        row.push(super::table::number(
+        row.push(crate::text::exact(
             matrix.map_or(f64::NAN, |m| m.initial.effective_mean),
         ));
     }

@@ -5,15 +5,17 @@
 
 use maud::{Markup, html};
 
-use super::super::text::{capitalised, count, list, number, signed};
+use super::super::text::{capitalised, list, number, signed};
 use super::{paired, reported};
-use crate::analysis::compare::{Paired, t_quantile, wilson_percent};
+use crate::analysis::compare::{Paired, Sample, wilson_percent};
 use crate::analysis::convergence::RATE_HZ_PER_EPOCH;
 use crate::analysis::record::{MatrixAnalysis, RunAnalysis};
 use crate::record::RunRecord;
 use crate::study::aggregate::{Condition, Spread, conditions, spread};
 use crate::study::measures::{Measure, SILENT_I_HZ, find, late_slope};
 use crate::study::{CellRecord, Study};
+use crate::text::count;
+use crate::train::metrics::E_RATE;
 
 /// Share of entries that began above 0 and no longer are, from which on a matrix is called pruned, %.
 const PRUNED_PERCENT: f64 = 50.0;
@@ -259,7 +261,7 @@ fn silent_from(run: &RunRecord) -> f64 {
 
 /// Whether the E rate has come to rest; none for runs that are too short.
 fn settled(run: &RunRecord) -> Option<&'static str> {
-    let slope = late_slope(run, |epoch| epoch.e_rate_hz)?;
+    let slope = late_slope(run, |epoch| epoch[E_RATE])?;
     Some(match slope.is_below(RATE_HZ_PER_EPOCH) {
         Some(true) => "has settled",
         Some(false) => "still drifts",
@@ -311,8 +313,7 @@ fn accuracy(condition: &Finished<'_>) -> String {
         correct += answers.filter(|(label, answer)| label == answer).count() as u64;
         trials += test.labels.len() as u64;
     }
-    let ([low, high], [seeds_low, seeds_high]) =
-        (wilson_percent(correct, trials), spread.interval());
+    let ([low, high], [seeds_low, seeds_high]) = (wilson_percent(correct, trials), spread.interval);
     // NaN of a single cell, or without an analysis, loses against a number.
     let (low, high) = (low.min(seeds_low), high.max(seeds_high));
     if low.is_finite() {
@@ -428,16 +429,12 @@ fn slopes(analyses: &[&RunAnalysis]) -> Vec<String> {
             return None;
         }
         let n = slopes.len() as f64;
-        let measured = slopes.iter().map(|s| s.measured).sum::<f64>() / n;
+        let seeds: Vec<f64> = slopes.iter().map(|s| s.measured).collect();
+        let seeds = Sample::of(&seeds);
+        let measured = seeds.mean;
         let trials: f64 = slopes.iter().map(|s| s.measured_error.powi(2)).sum();
-        let seeds: f64 = slopes.iter().map(|s| (s.measured - measured).powi(2)).sum();
-        // Over trials, and between seeds where there are several: the larger.
-        let between = if n > 1.0 {
-            (seeds / (n - 1.0) / n).sqrt()
-        } else {
-            0.0
-        };
-        let error = (trials.sqrt() / n).max(between);
+        // Over trials, and between seeds where there are several (else NaN): the larger.
+        let error = (trials.sqrt() / n).max(seeds.standard_error());
         let surrogate = slopes.iter().map(|s| s.surrogate).sum::<f64>() / n;
         let claim = if measured == 0.0 && error == 0.0 {
             return Some(format!(
@@ -503,11 +500,8 @@ fn compared(first: &str, second: &str, pairs: &[Paired]) -> Option<String> {
     let (difference, [low, high]) = match &differences[..] {
         [_] => pooled.difference_percent(),
         many => {
-            let n = many.len() as f64;
-            let mean = many.iter().sum::<f64>() / n;
-            let squares: f64 = many.iter().map(|d| (d - mean) * (d - mean)).sum();
-            let half = t_quantile(many.len() - 1) * (squares / (n - 1.0) / n).sqrt();
-            (mean, [mean - half, mean + half])
+            let sample = Sample::of(many);
+            (sample.mean, sample.interval())
         }
     };
     let interval = format!(

@@ -7,6 +7,7 @@ use crate::record::RunRecord;
 use crate::study::aggregate::{conditions, spread};
 use crate::study::measures::{Measure, by_group, find, late_slope};
 use crate::study::{CellRecord, Study};
+use crate::train::metrics::{E_RATE, I_RATE, TEST_ACCURACY};
 
 /// What stands above the table by condition.
 pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
@@ -125,7 +126,7 @@ pub fn by_cell(cells: &[CellRecord]) -> NumberTable {
     columns.extend(shown.iter().map(|measure| head(measure)));
     let rows = cells.iter().map(|cell| {
         let run = cell.record.as_ref();
-        let epoch = run.and_then(|run| run.last()).map(|epoch| epoch.epoch);
+        let epoch = run.and_then(|run| run.last()).map(|epoch| epoch.epoch());
         let mut entries = vec![
             Entry::text(cell.state().word()),
             Entry::Number(epoch.map_or(f64::NAN, |epoch| epoch as f64)),
@@ -165,9 +166,9 @@ pub fn convergence(runs: &[(String, &RunRecord)]) -> NumberTable {
     let value = |slope: Option<Slope>| slope.map_or(f64::NAN, |slope| slope.value);
     let error = |slope: Option<Slope>| slope.map_or(f64::NAN, |slope| slope.error);
     let rows = runs.iter().map(|(name, run)| {
-        let accuracy = late_slope(run, |epoch| epoch.test_accuracy_percent);
-        let e_rate = late_slope(run, |epoch| epoch.e_rate_hz);
-        let i_rate = late_slope(run, |epoch| epoch.i_rate_hz);
+        let accuracy = late_slope(run, |epoch| epoch[TEST_ACCURACY]);
+        let e_rate = late_slope(run, |epoch| epoch[E_RATE]);
+        let i_rate = late_slope(run, |epoch| epoch[I_RATE]);
         let entries = vec![
             Entry::Difference(value(accuracy)),
             Entry::Number(error(accuracy)),

@@ -12,7 +12,7 @@ use crate::study::CellRecord;
 use crate::study::aggregate::{Spread, spread};
 use crate::study::measures::{Measure, find, late_slope};
 use crate::study::spec::{Contradiction, StudySpec};
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
 
 /// What stands above the table.
 pub const INTRODUCTION: &str = "Measured numbers are the mean over the finished cells that match, \
@@ -129,9 +129,9 @@ pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord
 /// What a measure is the slope of over epochs.
 fn slope_of(measure: &str) -> Option<fn(&EpochMetrics) -> f64> {
     match measure {
-        "accuracy_slope_percent_per_epoch" => Some(|epoch| epoch.test_accuracy_percent),
-        "e_rate_slope_hz_per_epoch" => Some(|epoch| epoch.e_rate_hz),
-        "i_rate_slope_hz_per_epoch" => Some(|epoch| epoch.i_rate_hz),
+        "accuracy_slope_percent_per_epoch" => Some(|epoch| epoch[TEST_ACCURACY]),
+        "e_rate_slope_hz_per_epoch" => Some(|epoch| epoch[E_RATE]),
+        "i_rate_slope_hz_per_epoch" => Some(|epoch| epoch[I_RATE]),
         _ => None,
     }
 }

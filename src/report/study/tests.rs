@@ -7,19 +7,20 @@ use super::*;
 use crate::analysis::record::{ExampleTrial, MatrixStatistics, Rhythm, RunAnalysis};
 use crate::config::Config;
 use crate::train::manifest::{Manifest, Status};
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{BEST, E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
 use crate::train::run_folder::RunFiles;
 
 const HOSTILE: &str = "<script>x</script>&\"";
 
 /// A finished run of twelve epochs with these answers to images of the classes 0, 1, 2, 1.
 fn run(config: &Config, accuracy_percent: f64, predicted: [u32; 4]) -> RunRecord {
-    let epoch = |n: u64| EpochMetrics {
-        test_accuracy_percent: accuracy_percent,
-        e_rate_hz: 9.0 + 0.2 * n as f64,
-        i_rate_hz: 40.0,
-        best: n == 3,
-        ..EpochMetrics::unmeasured(n)
+    let epoch = |n: u64| {
+        let mut epoch = EpochMetrics::unmeasured(n);
+        epoch[TEST_ACCURACY] = accuracy_percent;
+        epoch[E_RATE] = 9.0 + 0.2 * n as f64;
+        epoch[I_RATE] = 40.0;
+        epoch[BEST] = f64::from(u8::from(n == 3));
+        epoch
     };
     RunRecord {
         left_out: Vec::new(),

@@ -1,6 +1,6 @@
 //! Measures of what training does to the loop, and of the loop scaled after training.
 
-use super::{Measure, SILENT_I_HZ, measure};
+use super::{LOOP, Measure, SILENT_I_HZ, measure};
 use crate::analysis::record::{LoopSlope, LoopSweep, SweepPoint};
 use crate::record::RunRecord;
 
@@ -8,7 +8,9 @@ use crate::record::RunRecord;
 pub(super) fn silencing_and_slopes() -> Vec<Measure> {
     let mut all = vec![
         measure(
+            LOOP,
             "i_below_1hz_step",
+            "I below 1 Hz from step",
             "1",
             "First optimiser step (from 1) from which on the I rate of all batches is below 1 Hz.",
             |run| {
@@ -17,16 +19,24 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
                 })
             },
         ),
-        measure("i_below_1hz_epoch", "1", "The epoch of that step.", |run| {
-            i_below(run, |run, at| {
-                run.steps.get(at).map(|step| step.epoch as f64)
-            })
-        }),
+        measure(
+            LOOP,
+            "i_below_1hz_epoch",
+            "I below 1 Hz from epoch",
+            "1",
+            "The epoch of that step.",
+            |run| {
+                i_below(run, |run, at| {
+                    run.steps.get(at).map(|step| step.epoch as f64)
+                })
+            },
+        ),
     ];
     for matrix in ["ei", "ie"] {
-        let mut add = |kind: &str, meaning: &str, value: fn(&LoopSlope) -> f64| {
+        let mut add = |kind: &str, word: &str, meaning: &str, value: fn(&LoopSlope) -> f64| {
             let name = format!("loop_slope_{matrix}_{kind}");
-            all.push(measure(&name, "nats", meaning, move |run| {
+            let label = format!("loss slope of W_{} gain, {word}", matrix.to_uppercase());
+            all.push(measure(LOOP, &name, &label, "nats", meaning, move |run| {
                 let slopes = run.analysis.iter().flat_map(|a| &a.loop_slopes);
                 let mut of_matrix = slopes.filter(|slope| slope.matrix == matrix);
                 of_matrix.next().map_or(f64::NAN, value)
@@ -34,15 +44,18 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
         };
         add(
             "measured",
+            "measured",
             "Slope of the test loss along the matrix's gain, by paired forward runs.",
             |slope| slope.measured,
         );
         add(
             "measured_error",
+            "standard error",
             "Standard error of that slope over trials, paired.",
             |slope| slope.measured_error,
         );
         add(
+            "surrogate",
             "surrogate",
             "The same slope by the surrogate gradient.",
             |slope| slope.surrogate,
@@ -69,11 +82,12 @@ fn silent_from(rates_hz: &[f64]) -> usize {
 pub(super) fn grid() -> Vec<Measure> {
     fn of(
         name: &str,
+        label: &str,
         unit: &'static str,
         meaning: &str,
         value: impl Fn(&LoopSweep) -> f64 + Send + Sync + 'static,
     ) -> Measure {
-        measure(name, unit, meaning, move |run| {
+        measure(LOOP, name, label, unit, meaning, move |run| {
             run.sweep.as_ref().map_or(f64::NAN, &value)
         })
     }
@@ -88,48 +102,56 @@ pub(super) fn grid() -> Vec<Measure> {
     vec![
         of(
             "grid_open_ie_e_rate_hz",
+            "E rate at W_IE × 0",
             "Hz",
             "E rate with W_IE × 0, W_EI × 1.",
             |s| at(s, 1.0, 0.0, |p| p.e_rate_hz),
         ),
         of(
             "grid_open_ie_i_rate_max_hz",
+            "largest I rate at W_IE × 0",
             "Hz",
             "Largest I rate with W_IE × 0.",
             |s| open_ie(s, |p| p.i_rate_hz).fold(f64::NAN, f64::max),
         ),
         of(
             "grid_open_ei_i_rate_hz",
+            "I rate at W_EI × 0",
             "Hz",
             "I rate with W_EI × 0, W_IE × 1.",
             |s| at(s, 0.0, 1.0, |p| p.i_rate_hz),
         ),
         of(
             "grid_open_ei_e_rate_hz",
+            "E rate at W_EI × 0",
             "Hz",
             "E rate with W_EI × 0, W_IE × 1.",
             |s| at(s, 0.0, 1.0, |p| p.e_rate_hz),
         ),
         of(
             "grid_10_10_e_rate_hz",
+            "E rate at loop × 10",
             "Hz",
             "E rate with both × 10.",
             |s| at(s, 10.0, 10.0, |p| p.e_rate_hz),
         ),
         of(
             "grid_10_10_i_rate_hz",
+            "I rate at loop × 10",
             "Hz",
             "I rate with both × 10.",
             |s| at(s, 10.0, 10.0, |p| p.i_rate_hz),
         ),
         of(
             "grid_half_accuracy_percent",
+            "accuracy at loop × 0.5",
             "%",
             "Accuracy with both × 0.5.",
             move |s| at(s, 0.5, 0.5, accuracy),
         ),
         of(
             "grid_one_accuracy_percent",
+            "accuracy at loop × 1",
             "%",
             "Accuracy with both × 1.",
             move |s| at(s, 1.0, 1.0, accuracy),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use safetensors::SafeTensorError;
 
 use super::FORMAT;
+use crate::fault::{Blame, Fault};
 use crate::files::FileError;
 
 /// A checkpoint could not be written or read.
@@ -100,4 +101,13 @@ pub enum CheckpointError {
         /// The hash of what is used now.
         expected: String,
     },
+}
+
+impl Blame for CheckpointError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::OtherRun { .. } | Self::NoWeights { .. } => Fault::User,
+            _ => Fault::Program,
+        }
+    }
 }
