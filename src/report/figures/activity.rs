@@ -1,144 +1,80 @@
-//! Figures of cells, cycles and rhythm.
+//! Panels of rhythm and spikes: correlograms, spectra, rasters, and what keys say of them.
 
 use super::draw::mark::Mark;
-use super::draw::page::Page;
 use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Fill, Stroke};
-use super::groups::{BLUE, GREEN, Groups, Run, VERMILION};
-use super::table::Table;
-use super::training::names;
-use super::weights::{brief, histogram};
-use super::{Missing, Sheet};
+use super::groups::{BLUE, VERMILION};
+use super::kit::{brief, fill, line_key};
+use super::sheet::{Rows, Table};
 use crate::analysis::record::{ExampleTrial, PopulationRhythm, Rhythm};
 
-/// Why figures of the analysis are missing.
-pub const NO_ANALYSIS: &str = "no cell has an analysis; `dalenet analyse` makes one";
-const DASHES: [Dash; 3] = [Dash::Solid, Dash::Dashed, Dash::Dotted];
-const BINS: usize = 40;
 /// Up to where spectra are drawn, Hz.
 const SHOWN_HZ: f64 = 150.0;
 
-/// Rates of the E cells, a panel a condition.
-pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("cell_rates", "Rates of the E cells");
-    let mut table = Table::new(&[
-        "condition",
-        "cell",
-        "bin_low_hz",
-        "bin_high_hz",
-        "e_cells",
-        "silent_e_percent",
-    ]);
-    let mut panels = Vec::new();
-    for group in &groups.groups {
-        let x = Axis::new("rate of an E cell (Hz)");
-        let mut panel = Panel::new(&group.label, x, Axis::new("E cells").from(0.0));
-        let rates = |run: &Run| {
-            run.record
-                .analysis
-                .as_ref()
-                .map(|a| a.e_cell_rate_hz.clone())
+/// The correlogram of a population in a table: a row a lag.
+pub struct Correlogram<'a> {
+    /// The population.
+    pub population: &'a PopulationRhythm,
+    /// Its correlation.
+    correlation: Rows,
+    /// The lower and the upper end of the band of random spikes.
+    random: [Rows; 2],
+}
+
+/// Adds the correlograms of E and I and their nulls, from lag to lag, with their periods.
+pub fn add_correlograms<'a>(
+    table: &mut Table,
+    words: &[&str],
+    rhythm: &'a Rhythm,
+) -> [Correlogram<'a>; 2] {
+    [("e", &rhythm.e), ("i", &rhythm.i)].map(|(name, population)| {
+        let mut add = |quantity: &str, rows: Vec<[f64; 2]>| {
+            let quantity = format!("{name}_{quantity}");
+            let words: Vec<&str> = words.iter().copied().chain([&quantity[..]]).collect();
+            table.add(&words, rows)
         };
-        let lists: Vec<(usize, Vec<f64>)> = group
-            .runs
-            .iter()
-            .enumerate()
-            .filter_map(|(k, run)| Some((k, rates(run)?)))
-            .collect();
-        let slices: Vec<&[f64]> = lists.iter().map(|(_, list)| list.as_slice()).collect();
-        let Some((edges, counts)) = histogram(&slices, BINS) else {
-            continue;
-        };
-        let mut silent = Vec::new();
-        for ((place, list), heights) in lists.iter().zip(counts) {
-            let run = &group.runs[*place];
-            let share = 100.0 * list.iter().filter(|r| **r == 0.0).count() as f64
-                / list.len().max(1) as f64;
-            for (pair, count) in edges.windows(2).zip(&heights) {
-                table.push(
-                    &[&group.label, run.cell],
-                    &[pair[0], pair[1], *count, share],
-                );
-            }
-            silent.push(share);
-            let stroke = Some(Stroke::solid(group.colour, 1.2).dashed(DASHES[place % 3]));
-            let fill = Some(Fill {
-                colour: group.colour,
-                opacity: 0.15,
-            });
-            panel.marks.push(Mark::Steps {
-                edges: edges.clone(),
-                heights,
-                stroke,
-                fill,
-            });
+        if population.is_rhythmic {
+            add("period_ms", vec![[1000.0 / population.f_hz, f64::NAN]]);
         }
-        let words: Vec<String> = silent.iter().map(|s| format!("{s:.1}")).collect();
-        panel.key.push(Key::new(
-            Sample::Nothing,
-            format!("silent: {} %", words.join(", ")),
-        ));
-        panels.push(panel);
-    }
-    if panels.is_empty() {
-        return Err(Missing::new(id, title, NO_ANALYSIS));
-    }
-    let columns = if panels.len() > 4 { 3 } else { 2 };
-    Ok(Sheet {
-        id: id.into(),
-        title: title.into(),
-        caption: "Mean rate of each E cell over the test set at the analysed checkpoint; seeds overlaid (solid, dashed, \
-                  dotted). Silent: cells without any spike, for each seed."
-            .into(),
-        alt: format!("Histograms of the rates of E cells for {}.", names(groups)),
-        page: Page::grid(panels, columns, 120.0),
-        table,
+        let mut add_lags = |quantity: &str, values: &[f64]| {
+            let lags = population.lag_ms.iter().zip(values);
+            let rows = lags.map(|(lag, value)| [*lag, *value]).collect();
+            add(&format!("{quantity}_at_lag_ms"), rows)
+        };
+        Correlogram {
+            population,
+            correlation: add_lags("correlation", &population.correlation),
+            random: [
+                add_lags("random_1_percent", &population.null_low),
+                add_lags("random_99_percent", &population.null_high),
+            ],
+        }
     })
 }
 
-/// A panel for spectra, up to 150 Hz, with their white-noise levels.
-pub fn spectrum_panel(title: &str, rhythms: &[(&Rhythm, Colour)]) -> Panel {
-    let x = Axis::new("frequency (Hz)").from(0.0).to(SHOWN_HZ);
-    let mut panel = Panel::new(title, x, Axis::new("power (Hz²/Hz)").scaled(Scale::Log));
-    for (rhythm, colour) in rhythms {
-        let spectrum = &rhythm.spectrum;
-        let bins = spectrum.frequency_hz.iter().zip(&spectrum.power);
-        let shown = bins.filter(|(f, _)| **f <= SHOWN_HZ);
-        let points: Vec<(f64, f64)> = shown.map(|(f, power)| (*f, *power)).collect();
-        let level = Stroke::solid(*colour, 1.2).dashed(Dash::Dotted);
-        let white = points.iter().map(|(f, _)| (*f, spectrum.white_power));
-        panel.marks.push(Mark::Line {
-            points: white.collect(),
-            stroke: level,
-        });
-        panel.marks.push(Mark::Line {
-            points,
-            stroke: Stroke::solid(*colour, 1.5),
-        });
-    }
-    panel
-}
-
-/// The correlograms of one population in some runs, each with its null, and the fundamental.
-pub fn correlogram_panel(title: &str, rhythms: &[&PopulationRhythm], colour: Colour) -> Panel {
+/// The correlograms of one population in some runs, each with its null, and the fundamental; the table has
+/// them in its columns `x` and `y`.
+pub fn correlogram_panel(
+    title: &str,
+    table: &Table,
+    correlograms: &[&Correlogram],
+    colour: Colour,
+) -> Panel {
     let x = Axis::new("lag (ms)").from(0.0);
     let mut panel = Panel::new(title, x, Axis::new("pairs / chance").from(0.0));
-    for rhythm in rhythms {
-        let ends = rhythm.null_low.iter().zip(&rhythm.null_high);
-        let band = rhythm.lag_ms.iter().zip(ends);
-        panel.marks.push(Mark::Band {
-            points: band.map(|(lag, (low, high))| (*lag, *low, *high)).collect(),
-            fill: null_fill(),
-        });
-        let points = rhythm.lag_ms.iter().zip(&rhythm.correlation);
-        panel.marks.push(Mark::Line {
-            points: points.map(|(lag, c)| (*lag, *c)).collect(),
-            stroke: Stroke::solid(colour, 1.5),
-        });
-        if rhythm.is_rhythmic {
+    let columns = ["x", "y"];
+    for correlogram in correlograms {
+        let [low, high] = &correlogram.random;
+        panel
+            .marks
+            .push(table.band(low, high, columns, null_fill()));
+        let stroke = Stroke::solid(colour, 1.5);
+        let rows = &correlogram.correlation;
+        panel.marks.push(table.line(rows, columns, stroke));
+        if correlogram.population.is_rhythmic {
             panel.marks.push(Mark::Upright {
-                x: 1000.0 / rhythm.f_hz,
+                x: 1000.0 / correlogram.population.f_hz,
                 stroke: period_stroke(),
             });
         }
@@ -148,10 +84,7 @@ pub fn correlogram_panel(title: &str, rhythms: &[&PopulationRhythm], colour: Col
 
 /// How the null of a correlogram looks.
 fn null_fill() -> Fill {
-    Fill {
-        colour: Colour::Ink,
-        opacity: 0.25,
-    }
+    fill(Colour::Ink, 0.25)
 }
 
 /// How the period of a rhythm looks.
@@ -163,37 +96,59 @@ fn period_stroke() -> Stroke {
 }
 
 /// Key of correlograms: the null, and the period where somebody has one.
-pub fn correlogram_key(rhythms: &[&PopulationRhythm]) -> Vec<Key> {
+pub fn correlogram_key(correlograms: &[&Correlogram]) -> Vec<Key> {
     let mut key = vec![Key::new(
         Sample::Box(null_fill(), None),
         "98 % of random spikes",
     )];
-    if rhythms.iter().any(|rhythm| rhythm.is_rhythmic) {
-        key.push(Key::new(Sample::Line(period_stroke(), None), "period"));
+    if correlograms.iter().any(|c| c.population.is_rhythmic) {
+        key.push(line_key(period_stroke(), "period"));
     }
     key
 }
 
-/// Adds the correlograms of a run and their nulls, from lag to lag.
-pub fn tabulate_correlograms(table: &mut Table, words: &[&str], rhythm: &Rhythm) {
-    for (name, population) in [("e", &rhythm.e), ("i", &rhythm.i)] {
-        if population.is_rhythmic {
-            let quantity = format!("{name}_period_ms");
-            let words: Vec<&str> = words.iter().copied().chain([quantity.as_str()]).collect();
-            table.push(&words, &[1000.0 / population.f_hz, f64::NAN]);
-        }
-        for (quantity, values) in [
-            ("correlation", &population.correlation),
-            ("random_1_percent", &population.null_low),
-            ("random_99_percent", &population.null_high),
-        ] {
-            let quantity = format!("{name}_{quantity}_at_lag_ms");
-            let words: Vec<&str> = words.iter().copied().chain([quantity.as_str()]).collect();
-            for (lag, value) in population.lag_ms.iter().zip(values) {
-                table.push(&words, &[*lag, *value]);
-            }
-        }
+/// Adds the spectrum of E, a row a frequency.
+pub fn add_spectrum(table: &mut Table, words: &[&str], rhythm: &Rhythm) -> Rows {
+    let words: Vec<&str> = words.iter().copied().chain(["e_power_at_hz"]).collect();
+    let bins = rhythm
+        .spectrum
+        .frequency_hz
+        .iter()
+        .zip(&rhythm.spectrum.power);
+    table.add(&words, bins.map(|(frequency, power)| [*frequency, *power]))
+}
+
+/// A panel for spectra, up to 150 Hz, with their white-noise levels; the table has them in its columns `x`
+/// and `y`.
+pub fn spectrum_panel(
+    title: &str,
+    table: &Table,
+    spectra: &[(&Rhythm, Rows)],
+    colour: Colour,
+) -> Panel {
+    let x = Axis::new("frequency (Hz)").from(0.0).to(SHOWN_HZ);
+    let mut panel = Panel::new(title, x, Axis::new("power (Hz²/Hz)").scaled(Scale::Log));
+    for (rhythm, rows) in spectra {
+        let mut points = table.points(rows, ["x", "y"]);
+        points.retain(|(frequency, _)| *frequency <= SHOWN_HZ);
+        let white = points
+            .iter()
+            .map(|(f, _)| (*f, rhythm.spectrum.white_power));
+        panel.marks.push(Mark::Line {
+            points: white.collect(),
+            stroke: white_stroke(colour),
+        });
+        panel.marks.push(Mark::Line {
+            points,
+            stroke: Stroke::solid(colour, 1.5),
+        });
     }
+    panel
+}
+
+/// How the level of white noise looks.
+pub fn white_stroke(colour: Colour) -> Stroke {
+    Stroke::solid(colour, 1.2).dashed(Dash::Dotted)
 }
 
 /// What a key says of a rhythm.
@@ -220,8 +175,29 @@ pub fn contrast_words(rhythm: &PopulationRhythm) -> String {
     }
 }
 
-/// The raster of the example trial.
-pub fn raster_panel(trial: &ExampleTrial) -> Panel {
+/// Adds the spikes of the example trial, E and I, each in rows that begin with `words` and what they are
+/// called.
+pub fn add_spikes(
+    table: &mut Table,
+    words: &[&str],
+    names: [&str; 2],
+    trial: &ExampleTrial,
+) -> [Rows; 2] {
+    let mut add = |name: &str, spikes: &[(f64, u32)]| {
+        let words: Vec<&str> = words.iter().copied().chain([name]).collect();
+        let rows = spikes.iter().map(|(time, cell)| [*time, f64::from(*cell)]);
+        table.add(&words, rows)
+    };
+    [add(names[0], &trial.e), add(names[1], &trial.i)]
+}
+
+/// The raster of the example trial, by the columns of its times and cells.
+pub fn raster_panel(
+    trial: &ExampleTrial,
+    table: &Table,
+    [e_rows, i_rows]: &[Rows; 2],
+    columns: [&str; 2],
+) -> Panel {
     let (e, i) = (f64::from(trial.e_cells), f64::from(trial.i_cells));
     let gap = 0.03 * (e + i);
     let names = [(e / 2.0, "E"), (e + gap + i / 2.0, "I")]
@@ -235,19 +211,20 @@ pub fn raster_panel(trial: &ExampleTrial) -> Panel {
     let x = Axis::new("time (ms)").from(0.0).to(trial.duration_ms);
     let mut panel = Panel::new(title, x, y);
     panel.grid = false;
-    let spikes = |list: &[(f64, u32)], base: f64, cells: u32, colour| Mark::Spikes {
-        points: list
-            .iter()
-            .filter(|(t, cell)| *cell < cells && (0.0..=trial.duration_ms).contains(t))
-            .map(|(t, cell)| (*t, base + f64::from(*cell)))
-            .collect(),
-        row: 1.0,
-        colour,
-    };
-    panel.marks.push(spikes(&trial.e, 0.0, trial.e_cells, BLUE));
-    panel
-        .marks
-        .push(spikes(&trial.i, e + gap, trial.i_cells, VERMILION));
+    for (rows, base, cells, colour) in [
+        (e_rows, 0.0, trial.e_cells, BLUE),
+        (i_rows, e + gap, trial.i_cells, VERMILION),
+    ] {
+        let spikes = table.points(rows, columns).into_iter();
+        let shown = spikes.filter(|(time, cell)| {
+            *cell < f64::from(cells) && (0.0..=trial.duration_ms).contains(time)
+        });
+        panel.marks.push(Mark::Spikes {
+            points: shown.map(|(time, cell)| (time, base + cell)).collect(),
+            row: 1.0,
+            colour,
+        });
+    }
     panel
 }
 
@@ -257,68 +234,4 @@ pub fn has_raster(trial: &ExampleTrial) -> bool {
         && trial.duration_ms.is_finite()
         && trial.e_cells > 0
         && !(trial.e.is_empty() && trial.i.is_empty())
-}
-
-/// Rates of E and I cells of one run.
-pub fn run_cell_rates(run: &Run) -> Result<Sheet, Missing> {
-    let (id, title) = ("cell_rates", "Rates of the cells");
-    let Some(analysis) = &run.record.analysis else {
-        return Err(Missing::new(
-            id,
-            title,
-            "the run has no analysis; `dalenet analyse` makes one",
-        ));
-    };
-    let mut table = Table::new(&["population", "bin_low_hz", "bin_high_hz", "cells"]);
-    let mut panels = Vec::new();
-    for (name, rates, colour) in [
-        ("E", &analysis.e_cell_rate_hz, BLUE),
-        ("I", &analysis.i_cell_rate_hz, VERMILION),
-    ] {
-        let Some((edges, counts)) = histogram(&[rates.as_slice()], BINS) else {
-            continue;
-        };
-        let x = Axis::new(&format!("rate of an {name} cell (Hz)"));
-        let mut panel = Panel::new(format!("{name} cells"), x, Axis::new("cells").from(0.0));
-        for (pair, count) in edges.windows(2).zip(&counts[0]) {
-            table.push(&[name], &[pair[0], pair[1], *count]);
-        }
-        let fill = Some(Fill {
-            colour,
-            opacity: 0.5,
-        });
-        let heights = counts[0].clone();
-        panel.marks.push(Mark::Steps {
-            edges,
-            heights,
-            stroke: Some(Stroke::solid(colour, 1.0)),
-            fill,
-        });
-        panels.push(panel);
-    }
-    if panels.is_empty() {
-        return Err(Missing::new(
-            id,
-            title,
-            "the analysis has no rates of cells",
-        ));
-    }
-    Ok(Sheet {
-        id: id.into(),
-        title: title.into(),
-        caption: "Mean rate of each cell over the test set at the analysed checkpoint.".into(),
-        alt: "Histograms of the rates of E and I cells.".into(),
-        page: Page::grid(panels, 2, 150.0),
-        table,
-    })
-}
-
-/// Colours of the matrices in lines.
-pub fn matrix_colour(short: &str) -> Colour {
-    match short {
-        "out" => GREEN,
-        "ei" => BLUE,
-        "ie" => VERMILION,
-        _ => Colour::Ink,
-    }
 }

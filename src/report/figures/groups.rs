@@ -260,15 +260,6 @@ impl<'a> Groups<'a> {
         curves.into_iter().map(|(_, curve)| curve).collect()
     }
 
-    /// Whether the study draws figures of this name for every condition.
-    pub fn has_figure(&self, stem: &str) -> bool {
-        let figures = &self.spec.figures;
-        let is_one = |name: &String| {
-            name == stem || name.starts_with(&format!("{stem}_")) && name != "weight_histograms"
-        };
-        figures.is_empty() || figures.iter().any(is_one)
-    }
-
     /// Whether conditions differ in a second axis.
     pub fn is_crossed(&self) -> bool {
         self.seconds.len() > 1

@@ -4,12 +4,10 @@ use super::draw::mark::Mark;
 use super::draw::page::Page;
 use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
-use super::draw::svg::{Colour, Dash, Fill, Stroke};
+use super::draw::svg::{Colour, Dash, Stroke};
 use super::groups::{Group, Groups, Run, VERMILION};
-use super::table::Table;
-use super::training::{curve, names};
-use super::weights::histogram;
-use super::{Missing, Sheet};
+use super::kit::{MATRICES, columns, curve, faint, fill, histogram, line_key, names};
+use super::sheet::{Dots, Missing, Sheet, Table};
 use crate::config::Network;
 
 /// Bins of input weights, over all panels.
@@ -20,7 +18,7 @@ const FIRST_EPOCHS: u64 = 15;
 /// Slopes of the loss along the loop's gains.
 pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("loop_slopes", "Slope of the loss along the loop's gains");
-    let columns = [
+    let mut table = Table::new(&[
         "condition",
         "cell",
         "matrix",
@@ -29,75 +27,12 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
         "measured_error_nats",
         "low_nats",
         "high_nats",
-    ];
-    let mut table = Table::new(&columns);
-    let mut panels = Vec::new();
-    let identity = Stroke {
-        opacity: 0.7,
-        ..Stroke::solid(Colour::Ink, 1.0)
-    }
-    .dashed(Dash::Dashed);
-    for (short, name) in super::norms::MATRICES {
-        let x = Axis::new("slope by the surrogate gradient (nats)");
-        let mut panel = Panel::new(
-            format!("Gain of {name}"),
-            x,
-            Axis::new("measured slope (nats)"),
-        );
-        panel.room = (0.08, 0.08);
-        let mut ends = [0.0_f64, 0.0];
-        for (group, run) in groups.runs() {
-            let slopes = run.record.analysis.iter().flat_map(|a| &a.loop_slopes);
-            for slope in slopes.filter(|s| s.matrix == short) {
-                let (x, y, error) = (slope.surrogate, slope.measured, slope.measured_error);
-                if !(x.is_finite() && y.is_finite()) {
-                    continue;
-                }
-                let (low, high) = (y - error, y + error);
-                ends = [ends[0].min(x).min(low), ends[1].max(x).max(high)];
-                table.push(&[&group.label, run.cell, short], &[x, y, error, low, high]);
-                let (marker, colour) = (group.marker, group.colour);
-                panel.marks.push(Mark::Interval {
-                    x,
-                    y: (low, high),
-                    stroke: Stroke::solid(colour, 1.1),
-                });
-                panel.marks.push(Mark::Points {
-                    points: vec![(x, y)],
-                    marker,
-                    size: 7.0,
-                    colour,
-                    open: false,
-                });
-            }
-        }
-        if panel.has_data() {
-            let light = Stroke {
-                opacity: 0.5,
-                ..Stroke::solid(Colour::Ink, 1.0)
-            };
-            panel.marks.insert(
-                0,
-                Mark::Level {
-                    y: 0.0,
-                    stroke: light,
-                },
-            );
-            panel.marks.insert(
-                0,
-                Mark::Upright {
-                    x: 0.0,
-                    stroke: light,
-                },
-            );
-            let [low, high] = ends;
-            panel.marks.push(Mark::Line {
-                points: vec![(low, low), (high, high)],
-                stroke: identity,
-            });
-            panels.push(panel);
-        }
-    }
+    ]);
+    let identity = faint(1.0, 0.7).dashed(Dash::Dashed);
+    let panels = MATRICES.into_iter();
+    let panels: Vec<Panel> = panels
+        .filter_map(|matrix| slope_panel(groups, matrix, identity, &mut table))
+        .collect();
     if panels.is_empty() {
         return Err(Missing::new(
             id,
@@ -105,6 +40,8 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
             "no analysis measured the slope of the loss along the loop's gains",
         ));
     }
+    let mut key = groups.key();
+    key.push(line_key(identity, "equal"));
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
@@ -114,89 +51,95 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
                   0."
             .into(),
         alt: "Measured slope of the loss against the surrogate's, a panel a loop matrix.".into(),
-        page: Page::grid(panels, 2, 200.0).with_key(slopes_key(groups, identity)),
+        page: Page::grid(panels, 2, 200.0).with_key(key),
         table,
     })
 }
 
-fn slopes_key(groups: &Groups, identity: Stroke) -> Vec<Key> {
-    let mut key = groups.key();
-    key.push(Key::new(Sample::Line(identity, None), "equal"));
-    key
+/// The slopes of one matrix; none where nothing was measured.
+fn slope_panel(
+    groups: &Groups,
+    (short, name): (&str, &str),
+    identity: Stroke,
+    table: &mut Table,
+) -> Option<Panel> {
+    let x = Axis::new("slope by the surrogate gradient (nats)");
+    let y = Axis::new("measured slope (nats)");
+    let mut panel = Panel::new(format!("Gain of {name}"), x, y);
+    panel.room = (0.08, 0.08);
+    let light = faint(1.0, 0.5);
+    let mut ends = [0.0_f64, 0.0];
+    let mut marks = Vec::new();
+    for (group, run) in groups.runs() {
+        let slopes = run.record.analysis.iter().flat_map(|a| &a.loop_slopes);
+        for slope in slopes.filter(|s| s.matrix == short) {
+            let (x, y, error) = (slope.surrogate, slope.measured, slope.measured_error);
+            if !(x.is_finite() && y.is_finite()) {
+                continue;
+            }
+            let (low, high) = (y - error, y + error);
+            ends = [ends[0].min(x).min(low), ends[1].max(x).max(high)];
+            let row = table.row(&[&group.label, run.cell, short], &[x, y, error, low, high]);
+            let bar = ["surrogate_nats", "low_nats", "high_nats"];
+            marks.extend(table.intervals(&row, bar, Stroke::solid(group.colour, 1.1)));
+            let dots = Dots::full(group.marker, 7.0, group.colour);
+            marks.push(table.dots(&row, ["surrogate_nats", "measured_nats"], dots));
+        }
+    }
+    let [low, high] = ends;
+    let guides = [
+        Mark::Upright {
+            x: 0.0,
+            stroke: light,
+        },
+        Mark::Level {
+            y: 0.0,
+            stroke: light,
+        },
+    ];
+    let equal = Mark::Line {
+        points: vec![(low, low), (high, high)],
+        stroke: identity,
+    };
+    let is_empty = marks.is_empty();
+    panel.marks.extend(guides);
+    panel.marks.extend(marks);
+    panel.marks.push(equal);
+    (!is_empty).then_some(panel)
 }
 
 /// I rate of every training batch in the first epochs.
 pub fn i_silencing(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("i_silencing", "I rate at every optimiser step");
     let mut table = Table::new(&["condition", "cell", "step", "epoch", "i_rate_hz"]);
+    let level = faint(1.0, 0.6).dashed(Dash::Dashed);
     let mut panels: Vec<(usize, Panel)> = Vec::new();
     for (group, run) in groups.runs() {
-        let steps = run
-            .record
-            .steps
-            .iter()
-            .enumerate()
-            .take_while(|(_, s)| s.epoch <= FIRST_EPOCHS);
-        let points: Vec<(f64, f64)> = steps
-            .clone()
-            .map(|(k, s)| (k as f64 + 1.0, s.i_rate_hz))
-            .collect();
-        for (k, step) in steps {
-            table.push(
-                &[&group.label, run.cell],
-                &[k as f64 + 1.0, step.epoch as f64, step.i_rate_hz],
-            );
-        }
-        let place = panels
-            .iter()
-            .position(|(first, _)| *first == group.place.0)
-            .unwrap_or_else(|| {
-                let y = Axis::new("I rate (Hz)")
-                    .from(0.0)
-                    .scaled(Scale::Symlog(0.1));
-                panels.push((
-                    group.place.0,
-                    Panel::new(
-                        groups.first_label(group),
-                        Axis::new("optimiser step").from(0.0).counted(),
-                        y,
-                    ),
-                ));
-                panels.len() - 1
-            });
+        let steps = run.record.steps.iter().enumerate();
+        let steps = steps.take_while(|(_, s)| s.epoch <= FIRST_EPOCHS);
+        let rows = steps.map(|(k, s)| [k as f64 + 1.0, s.epoch as f64, s.i_rate_hz]);
+        let rows = table.add(&[&group.label, run.cell], rows);
+        let first = group.place.0;
+        let known = panels.iter().position(|(place, _)| *place == first);
+        let place = known.unwrap_or_else(|| {
+            panels.push((first, silencing_panel(groups.first_label(group), level)));
+            panels.len() - 1
+        });
+        let points = table.points(&rows, ["step", "i_rate_hz"]);
         let stroke = Stroke::solid(groups.second_colour(group), 1.2);
-        panels[place]
-            .1
-            .marks
-            .extend(curve(group, run, points, stroke));
+        let marks = &mut panels[place].1.marks;
+        marks.extend(curve(group, run, points, stroke));
     }
-    let mut panels: Vec<Panel> = panels
-        .into_iter()
-        .map(|(_, p)| p)
-        .filter(Panel::has_data)
-        .collect();
+    let panels = panels.into_iter().map(|(_, panel)| panel);
+    let panels: Vec<Panel> = panels.filter(Panel::has_data).collect();
     if panels.is_empty() {
         let reason =
             "no cell logged its optimiser steps (steps.jsonl); runs of older versions have none";
         return Err(Missing::new(id, title, reason));
     }
-    let level = Stroke {
-        opacity: 0.6,
-        ..Stroke::solid(Colour::Ink, 1.0)
-    }
-    .dashed(Dash::Dashed);
-    for panel in &mut panels {
-        panel.marks.insert(
-            0,
-            Mark::Level {
-                y: 1.0,
-                stroke: level,
-            },
-        );
-    }
     let mut key = groups.second_key();
-    key.push(Key::new(Sample::Line(level, None), "1 Hz"));
-    let columns = if panels.len() > 4 { 3 } else { 2 };
+    key.push(line_key(level, "1 Hz"));
+    let columns = columns(panels.len());
     let caption = format!(
         "Mean I rate over each training batch in the first {FIRST_EPOCHS} epochs, a line a cell; the axis is linear \
          below 0.1 Hz and logarithmic above.{}",
@@ -212,93 +155,53 @@ pub fn i_silencing(groups: &Groups) -> Result<Sheet, Missing> {
     })
 }
 
+/// An empty panel with the level below which I counts as silent.
+fn silencing_panel(title: String, level: Stroke) -> Panel {
+    let y = Axis::new("I rate (Hz)").from(0.0);
+    let x = Axis::new("optimiser step").from(0.0).counted();
+    let mut panel = Panel::new(title, x, y.scaled(Scale::Symlog(0.1)));
+    panel.marks.push(Mark::Level {
+        y: 1.0,
+        stroke: level,
+    });
+    panel
+}
+
+/// The bins of all panels of [`i_input`], and where their axis ends.
+struct InputBins {
+    edges: Vec<f64>,
+    low: f64,
+    high: f64,
+}
+
 /// Effective input weight of the I cells, at the start and now.
 pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("i_input", "Input weight of the I cells");
-    let columns = [
+    let mut table = Table::new(&[
         "condition",
         "bin_low_us",
         "bin_high_us",
         "i_cells_at_start",
         "i_cells_now",
         "threshold_us",
-    ];
-    let mut table = Table::new(&columns);
-    let mut panels = Vec::new();
-    let before = Fill {
-        colour: Colour::Ink,
-        opacity: 0.18,
-    };
-    let outline = Stroke {
-        opacity: 0.7,
-        ..Stroke::solid(Colour::Ink, 1.0)
-    };
-    let limit = Stroke::solid(VERMILION, 1.4).dashed(Dash::Dashed);
+    ]);
     // One scale and the same bins in all panels.
-    let pooled = |group: &Group, k: usize| -> Vec<f64> {
-        let analyses = group
-            .runs
-            .iter()
-            .filter_map(|run| run.record.analysis.as_ref());
-        analyses
-            .flat_map(|a| a.i_cell_input_us[k].clone())
-            .collect()
-    };
     let lists: Vec<[Vec<f64>; 2]> = (groups.groups.iter())
-        .map(|group| [pooled(group, 0), pooled(group, 1)])
+        .map(|group| [pooled_input(group, 0), pooled_input(group, 1)])
         .collect();
     let slices: Vec<&[f64]> = lists.iter().flatten().map(Vec::as_slice).collect();
     let (edges, all_counts) = histogram(&slices, INPUT_BINS).unwrap_or_default();
-    let threshold_of = |group: &Group| {
-        let thresholds: Vec<f64> = group.runs.iter().filter_map(threshold_us).collect();
-        thresholds.iter().sum::<f64>() / thresholds.len() as f64
+    let thresholds = groups.groups.iter().map(mean_threshold_us);
+    let bins = InputBins {
+        low: edges.first().map_or(0.0, |edge| edge.min(0.0)),
+        high: edges.iter().copied().chain(thresholds).fold(0.0, f64::max),
+        edges,
     };
-    let low = edges.first().map_or(0.0, |edge| edge.min(0.0));
-    let thresholds = groups.groups.iter().map(threshold_of);
-    let high = edges.iter().copied().chain(thresholds).fold(0.0, f64::max);
+    let mut panels = Vec::new();
     for ((group, lists), counts) in groups.groups.iter().zip(&lists).zip(all_counts.chunks(2)) {
-        if !lists.iter().flatten().any(|x| x.is_finite()) {
-            continue;
+        if lists.iter().flatten().any(|x| x.is_finite()) {
+            panels.push(input_panel(group, &bins, counts, &mut table));
         }
-        let threshold = threshold_of(group);
-        let x = Axis::new("Σ W_{EI} into an I cell (µS)").from(low);
-        let x = if high > low {
-            x.to(high + 0.02 * (high - low))
-        } else {
-            x
-        };
-        let mut panel = Panel::new(&group.label, x, Axis::new("I cells").from(0.0));
-        // A threshold at the end of the axis must not look like a frame.
-        panel.room.0 = 0.06;
-        let steps = |k: usize, stroke, fill| Mark::Steps {
-            edges: edges.clone(),
-            heights: counts[k].clone(),
-            stroke,
-            fill,
-        };
-        panel.marks.push(steps(0, Some(outline), Some(before)));
-        let colour = group.colour;
-        panel.marks.push(steps(
-            1,
-            Some(Stroke::solid(colour, 1.0)),
-            Some(Fill {
-                colour,
-                opacity: 0.55,
-            }),
-        ));
-        if threshold.is_finite() {
-            panel.marks.push(Mark::Upright {
-                x: threshold,
-                stroke: limit,
-            });
-        }
-        for (k, pair) in edges.windows(2).enumerate() {
-            table.push(
-                &[&group.label],
-                &[pair[0], pair[1], counts[0][k], counts[1][k], threshold],
-            );
-        }
-        panels.push(panel);
     }
     if panels.is_empty() {
         return Err(Missing::new(
@@ -307,21 +210,16 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
             "no cell has an analysis with the input of its I cells (W_EI absent?)",
         ));
     }
+    let now = fill(VERMILION, 0.55);
     let key = vec![
-        Key::new(Sample::Box(before, Some(outline)), "start"),
         Key::new(
-            Sample::Box(
-                Fill {
-                    colour: VERMILION,
-                    opacity: 0.55,
-                },
-                None,
-            ),
-            "now (colour of the condition)",
+            Sample::Box(fill(Colour::Ink, 0.18), Some(faint(1.0, 0.7))),
+            "start",
         ),
-        Key::new(Sample::Line(limit, None), "threshold of a volley"),
+        Key::new(Sample::Box(now, None), "now (colour of the condition)"),
+        line_key(threshold_stroke(), "threshold of a volley"),
     ];
-    let columns = if panels.len() > 4 { 3 } else { 2 };
+    let columns = columns(panels.len());
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
@@ -333,6 +231,65 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
         page: Page::grid(panels, columns, 115.0).with_key(key),
         table,
     })
+}
+
+/// The input of all I cells of a condition, at the start (0) or now (1).
+fn pooled_input(group: &Group, when: usize) -> Vec<f64> {
+    let analyses = group
+        .runs
+        .iter()
+        .filter_map(|run| run.record.analysis.as_ref());
+    analyses
+        .flat_map(|a| a.i_cell_input_us[when].clone())
+        .collect()
+}
+
+/// Mean threshold over the runs of a condition; NaN where none has a rhythm.
+fn mean_threshold_us(group: &Group) -> f64 {
+    let thresholds: Vec<f64> = group.runs.iter().filter_map(threshold_us).collect();
+    thresholds.iter().sum::<f64>() / thresholds.len() as f64
+}
+
+fn threshold_stroke() -> Stroke {
+    Stroke::solid(VERMILION, 1.4).dashed(Dash::Dashed)
+}
+
+/// The histograms of a condition at the start and now.
+fn input_panel(group: &Group, bins: &InputBins, counts: &[Vec<f64>], table: &mut Table) -> Panel {
+    let threshold = mean_threshold_us(group);
+    let (low, high) = (bins.low, bins.high);
+    let x = Axis::new("Σ W_{EI} into an I cell (µS)").from(low);
+    let x = if high > low {
+        x.to(high + 0.02 * (high - low))
+    } else {
+        x
+    };
+    let mut panel = Panel::new(&group.label, x, Axis::new("I cells").from(0.0));
+    // A threshold at the end of the axis must not look like a frame.
+    panel.room.0 = 0.06;
+    let pairs = bins.edges.windows(2).enumerate();
+    let rows = pairs.map(|(k, pair)| [pair[0], pair[1], counts[0][k], counts[1][k], threshold]);
+    let rows = table.add(&[&group.label], rows);
+    for (column, stroke, fill) in [
+        ("i_cells_at_start", faint(1.0, 0.7), fill(Colour::Ink, 0.18)),
+        (
+            "i_cells_now",
+            Stroke::solid(group.colour, 1.0),
+            fill(group.colour, 0.55),
+        ),
+    ] {
+        let columns = ["bin_low_us", "bin_high_us", column];
+        panel
+            .marks
+            .push(table.steps(&rows, columns, Some(stroke), Some(fill)));
+    }
+    if threshold.is_finite() {
+        panel.marks.push(Mark::Upright {
+            x: threshold,
+            stroke: threshold_stroke(),
+        });
+    }
+    panel
 }
 
 /// Input weight at which a volley of the run's rhythm brings a resting I cell to threshold, µS; none

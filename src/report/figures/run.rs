@@ -3,24 +3,21 @@
 mod classes;
 mod trial;
 
-use super::activity::run_cell_rates;
-use super::draw::mark::Mark;
 use super::draw::page::Page;
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::panel::Panel;
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Stroke};
 use super::groups::{BLUE, Run, VERMILION};
-use super::table::Table;
-use super::training::{epoch_axis, series};
-use super::{Missing, Sheet, weights};
+use super::kit::{RUN_HAS_NO_ANALYSIS, add_epochs, epoch_axis, epoch_columns, line_key};
+use super::sheet::{Missing, Sheet, Table};
+use super::{cell_rates, sweep, weights};
 use crate::analysis::record::RunAnalysis;
 use crate::record::RunRecord;
 use crate::train::metrics::{
-    ACTIVE_E, CONFIDENCE, E_RATE, EpochMetrics, GRADIENT_NORM, GRADIENT_NORM_MAX, I_RATE, MARGIN,
+    ACTIVE_E, CONFIDENCE, E_RATE, EPOCH, GRADIENT_NORM, GRADIENT_NORM_MAX, I_RATE, MARGIN, Metric,
     SILENT_E, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS,
 };
 
-const NO_ANALYSIS: &str = "the run has no analysis; `dalenet analyse` makes one";
 /// Every figure of a run.
 pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
     let run = Run {
@@ -29,10 +26,8 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
         record,
     };
     let of_analysis = |id: &str, title: &str, make: fn(&RunAnalysis) -> Result<Sheet, Missing>| {
-        record
-            .analysis
-            .as_ref()
-            .map_or_else(|| Err(Missing::new(id, title, NO_ANALYSIS)), make)
+        let missing = || Err(Missing::new(id, title, RUN_HAS_NO_ANALYSIS));
+        record.analysis.as_ref().map_or_else(missing, make)
     };
     let mut all = vec![
         curves(&run),
@@ -40,149 +35,93 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
         of_analysis("rhythm", "Rhythm", trial::rhythm),
         weights::of_run(&run),
         of_analysis("classes", "Classes", classes::classes),
-        run_cell_rates(&run),
+        cell_rates::of_run(&run),
     ];
     // A run need not be swept.
     if record.sweep.is_some() {
-        all.push(super::sweep::grid_of_run(&run));
+        all.push(sweep::grid_of_run(&run));
     }
     all
 }
 
+/// A line of a panel of training curves: what its key says, and how it looks.
+type Line = (&'static str, Metric, Colour, Dash);
+
+/// Title, axis and lines of each panel of training curves.
+const CURVES: [(&str, &str, [Line; 2]); 6] = [
+    (
+        "Accuracy",
+        "accuracy (%)",
+        [
+            ("train", TRAIN_ACCURACY, BLUE, Dash::Dashed),
+            ("test", TEST_ACCURACY, Colour::Ink, Dash::Solid),
+        ],
+    ),
+    (
+        "Cross-entropy",
+        "loss (nats)",
+        [
+            ("train", TRAIN_LOSS, BLUE, Dash::Dashed),
+            ("test", TEST_LOSS, Colour::Ink, Dash::Solid),
+        ],
+    ),
+    (
+        "Rates (test mean)",
+        "rate (Hz)",
+        [
+            ("E", E_RATE, BLUE, Dash::Solid),
+            ("I", I_RATE, VERMILION, Dash::Dashed),
+        ],
+    ),
+    (
+        "E cells",
+        "share (%)",
+        [
+            ("active in a trial", ACTIVE_E, BLUE, Dash::Solid),
+            ("silent", SILENT_E, Colour::Ink, Dash::Dashed),
+        ],
+    ),
+    (
+        "Gradient norm",
+        "norm before clipping",
+        [
+            ("mean", GRADIENT_NORM, Colour::Ink, Dash::Solid),
+            ("largest", GRADIENT_NORM_MAX, VERMILION, Dash::Dotted),
+        ],
+    ),
+    (
+        "Answers",
+        "margin, confidence",
+        [
+            ("margin", MARGIN, Colour::Ink, Dash::Solid),
+            ("confidence", CONFIDENCE, BLUE, Dash::Dashed),
+        ],
+    ),
+];
+
 fn curves(run: &Run) -> Result<Sheet, Missing> {
-    type Line = (
-        &'static str,
-        &'static str,
-        Colour,
-        Dash,
-        fn(&EpochMetrics) -> f64,
-    );
-    let panels: [(&str, &str, Vec<Line>); 6] = [
-        (
-            "Accuracy",
-            "accuracy (%)",
-            vec![
-                ("train", "train_accuracy_percent", BLUE, Dash::Dashed, |m| {
-                    m[TRAIN_ACCURACY]
-                }),
-                (
-                    "test",
-                    "test_accuracy_percent",
-                    Colour::Ink,
-                    Dash::Solid,
-                    |m| m[TEST_ACCURACY],
-                ),
-            ],
-        ),
-        (
-            "Cross-entropy",
-            "loss (nats)",
-            vec![
-                ("train", "train_loss_nats", BLUE, Dash::Dashed, |m| {
-                    m[TRAIN_LOSS]
-                }),
-                ("test", "test_loss_nats", Colour::Ink, Dash::Solid, |m| {
-                    m[TEST_LOSS]
-                }),
-            ],
-        ),
-        (
-            "Rates (test mean)",
-            "rate (Hz)",
-            vec![
-                ("E", "e_rate_hz", BLUE, Dash::Solid, |m| m[E_RATE]),
-                ("I", "i_rate_hz", VERMILION, Dash::Dashed, |m| m[I_RATE]),
-            ],
-        ),
-        (
-            "E cells",
-            "share (%)",
-            vec![
-                (
-                    "active in a trial",
-                    "active_e_percent",
-                    BLUE,
-                    Dash::Solid,
-                    |m| m[ACTIVE_E],
-                ),
-                (
-                    "silent",
-                    "silent_e_percent",
-                    Colour::Ink,
-                    Dash::Dashed,
-                    |m| m[SILENT_E],
-                ),
-            ],
-        ),
-        (
-            "Gradient norm",
-            "norm before clipping",
-            vec![
-                ("mean", "gradient_norm", Colour::Ink, Dash::Solid, |m| {
-                    m[GRADIENT_NORM]
-                }),
-                (
-                    "largest",
-                    "gradient_norm_max",
-                    VERMILION,
-                    Dash::Dotted,
-                    |m| m[GRADIENT_NORM_MAX],
-                ),
-            ],
-        ),
-        (
-            "Answers",
-            "margin, confidence",
-            vec![
-                ("margin", "margin", Colour::Ink, Dash::Solid, |m| m[MARGIN]),
-                ("confidence", "confidence", BLUE, Dash::Dashed, |m| {
-                    m[CONFIDENCE]
-                }),
-            ],
-        ),
-    ];
-    let mut columns = vec!["epoch"];
-    columns.extend(
-        panels
-            .iter()
-            .flat_map(|(_, _, lines)| lines.iter().map(|l| l.1)),
-    );
-    let mut table = Table::new(&columns);
-    for m in &run.record.epochs {
-        let measures = panels
-            .iter()
-            .flat_map(|(_, _, lines)| lines.iter().map(|l| (l.4)(m)));
-        table.push(
-            &[],
-            &std::iter::once(m.epoch() as f64)
-                .chain(measures)
-                .collect::<Vec<_>>(),
-        );
-    }
-    let panels = panels.into_iter().map(|(name, unit, lines)| {
-        let y = Axis::new(unit);
-        let y = if unit.starts_with("norm") {
-            y.scaled(Scale::Log)
-        } else {
-            y
+    let metrics: Vec<Metric> = (CURVES.iter())
+        .flat_map(|(_, _, lines)| lines.map(|(_, metric, ..)| metric))
+        .collect();
+    let mut table = Table::new(&epoch_columns(&[], &metrics));
+    let rows = add_epochs(&mut table, &[], run, &metrics);
+    let panels = CURVES.map(|(title, axis, lines)| {
+        let y = Axis::new(axis);
+        let y = match title {
+            "Gradient norm" => y.scaled(Scale::Log),
+            "Accuracy" | "Rates (test mean)" | "E cells" => y.from(0.0),
+            _ => y,
         };
-        let y = if unit.ends_with("(%)") || unit.ends_with("(Hz)") {
-            y.from(0.0)
-        } else {
-            y
-        };
-        let mut panel = Panel::new(name, epoch_axis(), y);
-        for (label, _, colour, dash, measure) in lines {
+        let mut panel = Panel::new(title, epoch_axis(), y);
+        for (label, metric, colour, dash) in lines {
             let stroke = Stroke::solid(colour, 1.5).dashed(dash);
-            panel.marks.push(Mark::Line {
-                points: series(run, measure),
-                stroke,
-            });
-            panel.key.push(Key::new(Sample::Line(stroke, None), label));
+            let line = table.line(&rows, [EPOCH.name, metric.name], stroke);
+            panel.marks.push(line);
+            panel.key.push(line_key(stroke, label));
         }
         panel
     });
-    let page = Page::grid(panels.collect(), 3, 115.0);
+    let page = Page::grid(panels.into(), 3, 115.0);
     if page.rows.is_empty() {
         return Err(Missing::new(
             "curves",

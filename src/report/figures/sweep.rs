@@ -1,46 +1,67 @@
 //! Figures of the sweep over the loop's gains.
 
 use super::super::text::capitalised;
-use super::budget::{sum_key, sum_stroke};
 use super::draw::bar::ColourBar;
 use super::draw::mark::Mark;
 use super::draw::page::Page;
 use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
-use super::draw::svg::{Colour, Dash, Fill, Marker, Stroke};
+use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use super::draw::text;
-use super::groups::{Groups, Run};
-use super::table::Table;
-use super::{Missing, Sheet};
+use super::groups::{Group, Groups, Run};
+use super::kit::{faint, fill, sum_key, sum_stroke};
+use super::sheet::{Dots, Missing, Rows, Sheet, Table};
 use crate::analysis::record::{LoopSweep, SweepPoint};
-use crate::text::exact;
+use crate::text::{count, exact};
+
+const GRID: (&str, &str) = ("loop_grid", "Rates over the loop's gains");
+const NO_SWEEP: &str = "no cell has a sweep of loop multipliers; `dalenet sweep` makes one";
+
+const EI: &str = "ei_multiplier";
+const IE: &str = "ie_multiplier";
+const E_RATE: &str = "e_rate_hz";
+const I_RATE: &str = "i_rate_hz";
+const TOTAL: &str = "total_rate_hz";
+const ACCURACY: &str = "accuracy_percent";
+const COLUMNS: [&str; 8] = ["condition", "cell", EI, IE, E_RATE, I_RATE, TOTAL, ACCURACY];
 
 fn swept<'a>(
     groups: &'a Groups<'a>,
-) -> impl Iterator<Item = (&'a str, &'a Run<'a>, &'a LoopSweep)> {
+) -> impl Iterator<Item = (&'a Group<'a>, &'a Run<'a>, &'a LoopSweep)> {
     groups
         .runs()
-        .filter_map(|(group, run)| Some((group.label.as_str(), run, run.record.sweep.as_ref()?)))
+        .filter_map(|(group, run)| Some((group, run, run.record.sweep.as_ref()?)))
 }
 
-const NO_SWEEP: &str = "no cell has a sweep of loop multipliers; `dalenet sweep` makes one";
+/// Adds points of a sweep.
+fn add<'a>(
+    table: &mut Table,
+    words: [&str; 2],
+    points: impl Iterator<Item = &'a SweepPoint>,
+) -> Rows {
+    let row = |p: &SweepPoint| {
+        let (e, i) = (p.e_rate_hz, p.i_rate_hz);
+        [p.ei, p.ie, e, i, e + i, p.accuracy_percent]
+    };
+    table.add(&words, points.map(row))
+}
 
 /// The grid of loop multipliers of the first swept cell.
 pub fn grid(groups: &Groups) -> Result<Sheet, Missing> {
-    let Some((condition, run, sweep)) = swept(groups).next() else {
+    let mut table = Table::new(&COLUMNS);
+    let mut all = swept(groups).map(|(group, run, sweep)| {
+        let rows = add(&mut table, [&group.label, run.cell], sweep.points.iter());
+        (group, run, sweep, rows)
+    });
+    let Some((group, run, sweep, rows)) = all.next() else {
         return Err(Missing::new(GRID.0, GRID.1, NO_SWEEP));
     };
-    let more = swept(groups).count() - 1;
-    let others = if more > 0 {
-        format!(" {more} more swept cells are in the table.")
-    } else {
-        String::new()
+    let others = match all.count() {
+        0 => String::new(),
+        n => format!(" {n} more swept cells are in the table."),
     };
-    let sheet = grid_of(&format!("{condition}, cell {}, ", run.cell), sweep, &others)?;
-    Ok(Sheet {
-        table: sweep_table(groups, |_| true),
-        ..sheet
-    })
+    let whose = format!("{}, cell {}, ", group.label, run.cell);
+    grid_of(&whose, sweep, &others, table, &rows)
 }
 
 /// The grid of loop multipliers of one run.
@@ -49,104 +70,43 @@ pub fn grid_of_run(run: &Run) -> Result<Sheet, Missing> {
         let reason = "the run has no sweep of loop multipliers; `dalenet sweep` makes one";
         return Err(Missing::new(GRID.0, GRID.1, reason));
     };
-    let sheet = grid_of("", sweep, "")?;
-    let mut table = Table::new(&SWEEP_COLUMNS);
-    tabulate(&mut table, ["", run.cell], sweep, |_| true);
-    Ok(Sheet { table, ..sheet })
+    let mut table = Table::new(&COLUMNS);
+    let rows = add(&mut table, ["", run.cell], sweep.points.iter());
+    grid_of("", sweep, "", table, &rows)
 }
 
-const GRID: (&str, &str) = ("loop_grid", "Rates over the loop's gains");
-
-/// One grid, without its table: W_IE to the right, W_EI upwards, as in the source.
-fn grid_of(whose: &str, sweep: &LoopSweep, others: &str) -> Result<Sheet, Missing> {
+/// One grid of the rows of its points: W_IE to the right, W_EI upwards, as in the source.
+fn grid_of(
+    whose: &str,
+    sweep: &LoopSweep,
+    others: &str,
+    table: Table,
+    rows: &Rows,
+) -> Result<Sheet, Missing> {
     let (id, title) = GRID;
-    let missing = |reason: &str| Err(Missing::new(id, title, reason));
-    let total = |p: &SweepPoint| p.e_rate_hz + p.i_rate_hz;
-    let finite = sweep.points.iter().map(total).filter(|t| t.is_finite());
-    let low = finite.fold(f64::INFINITY, f64::min);
+    let missing = || Missing::new(id, title, "the sweep has no point with finite rates");
+    let totals = table.column(rows, TOTAL);
+    let finite = totals.iter().filter(|total| total.is_finite());
+    let low = finite.fold(f64::INFINITY, |low, total| low.min(*total));
     if low.is_infinite() || sweep.ei.is_empty() || sweep.ie.is_empty() {
-        return missing("the sweep has no point with finite rates");
+        return Err(missing());
     }
     // Rates span decades, but a silent network has no logarithm.
     let scale = if low > 0.0 { Scale::Log } else { Scale::Linear };
-    let totals = sweep.points.iter().map(total);
-    let Some(bar) = ColourBar::new(Axis::new("E + I (Hz)").scaled(scale), totals) else {
-        return missing("the sweep has no point with finite rates");
-    };
-    let axis = |matrix: &str, values: &[f64]| {
-        let names = values
-            .iter()
-            .enumerate()
-            .map(|(k, v)| (k as f64, exact(*v)))
-            .collect();
-        let ends = Axis::new(&format!("multiplier of {matrix}"))
-            .from(-0.5)
-            .to(values.len() as f64 - 0.5);
-        ends.named(names)
-    };
-    let mut panel = Panel::new("", axis("W_{IE}", &sweep.ie), axis("W_{EI}", &sweep.ei));
-    panel.grid = false;
-    let width = 600.0 / sweep.ie.len() as f64;
-    for point in &sweep.points {
-        let at = |values: &[f64], v: f64| values.iter().position(|x| *x == v).map(|k| k as f64);
-        let (Some(x), Some(y), true) = (
-            at(&sweep.ie, point.ie),
-            at(&sweep.ei, point.ei),
-            total(point).is_finite(),
-        ) else {
-            continue;
-        };
-        let colour = bar.colour(total(point));
-        let fill = Fill {
-            colour,
-            opacity: 1.0,
-        };
-        panel.marks.push(Mark::Bar {
-            from: (x - 0.49, y - 0.49),
-            to: (x + 0.49, y + 0.49),
-            fill,
-        });
-        let ink = contrast(colour);
-        let fitting =
-            |words: &str, size: f64| size.min(size * (width - 6.0) / text::width(words, size));
-        let words = rate(total(point));
-        let size = fitting(&words, 13.0);
-        panel.marks.push(Mark::Words {
-            at: (x, y),
-            down: -6.0,
-            words,
-            size,
-            colour: ink,
-        });
-        let words = format!("({} | {})", rate(point.e_rate_hz), rate(point.i_rate_hz));
-        let size = fitting(&words, 10.0);
-        panel.marks.push(Mark::Words {
-            at: (x, y),
-            down: 9.0,
-            words,
-            size,
-            colour: ink,
-        });
-        if point.ei == 1.0 && point.ie == 1.0 {
-            let points = vec![(x + 0.38, y + 0.32)];
-            panel.marks.push(Mark::Points {
-                points,
-                marker: Marker::Star,
-                size: 10.0,
-                colour: ink,
-                open: false,
-            });
-        }
-    }
+    let axis = Axis::new("E + I (Hz)").scaled(scale);
+    let bar = ColourBar::new(axis, totals.into_iter()).ok_or_else(missing)?;
+    let panel = grid_panel(sweep, &table, rows, &bar);
     let star = Sample::Spot(Marker::Star, Colour::Ink, false);
     let key = vec![
         Key::new(Sample::Nothing, "Large: E + I, small: (E | I), all in Hz"),
         Key::new(star, "as trained"),
     ];
     let caption = format!(
-        "{whose}{} checkpoint (epoch {}), {} test trials a point: mean E rate + mean I rate in Hz with each loop matrix \
+        "{whose}{} checkpoint (epoch {}), {} at each point: mean E rate + mean I rate in Hz with each loop matrix \
          multiplied; in parentheses (E | I).{others}",
-        sweep.checkpoint, sweep.epoch, sweep.trials
+        sweep.checkpoint,
+        sweep.epoch,
+        count(sweep.trials as usize, "test trial", "test trials")
     );
     Ok(Sheet {
         id: id.into(),
@@ -156,46 +116,52 @@ fn grid_of(whose: &str, sweep: &LoopSweep, others: &str) -> Result<Sheet, Missin
         page: Page::grid(vec![panel], 1, 40.0 * sweep.ei.len() as f64)
             .with_key(key)
             .with_bar(bar),
-        table: Table::default(),
+        table,
     })
 }
 
-const SWEEP_COLUMNS: [&str; 8] = [
-    "condition",
-    "cell",
-    "ei_multiplier",
-    "ie_multiplier",
-    "e_rate_hz",
-    "i_rate_hz",
-    "total_rate_hz",
-    "accuracy_percent",
-];
-
-fn sweep_table(groups: &Groups, wanted: impl Fn(&SweepPoint) -> bool) -> Table {
-    let mut table = Table::new(&SWEEP_COLUMNS);
-    for (condition, run, sweep) in swept(groups) {
-        tabulate(&mut table, [condition, run.cell], sweep, &wanted);
+/// A field for each point, in the colour of its total, with its rates in words.
+fn grid_panel(sweep: &LoopSweep, table: &Table, rows: &Rows, bar: &ColourBar) -> Panel {
+    let axis = |matrix: &str, values: &[f64]| {
+        let names = values.iter().enumerate();
+        let names = names.map(|(k, v)| (k as f64, exact(*v))).collect();
+        let axis = Axis::new(&format!("multiplier of {matrix}")).from(-0.5);
+        axis.to(values.len() as f64 - 0.5).named(names)
+    };
+    let mut panel = Panel::new("", axis("W_{IE}", &sweep.ie), axis("W_{EI}", &sweep.ei));
+    panel.grid = false;
+    let width = 600.0 / sweep.ie.len() as f64;
+    let place = |values: &[f64], v: f64| values.iter().position(|x| *x == v).map(|k| k as f64);
+    let rates = table.points(rows, [E_RATE, I_RATE]).into_iter();
+    let points = table.points(rows, [EI, IE]).into_iter().zip(rates);
+    for (((ei, ie), (e, i)), total) in points.zip(table.column(rows, TOTAL)) {
+        let places = place(&sweep.ie, ie).zip(place(&sweep.ei, ei));
+        let Some((x, y)) = places.filter(|_| total.is_finite()) else {
+            continue;
+        };
+        let colour = bar.colour(total);
+        let ink = contrast(colour);
+        panel.marks.push(Mark::Bar {
+            from: (x - 0.49, y - 0.49),
+            to: (x + 0.49, y + 0.49),
+            fill: fill(colour, 1.0),
+        });
+        let small = format!("({} | {})", rate(e), rate(i));
+        for (words, size, down) in [(rate(total), 13.0, -6.0), (small, 10.0, 9.0)] {
+            panel.marks.push(Mark::Words {
+                at: (x, y),
+                down,
+                size: f64::min(size, size * (width - 6.0) / text::width(&words, size)),
+                words,
+                colour: ink,
+            });
+        }
+        if ei == 1.0 && ie == 1.0 {
+            let star = Dots::full(Marker::Star, 10.0, ink);
+            panel.marks.push(star.at(vec![(x + 0.38, y + 0.32)]));
+        }
     }
-    table
-}
-
-fn tabulate(
-    table: &mut Table,
-    words: [&str; 2],
-    sweep: &LoopSweep,
-    wanted: impl Fn(&SweepPoint) -> bool,
-) {
-    for p in sweep.points.iter().filter(|p| wanted(p)) {
-        let numbers = [
-            p.ei,
-            p.ie,
-            p.e_rate_hz,
-            p.i_rate_hz,
-            p.e_rate_hz + p.i_rate_hz,
-            p.accuracy_percent,
-        ];
-        table.push(&words, &numbers);
-    }
+    panel
 }
 
 /// A rate as short as it can be read: one decimal below 100 Hz, none above.
@@ -229,67 +195,36 @@ pub fn diagonal(groups: &Groups) -> Result<Sheet, Missing> {
     let mut rates = Panel::new("Rates", x(), Axis::new("rate (Hz)").from(0.0));
     let mut accuracy = Panel::new("Accuracy", x(), Axis::new("test accuracy (%)"));
     (rates.room.0, accuracy.room.0) = (0.02, 0.02);
+    let mut table = Table::new(&COLUMNS);
     let mut shown = Vec::new();
-    for (group, run) in groups.runs() {
-        let Some(sweep) = &run.record.sweep else {
-            continue;
-        };
-        let diagonal: Vec<&SweepPoint> = sweep.points.iter().filter(|p| p.ei == p.ie).collect();
-        let of =
-            |f: fn(&SweepPoint) -> f64| diagonal.iter().map(|p| (p.ei, f(p))).collect::<Vec<_>>();
-        let stroke = Stroke::solid(group.colour, 1.6);
+    for (group, run, sweep) in swept(groups) {
+        let points = sweep.points.iter().filter(|p| p.ei == p.ie);
+        let rows = add(&mut table, [&group.label, run.cell], points);
         shown.push(run.cell);
-        for (panel, points, stroke) in [
-            (
-                &mut rates,
-                of(|p| p.e_rate_hz + p.i_rate_hz),
-                sum_stroke(group.colour),
-            ),
-            (
-                &mut accuracy,
-                of(|p| p.accuracy_percent),
-                stroke.dashed(group.dash),
-            ),
+        let dots = Dots::full(group.marker, 5.0, group.colour);
+        let stroke = |width| Stroke::solid(group.colour, width);
+        for (panel, column, stroke) in [
+            (&mut rates, TOTAL, sum_stroke(group.colour)),
+            (&mut accuracy, ACCURACY, stroke(1.6).dashed(group.dash)),
         ] {
-            let (marker, colour) = (group.marker, group.colour);
-            panel.marks.push(Mark::Line {
-                points: points.clone(),
-                stroke,
-            });
-            panel.marks.push(Mark::Points {
-                points,
-                marker,
-                size: 5.0,
-                colour,
-                open: false,
-            });
+            panel.marks.push(table.line(&rows, [EI, column], stroke));
+            panel.marks.push(table.dots(&rows, [EI, column], dots));
         }
-        for (points, dash) in [
-            (of(|p| p.e_rate_hz), Dash::Solid),
-            (of(|p| p.i_rate_hz), Dash::Dashed),
-        ] {
-            let stroke = Stroke::solid(group.colour, 1.3).dashed(dash);
-            rates.marks.push(Mark::Line { points, stroke });
+        for (column, dash) in [(E_RATE, Dash::Solid), (I_RATE, Dash::Dashed)] {
+            let line = table.line(&rows, [EI, column], stroke(1.3).dashed(dash));
+            rates.marks.push(line);
         }
     }
-    let light = Stroke {
-        opacity: 0.5,
-        ..Stroke::solid(Colour::Ink, 1.0)
-    };
     if !rates.has_data() {
-        let none = swept(groups).next().is_none();
-        let reason = if none {
-            NO_SWEEP
-        } else {
-            "the sweep has no points with equal multipliers"
+        let reason = match shown.is_empty() {
+            true => NO_SWEEP,
+            false => "the sweep has no points with equal multipliers",
         };
         return Err(Missing::new(id, title, reason));
     }
+    let stroke = faint(1.0, 0.5);
     for panel in [&mut rates, &mut accuracy] {
-        panel.marks.push(Mark::Upright {
-            x: 1.0,
-            stroke: light,
-        });
+        panel.marks.push(Mark::Upright { x: 1.0, stroke });
     }
     let mut key = groups.key_of(|group| group.runs.iter().any(|run| run.record.sweep.is_some()));
     key.extend(sum_key());
@@ -303,6 +238,6 @@ pub fn diagonal(groups: &Groups) -> Result<Sheet, Missing> {
         ),
         alt: "Rates and test accuracy against the common multiplier of the loop matrices.".into(),
         page: Page::grid(vec![rates, accuracy], 2, 170.0).with_key(key),
-        table: sweep_table(groups, |p| p.ei == p.ie),
+        table,
     })
 }

@@ -150,6 +150,7 @@ fn every_figure_parses_fits_and_has_no_overlapping_text() {
             let path = std::path::Path::new(&folder).join(format!("{study}_{}", figure.id));
             std::fs::write(path.with_extension("png"), png(&figure.svg, 1360).unwrap()).unwrap();
             std::fs::write(path.with_extension("svg"), &figure.svg).unwrap();
+            std::fs::write(path.with_extension("csv"), figure.table.csv().unwrap()).unwrap();
         }
     }
     assert_eq!(bad, [""; 0]);

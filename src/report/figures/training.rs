@@ -1,153 +1,62 @@
-//! Figures of what is measured every epoch.
+//! Training, epoch by epoch: curves, the spike budget, norms of the matrices, and paths through rate and
+//! accuracy.
 
-use super::draw::mark::Mark;
+use std::collections::BTreeMap;
+
+use super::draw::bar::ColourBar;
+use super::draw::mark::{Mark, Point};
 use super::draw::page::Page;
 use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use super::groups::{Group, Groups, Run};
-use super::table::Table;
-use super::{Missing, Sheet};
+use super::kit::{
+    MATRICES, add_epochs, curve, epoch_axis, epoch_columns, line_key, names, sum_key, sum_stroke,
+    unit,
+};
+use super::sheet::{Dots, Missing, Rows, Sheet, Table};
 use crate::train::metrics::{
-    ACTIVE_E, E_RATE, EpochMetrics, GRADIENT_NORM, I_RATE, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS,
+    ACTIVE_E, E_RATE, EPOCH, GRADIENT_NORM, GRADIENT_RATIO, I_RATE, Metric, TEST_ACCURACY,
+    TEST_LOSS, TRAIN_LOSS, WEIGHT_NORM,
 };
 
-/// A measure of an epoch: title, axis label, whether its axis is logarithmic, and the number.
-type Measure = (&'static str, &'static str, bool, fn(&EpochMetrics) -> f64);
-
-const MEASURES: [Measure; 6] = [
-    ("Test accuracy", "accuracy (%)", false, |m| m[TEST_ACCURACY]),
-    ("Cross-entropy", "loss (nats)", false, |m| m[TEST_LOSS]),
-    ("E rate (test mean)", "rate (Hz)", false, |m| m[E_RATE]),
-    ("I rate (test mean)", "rate (Hz)", false, |m| m[I_RATE]),
-    ("Active E cells per trial", "share (%)", false, |m| {
-        m[ACTIVE_E]
-    }),
-    ("Gradient norm", "norm before clipping", true, |m| {
-        m[GRADIENT_NORM]
-    }),
-];
-const MEASURE_COLUMNS: [&str; 7] = [
-    "test_accuracy_percent",
-    "test_loss_nats",
-    "e_rate_hz",
-    "i_rate_hz",
-    "active_e_percent",
-    "gradient_norm",
-    "train_loss_nats",
+/// Title and axis of each training curve.
+const CURVES: [(&str, &str, Metric); 6] = [
+    ("Test accuracy", "accuracy (%)", TEST_ACCURACY),
+    ("Cross-entropy", "loss (nats)", TEST_LOSS),
+    ("E rate (test mean)", "rate (Hz)", E_RATE),
+    ("I rate (test mean)", "rate (Hz)", I_RATE),
+    ("Active E cells per trial", "share (%)", ACTIVE_E),
+    ("Gradient norm", "norm before clipping", GRADIENT_NORM),
 ];
 
-/// Points of a measure against the epoch.
-pub fn series(run: &Run, measure: impl Fn(&EpochMetrics) -> f64) -> Vec<(f64, f64)> {
-    run.record
-        .epochs
-        .iter()
-        .map(|m| (m.epoch() as f64, measure(m)))
-        .collect()
-}
-
-/// A line of a run with a few markers of its condition, and a cross at the end of a diverged run.
-pub fn curve(group: &Group, run: &Run, points: Vec<(f64, f64)>, stroke: Stroke) -> Vec<Mark> {
-    let place = group
-        .runs
-        .iter()
-        .position(|r| r.cell == run.cell)
-        .unwrap_or(0);
-    let measured: Vec<(f64, f64)> = points.iter().copied().filter(|p| p.1.is_finite()).collect();
-    let every = (measured.len() / 4).max(1);
-    // Markers of equal curves stand beside each other.
-    let turn = 2 * group.place.0 + 5 * group.place.1 + 3 * place;
-    let first = (every / 4 + turn * every / 7) % every;
-    let few = measured
-        .iter()
-        .copied()
-        .skip(first)
-        .step_by(every)
-        .collect();
-    let colour = stroke.colour;
-    let stroke = if stroke.dash == Dash::Solid {
-        stroke.dashed(group.dash)
-    } else {
-        stroke
-    };
-    let mut marks = vec![
-        Mark::Line { points, stroke },
-        Mark::Points {
-            points: few,
-            marker: group.marker,
-            size: 5.0,
-            colour,
-            open: false,
-        },
-    ];
-    if run.diverged() {
-        marks.push(Mark::Points {
-            points: measured.last().copied().into_iter().collect(),
-            marker: Marker::Cross,
-            size: 9.0,
-            colour,
-            open: true,
-        });
-    }
-    marks
-}
-
-/// A plain horizontal axis of epochs.
-pub fn epoch_axis() -> Axis {
-    Axis::new("epoch").from(0.0).counted()
-}
+/// Epochs of each run as rows of a table.
+type Epochs<'g, 'a> = Vec<(&'g Group<'a>, &'g Run<'a>, Rows)>;
 
 /// The six curves of training.
 pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("training_curves", "Training curves");
-    let mut panels = Vec::new();
-    for (name, unit, log, measure) in MEASURES {
-        let mut y = Axis::new(unit);
-        if log {
-            y = y.scaled(Scale::Log);
-        } else if unit != "loss (nats)" {
-            y = y.from(0.0);
-        }
-        let mut panel = Panel::new(name, epoch_axis(), y);
-        for (group, run) in groups.runs() {
-            let stroke = Stroke::solid(group.colour, 1.3);
-            // With a second axis, dashes tell its values apart.
-            if unit == "loss (nats)" && !groups.is_crossed() {
-                let points = series(run, |m| m[TRAIN_LOSS]);
-                panel.marks.push(Mark::Line {
-                    points,
-                    stroke: stroke.dashed(Dash::Dashed),
-                });
-            }
-            panel
-                .marks
-                .extend(curve(group, run, series(run, measure), stroke));
-        }
-        panels.push(panel);
+    let mut metrics = CURVES.map(|(_, _, metric)| metric).to_vec();
+    metrics.push(TRAIN_LOSS);
+    let mut table = Table::new(&epoch_columns(&["condition", "cell"], &metrics));
+    let mut epochs = Epochs::new();
+    for (group, run) in groups.runs() {
+        let words = [group.label.as_str(), run.cell];
+        epochs.push((group, run, add_epochs(&mut table, &words, run, &metrics)));
     }
+    // With a second axis, dashes tell its values apart.
+    let has_training_loss = !groups.is_crossed();
+    let panels = CURVES.map(|curve| curve_panel(curve, &epochs, &table, has_training_loss));
     if !panels.iter().any(Panel::has_data) {
         return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
     }
-    let mut columns = vec!["condition", "cell", "epoch"];
-    columns.extend(MEASURE_COLUMNS);
-    let mut table = Table::new(&columns);
-    for (group, run) in groups.runs() {
-        for m in &run.record.epochs {
-            let mut numbers = vec![m.epoch() as f64];
-            numbers.extend(MEASURES.map(|(_, _, _, measure)| measure(m)));
-            numbers.push(m[TRAIN_LOSS]);
-            table.push(&[&group.label, run.cell], &numbers);
-        }
-    }
     let mut key = groups.key();
-    let loss = if groups.is_crossed() {
-        "The cross-entropy is that of the test set; that of training is in the data file."
-    } else {
-        key.push(Key::new(
-            Sample::Line(Stroke::solid(Colour::Ink, 1.3).dashed(Dash::Dashed), None),
-            "training loss",
-        ));
+    let loss = if has_training_loss {
+        let dashed = Stroke::solid(Colour::Ink, 1.3).dashed(Dash::Dashed);
+        key.push(line_key(dashed, "training loss"));
         "The training loss is the mean over an epoch while the weights change."
+    } else {
+        "The cross-entropy is that of the test set; that of training is in the data file."
     };
     let caption = format!(
         "Measures of every epoch, a line a cell; epoch 0 is the untrained network. Rates, accuracy and activity \
@@ -159,17 +68,277 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
         title: title.into(),
         caption,
         alt: format!("Six panels against the epoch for {}.", names(groups)),
-        page: Page::grid(panels, 3, 125.0).with_key(key),
+        page: Page::grid(panels.into(), 3, 125.0).with_key(key),
         table,
     })
 }
 
-/// The conditions, for texts.
-pub fn names(groups: &Groups) -> String {
-    groups
-        .groups
-        .iter()
-        .map(|g| g.label.as_str())
-        .collect::<Vec<_>>()
-        .join("; ")
+fn curve_panel(
+    (title, axis, metric): (&str, &str, Metric),
+    epochs: &Epochs,
+    table: &Table,
+    has_training_loss: bool,
+) -> Panel {
+    let y = match metric {
+        GRADIENT_NORM => Axis::new(axis).scaled(Scale::Log),
+        TEST_LOSS => Axis::new(axis),
+        _ => Axis::new(axis).from(0.0),
+    };
+    let mut panel = Panel::new(title, epoch_axis(), y);
+    for (group, run, rows) in epochs {
+        let stroke = Stroke::solid(group.colour, 1.3);
+        if metric == TEST_LOSS && has_training_loss {
+            let columns = [EPOCH.name, TRAIN_LOSS.name];
+            let dashed = stroke.dashed(Dash::Dashed);
+            panel.marks.push(table.line(rows, columns, dashed));
+        }
+        let points = table.points(rows, [EPOCH.name, metric.name]);
+        panel.marks.extend(curve(group, run, points, stroke));
+    }
+    panel
+}
+
+/// Column of the sum of both rates.
+const TOTAL_RATE: &str = "total_rate_hz";
+
+/// Total rate with its parts.
+pub fn spike_budget(groups: &Groups) -> Result<Sheet, Missing> {
+    let (id, title) = ("spike_budget", "Spike budget");
+    let mut table = Table::new(&[
+        "condition",
+        "cell",
+        EPOCH.name,
+        E_RATE.name,
+        I_RATE.name,
+        TOTAL_RATE,
+    ]);
+    let mut panels = Vec::new();
+    let together = groups.groups.len() <= 2;
+    let mut largest = 0.0_f64;
+    for group in &groups.groups {
+        if panels.is_empty() || !together {
+            let name = if together { "" } else { &group.label };
+            let y = Axis::new("rate (Hz)").from(0.0);
+            panels.push(Panel::new(name, epoch_axis(), y));
+        }
+        for run in &group.runs {
+            let rates = run.record.epochs.iter().map(|m| (m, m[E_RATE], m[I_RATE]));
+            let rows = rates.map(|(m, e, i)| [m[EPOCH], e, i, e + i]);
+            let rows = table.add(&[&group.label, run.cell], rows);
+            let totals = table.column(&rows, TOTAL_RATE).into_iter();
+            largest = totals.fold(largest, f64::max);
+            if let Some(panel) = panels.last_mut() {
+                panel.marks.extend(budget_marks(group, run, &table, &rows));
+            }
+        }
+    }
+    if !panels.iter().any(Panel::has_data) {
+        return Err(Missing::new(id, title, "no cell has measured rates yet"));
+    }
+    for panel in &mut panels {
+        panel.y.high = Some(1.05 * largest).filter(|high| *high > 0.0);
+    }
+    let mut key = groups.key();
+    key.extend(sum_key());
+    let (columns, height) = if together { (1, 210.0) } else { (3, 115.0) };
+    let caption = format!(
+        "Sum of the mean rate of an E cell and of an I cell (test set), and both parts. The sum is not weighted by \
+         the sizes of the populations.{}",
+        groups.remarks()
+    );
+    Ok(Sheet {
+        id: id.into(),
+        title: title.into(),
+        caption,
+        alt: format!(
+            "Total, E and I rate against the epoch for {}.",
+            names(groups)
+        ),
+        page: Page::grid(panels, columns, height).with_key(key),
+        table,
+    })
+}
+
+fn budget_marks(group: &Group, run: &Run, table: &Table, rows: &Rows) -> Vec<Mark> {
+    let stroke = Stroke::solid(group.colour, 1.3);
+    let total = table.points(rows, [EPOCH.name, TOTAL_RATE]);
+    let mut marks = curve(group, run, total, sum_stroke(group.colour));
+    for (metric, dash) in [(E_RATE, Dash::Solid), (I_RATE, Dash::Dashed)] {
+        marks.push(table.line(rows, [EPOCH.name, metric.name], stroke.dashed(dash)));
+    }
+    marks
+}
+
+/// Norm and relative gradient of every trained matrix.
+pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
+    let (id, title) = (
+        "norms",
+        "Norms and relative gradients of the trained matrices",
+    );
+    let mut panels = Vec::new();
+    let mut table = Table::new(&[
+        "condition",
+        "cell",
+        "matrix",
+        EPOCH.name,
+        WEIGHT_NORM.name,
+        GRADIENT_RATIO.name,
+    ]);
+    for (short, name) in MATRICES {
+        let is_trained = |run: &Run| {
+            let mut epochs = run.record.epochs.iter();
+            epochs.any(|m| m.by_matrix(GRADIENT_RATIO).contains_key(short))
+        };
+        if groups.runs().any(|(_, run)| is_trained(run)) {
+            panels.extend(norm_panels(groups, (short, name), &mut table));
+        }
+    }
+    if !panels.iter().any(Panel::has_data) {
+        return Err(Missing::new(
+            id,
+            title,
+            "no cell has trained a matrix for an epoch yet",
+        ));
+    }
+    let caption = format!(
+        "Frobenius norm of the stored matrix after each epoch, and the gradient's norm over the matrix's norm, mean \
+         over the epoch's steps. An untrained matrix has no ratio.{}",
+        groups.remarks()
+    );
+    Ok(Sheet {
+        id: id.into(),
+        title: title.into(),
+        caption,
+        alt: format!(
+            "Norm and relative gradient of each trained matrix against the epoch for {}.",
+            names(groups)
+        ),
+        page: Page::grid(panels, 2, 130.0).with_key(groups.key()),
+        table,
+    })
+}
+
+/// The two panels of a matrix.
+fn norm_panels(groups: &Groups, (short, name): (&str, &str), table: &mut Table) -> [Panel; 2] {
+    let log = Axis::new("gradient / norm").scaled(Scale::Log);
+    let y = Axis::new(&format!("norm of {name}{}", unit(short)));
+    let mut norm = Panel::new(format!("Norm of {name}"), epoch_axis(), y);
+    let mut ratio = Panel::new(format!("Relative gradient of {name}"), epoch_axis(), log);
+    for (group, run) in groups.runs() {
+        let rows = run.record.epochs.iter().map(|m| {
+            let of = |metric| m.of_matrix(metric, short);
+            [m[EPOCH], of(WEIGHT_NORM), of(GRADIENT_RATIO)]
+        });
+        let rows = table.add(&[&group.label, run.cell, short], rows);
+        for (panel, metric) in [(&mut norm, WEIGHT_NORM), (&mut ratio, GRADIENT_RATIO)] {
+            let points = table.points(&rows, [EPOCH.name, metric.name]);
+            let stroke = Stroke::solid(group.colour, 1.3);
+            panel.marks.extend(curve(group, run, points, stroke));
+        }
+    }
+    [norm, ratio]
+}
+
+/// Dots of all paths together: enough to see them, few enough for a small file.
+const MOST_DOTS: usize = 1200;
+
+/// Paths of the cells through rate and accuracy.
+pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
+    let (id, title) = ("accuracy_against_rate", "Accuracy against rate");
+    let metrics = [E_RATE, TEST_ACCURACY];
+    let columns = metrics.map(|metric| metric.name);
+    let mut table = Table::new(&epoch_columns(&["condition", "cell"], &metrics));
+    let mut paths = Epochs::new();
+    for (group, run) in groups.runs() {
+        let trained = run.record.epochs.iter().filter(|m| m.epoch() > 0);
+        let rows = trained.map(|m| [m[EPOCH], m[E_RATE], m[TEST_ACCURACY]]);
+        paths.push((group, run, table.add(&[&group.label, run.cell], rows)));
+    }
+    let y = Axis::new("test accuracy (%)");
+    let mut panel = Panel::new("", Axis::new("E rate (Hz, test mean)").from(0.0), y);
+    panel.room = (0.03, 0.05);
+    for (group, _, rows) in &paths {
+        let stroke = Stroke {
+            opacity: 0.6,
+            ..Stroke::solid(group.colour, 1.0)
+        };
+        panel.marks.push(table.line(rows, columns, stroke));
+    }
+    if !panel.has_data() {
+        return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
+    }
+    let epochs = groups
+        .runs()
+        .filter_map(|(_, run)| Some(run.record.last()?.epoch()));
+    let last = epochs.max().unwrap_or(0);
+    let ends_of_bar = [1.0, last.max(2) as f64].into_iter();
+    let Some(bar) = ColourBar::new(Axis::new("epoch").counted(), ends_of_bar) else {
+        return Err(Missing::new(id, title, "the epochs have no numbers"));
+    };
+    let every = (last as usize * paths.len() / MOST_DOTS).max(1);
+    panel.marks.extend(path_dots(&paths, &table, every, &bar));
+    panel.marks.extend(path_ends(&paths, &table));
+    let caption = format!(
+        "Path of each cell through mean E rate and accuracy on the test set; the colour of the dots is the epoch.{}",
+        groups.remarks()
+    );
+    Ok(Sheet {
+        id: id.into(),
+        title: title.into(),
+        caption,
+        alt: format!(
+            "Test accuracy against E rate, a path a cell, for {}.",
+            names(groups)
+        ),
+        page: Page::grid(vec![panel], 1, 300.0)
+            .with_key(path_key(groups))
+            .with_bar(bar),
+        table,
+    })
+}
+
+/// A dot in the colour of its epoch, on every so many epochs.
+fn path_dots(paths: &Epochs, table: &Table, every: usize, bar: &ColourBar) -> Vec<Mark> {
+    let mut dots: BTreeMap<u64, Vec<Point>> = BTreeMap::new();
+    for (_, _, rows) in paths {
+        let points = table.points(rows, [E_RATE.name, TEST_ACCURACY.name]);
+        for (epoch, point) in table.column(rows, EPOCH.name).into_iter().zip(points) {
+            if (epoch as usize).is_multiple_of(every) {
+                dots.entry(epoch as u64).or_default().push(point);
+            }
+        }
+    }
+    let dots = dots.into_iter();
+    dots.map(|(epoch, points)| Dots::full(Marker::Square, 4.0, bar.colour(epoch as f64)).at(points))
+        .collect()
+}
+
+/// Markers at the beginnings of the paths, then at their ends.
+fn path_ends(paths: &Epochs, table: &Table) -> Vec<Mark> {
+    let end = |at: fn(&[Point]) -> Option<&Point>, dots: fn(Colour) -> Dots| {
+        paths.iter().map(move |(group, _, rows)| {
+            let points = table.points(rows, [E_RATE.name, TEST_ACCURACY.name]);
+            dots(group.colour).at(at(&points).copied().into_iter().collect())
+        })
+    };
+    let begins = end(<[Point]>::first, |c| Dots::open(Marker::Circle, 8.0, c));
+    let ends = end(<[Point]>::last, |c| Dots::full(Marker::Star, 12.0, c));
+    begins.chain(ends).collect()
+}
+
+fn path_key(groups: &Groups) -> Vec<Key> {
+    let mut key = groups.key();
+    for entry in &mut key {
+        if let Sample::Line(stroke, _) = entry.sample {
+            entry.sample = Sample::Line(stroke, None);
+        }
+    }
+    key.truncate(groups.groups.iter().map(|g| g.place.0).max().unwrap_or(0) + 1);
+    for (marker, open, label) in [
+        (Marker::Circle, true, "epoch 1"),
+        (Marker::Star, false, "last epoch"),
+    ] {
+        key.push(Key::new(Sample::Spot(marker, Colour::Ink, open), label));
+    }
+    key
 }

@@ -1,15 +1,12 @@
 //! Histograms of weights, at the start and now.
 
-use super::draw::mark::Mark;
 use super::draw::page::Page;
 use super::draw::panel::{Key, Panel, Sample};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Fill, Stroke};
 use super::groups::{Group, Groups, Run, VERMILION};
-use super::norms::MATRICES;
-use super::table::Table;
-use super::training::names;
-use super::{Missing, Sheet};
+use super::kit::{MATRICES, brief, fill, matrix_colour, names, unit};
+use super::sheet::{Missing, Rows, Sheet, Table};
 use crate::analysis::record::MatrixAnalysis;
 
 const COLUMNS: [&str; 12] = [
@@ -28,44 +25,11 @@ const COLUMNS: [&str; 12] = [
 ];
 
 fn before() -> (Fill, Stroke) {
-    let outline = Stroke::solid(Colour::Ink, 1.2);
-    (
-        Fill {
-            colour: Colour::Ink,
-            opacity: 0.0,
-        },
-        outline,
-    )
+    (fill(Colour::Ink, 0.0), Stroke::solid(Colour::Ink, 1.2))
 }
 
 fn after(colour: Colour) -> Fill {
-    Fill {
-        colour,
-        opacity: if colour == Colour::Ink { 0.3 } else { 0.6 },
-    }
-}
-
-/// The unit of a matrix, as axis labels have it.
-pub fn unit(short: &str) -> &'static str {
-    if short == "out" { "" } else { " (µS)" }
-}
-
-/// Three digits, as in keys.
-pub fn brief(value: f64) -> String {
-    if !value.is_finite() {
-        return "none".into();
-    }
-    let magnitude = value.abs();
-    if value == 0.0 {
-        "0".into()
-    } else if !(1e-4..1e5).contains(&magnitude) {
-        let text = format!("{value:.2e}");
-        let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
-        format!("{mantissa}·10^{{{}}}", super::draw::scale::signed(power))
-    } else {
-        let digits = (2 - libm::log10(magnitude).floor() as i32).clamp(0, 6) as usize;
-        super::draw::scale::signed(&format!("{value:.digits$}"))
-    }
+    fill(colour, if colour == Colour::Ink { 0.3 } else { 0.6 })
 }
 
 /// A norm as keys have it.
@@ -76,44 +40,15 @@ fn norm_words(short: &str, norm: f64) -> String {
         .to_owned()
 }
 
-/// A panel of one matrix; `words` say what its key adds to start and now.
-fn panel(
-    (short, name): (&str, &str),
-    matrix: &MatrixAnalysis,
-    title: String,
-    colour: Colour,
-    words: [String; 2],
-) -> Panel {
-    let x = Axis::new(&format!("effective {name}{}", unit(short)));
-    let y = Axis::new("entries").scaled(Scale::Log).from(0.7);
-    let mut panel = Panel::new(title, x, y);
-    let (fill, outline) = before();
-    let steps = |counts: &[u64], stroke, fill| Mark::Steps {
-        edges: matrix.edges.clone(),
-        heights: counts.iter().map(|c| *c as f64).collect(),
-        stroke,
-        fill,
-    };
-    panel
-        .marks
-        .push(steps(&matrix.now_count, None, Some(after(colour))));
-    panel
-        .marks
-        .push(steps(&matrix.initial_count, Some(outline), None));
-    let [start, now] = words;
-    panel.key.push(Key::new(
-        Sample::Box(fill, Some(outline)),
-        format!("start{start}"),
-    ));
-    panel.key.push(Key::new(
-        Sample::Box(after(colour), None),
-        format!("now{now}"),
-    ));
-    panel
+/// What keys add to start and now: the norms.
+fn norms_words(short: &str, matrix: &MatrixAnalysis) -> [String; 2] {
+    [matrix.initial.norm, matrix.now.norm].map(|norm| norm_words(short, norm))
 }
 
-fn tabulate(table: &mut Table, words: [&str; 3], matrix: &MatrixAnalysis) {
-    for (k, pair) in matrix.edges.windows(2).enumerate() {
+/// Adds the bins of a matrix.
+fn add(table: &mut Table, words: [&str; 3], matrix: &MatrixAnalysis, more: &[f64]) -> Rows {
+    let bins = matrix.edges.windows(2).enumerate();
+    let row = bins.map(|(k, pair)| {
         let count = |counts: &[u64]| counts.get(k).map_or(f64::NAN, |c| *c as f64);
         let now = &matrix.now;
         let numbers = [
@@ -127,8 +62,39 @@ fn tabulate(table: &mut Table, words: [&str; 3], matrix: &MatrixAnalysis) {
             now.not_positive_percent,
             matrix.really_pruned_percent,
         ];
-        table.push(&words, &numbers);
+        [&numbers[..], more].concat()
+    });
+    table.add(&words, row)
+}
+
+/// A panel of the bins of one matrix; `words` say what its key adds to start and now.
+fn panel(
+    (short, name): (&str, &str),
+    table: &Table,
+    rows: &Rows,
+    title: String,
+    colour: Colour,
+    words: [String; 2],
+) -> Panel {
+    let x = Axis::new(&format!("effective {name}{}", unit(short)));
+    let y = Axis::new("entries").scaled(Scale::Log).from(0.7);
+    let mut panel = Panel::new(title, x, y);
+    let (fill, outline) = before();
+    for (column, stroke, fill) in [
+        ("entries_now", None, Some(after(colour))),
+        ("entries_at_start", Some(outline), None),
+    ] {
+        let columns = ["bin_low", "bin_high", column];
+        panel.marks.push(table.steps(rows, columns, stroke, fill));
     }
+    let [start, now] = words;
+    for (sample, label) in [
+        (Sample::Box(fill, Some(outline)), format!("start{start}")),
+        (Sample::Box(after(colour), None), format!("now{now}")),
+    ] {
+        panel.key.push(Key::new(sample, label));
+    }
+    panel
 }
 
 /// A histogram can be drawn of it: files are untrusted.
@@ -152,34 +118,31 @@ fn analysed<'a>(run: &'a Run, short: &str) -> Option<&'a MatrixAnalysis> {
 const NO_ANALYSIS: &str = "no cell has an analysis with weights; `dalenet analyse` makes one";
 
 /// Histograms of every trained matrix and condition, of the first seed.
-pub fn histograms(groups: &Groups) -> Result<Sheet, Missing> {
+pub fn histograms(groups: &Groups, has_cards: bool) -> Result<Sheet, Missing> {
     let (id, title) = ("weight_histograms", "Weights before and after training");
     let mut table = Table::new(&COLUMNS);
     let mut panels = Vec::new();
     let mut shown = Vec::new();
     // Many conditions: the loop has cards of its own, where the study has them.
-    let matrices = if groups.groups.len() > 4 && groups.has_figure("weights") {
+    let matrices = if groups.groups.len() > 4 && has_cards {
         &MATRICES[..2]
     } else {
         &MATRICES[..]
     };
-    for (short, name) in matrices {
-        let trained = groups
-            .runs()
-            .any(|(_, run)| analysed(run, short).is_some_and(|m| m.trained));
+    for &(short, name) in matrices {
+        let is_trained = |run: &Run| analysed(run, short).is_some_and(|m| m.trained);
+        let trained = groups.runs().any(|(_, run)| is_trained(run));
         for group in groups.groups.iter().filter(|_| trained) {
-            let Some((run, matrix)) = group
-                .runs
-                .iter()
-                .find_map(|run| Some((run, analysed(run, short)?)))
-            else {
+            let mut runs = group.runs.iter();
+            let first = runs.find_map(|run| Some((run, analysed(run, short)?)));
+            let Some((run, matrix)) = first else {
                 continue;
             };
-            let norm = |norm: f64| norm_words(short, norm);
-            let words = [norm(matrix.initial.norm), norm(matrix.now.norm)];
+            let rows = add(&mut table, [&group.label, run.cell, short], matrix, &[]);
             let title = format!("{name}, {}", group.label);
-            panels.push(panel((short, name), matrix, title, group.colour, words));
-            tabulate(&mut table, [&group.label, run.cell, short], matrix);
+            let words = norms_words(short, matrix);
+            let of = (short, name);
+            panels.push(panel(of, &table, &rows, title, group.colour, words));
             if !shown.contains(&run.cell) {
                 shown.push(run.cell);
             }
@@ -210,57 +173,37 @@ pub fn histograms(groups: &Groups) -> Result<Sheet, Missing> {
 pub fn card(group: &Group) -> Result<Sheet, Missing> {
     let id = format!("weights_{}", group.id);
     let title = format!("Loop weights: {}", group.label);
-    let mut table = Table::new(&COLUMNS);
+    let columns = [&COLUMNS[..], &["effective_mean_at_start"]].concat();
+    let mut table = Table::new(&columns);
     let mut panels = Vec::new();
-    let loop_matrices = MATRICES
-        .iter()
-        .filter(|(short, _)| matches!(*short, "ei" | "ie"));
     for run in &group.runs {
-        for (short, name) in loop_matrices.clone() {
-            let Some(matrix) = analysed(run, short) else {
+        for (short, name) in MATRICES {
+            let matrix = analysed(run, short).filter(|_| ["ei", "ie"].contains(&short));
+            let Some(matrix) = matrix else {
                 continue;
             };
+            let start = matrix.initial.effective_mean;
+            let words = [&group.label, run.cell, short];
+            let rows = add(&mut table, words, matrix, &[start]);
             let mean = |m: f64| format!(": mean {}", brief(m));
             let pruned = if matrix.really_pruned_percent.is_finite() {
                 format!(", pruned {:.1} %", matrix.really_pruned_percent)
             } else {
                 String::new()
             };
-            let now = mean(matrix.now.effective_mean) + &pruned;
-            let colour = if *short == "ei" {
-                super::groups::BLUE
-            } else {
-                VERMILION
-            };
             let title = if group.runs.len() > 1 {
                 format!("{name}, {}", run.seed)
             } else {
-                (*name).to_owned()
+                name.to_owned()
             };
-            panels.push(panel(
-                (short, name),
-                matrix,
-                title,
-                colour,
-                [mean(matrix.initial.effective_mean), now],
-            ));
-            tabulate(&mut table, [&group.label, run.cell, short], matrix);
+            let words = [mean(start), mean(matrix.now.effective_mean) + &pruned];
+            let colour = matrix_colour(short);
+            panels.push(panel((short, name), &table, &rows, title, colour, words));
         }
     }
     if panels.is_empty() {
         let reason = "no run of this condition has an analysis with W_EI or W_IE; `dalenet analyse` makes one";
         return Err(Missing::new(id, title, reason));
-    }
-    table.header.push("effective_mean_at_start".into());
-    for row in &mut table.rows {
-        let matrix = group
-            .runs
-            .iter()
-            .find(|run| run.cell == row[1])
-            .and_then(|run| analysed(run, &row[2]));
-        row.push(crate::text::exact(
-            matrix.map_or(f64::NAN, |m| m.initial.effective_mean),
-        ));
     }
     Ok(Sheet {
         id,
@@ -283,22 +226,16 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
         let Some(matrix) = analysed(run, short) else {
             continue;
         };
-        let norm = |norm: f64| norm_words(short, norm);
+        let rows = add(&mut table, ["", run.cell, short], matrix, &[]);
         // A frozen matrix is as it was: nothing to look at.
         if matrix.trained || !matrix.unchanged {
-            let words = [norm(matrix.initial.norm), norm(matrix.now.norm)];
-            panels.push(panel(
-                (short, name),
-                matrix,
-                name.to_owned(),
-                VERMILION,
-                words,
-            ));
+            let words = norms_words(short, matrix);
+            let title = name.to_owned();
+            panels.push(panel((short, name), &table, &rows, title, VERMILION, words));
         } else {
             let plain = name.replace(['{', '}'], "");
             frozen.push(format!("{plain}{}", norm_words(short, matrix.now.norm)));
         }
-        tabulate(&mut table, ["", run.cell, short], matrix);
     }
     if panels.is_empty() {
         let reason = if frozen.is_empty() {
@@ -324,41 +261,4 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
         page: Page::grid(panels, 2, 115.0),
         table,
     })
-}
-
-/// Common bins for several lists, and the counts of each; none without finite values.
-pub fn histogram(lists: &[&[f64]], bins: usize) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
-    let finite = || {
-        lists
-            .iter()
-            .flat_map(|list| list.iter().copied())
-            .filter(|v| v.is_finite())
-    };
-    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
-        (a.min(v), b.max(v))
-    });
-    if low > high {
-        return None;
-    }
-    let low = if low > 0.0 && low < 0.3 * high {
-        0.0
-    } else {
-        low
-    };
-    // Equal values: bins around them that an axis can still tell apart.
-    let spread = if high - low > 1e-6 * high.abs() {
-        high - low
-    } else {
-        0.1 * high.abs().max(1.0)
-    };
-    let width = spread / bins as f64;
-    let edges: Vec<f64> = (0..=bins).map(|k| low + k as f64 * width).collect();
-    let count = |list: &&[f64]| {
-        let mut counts = vec![0.0; bins];
-        for value in list.iter().filter(|v| v.is_finite()) {
-            counts[(((value - low) / width) as usize).min(bins - 1)] += 1.0;
-        }
-        counts
-    };
-    Some((edges, lists.iter().map(count).collect()))
 }

@@ -1,19 +1,17 @@
 //! The example trial of a run, and the rhythm of all trials.
 
 use super::super::activity::{
-    contrast_words, correlogram_key, correlogram_panel, has_raster, raster_panel, spectrum_panel,
-    tabulate_correlograms,
+    add_correlograms, add_spectrum, add_spikes, contrast_words, correlogram_key, correlogram_panel,
+    has_raster, raster_panel, spectrum_panel, white_stroke,
 };
-use super::super::draw::mark::Mark;
 use super::super::draw::page::{Page, Row};
 use super::super::draw::panel::{Key, Panel, Sample};
 use super::super::draw::scale::Axis;
-use super::super::draw::svg::{Dash, Fill, Stroke};
+use super::super::draw::svg::Stroke;
 use super::super::groups::{BLUE, VERMILION};
-use super::super::table::Table;
-use super::super::weights::brief;
-use super::super::{Missing, Sheet};
-use crate::analysis::record::{ExampleTrial, PopulationRhythm, Rhythm, RunAnalysis};
+use super::super::kit::{brief, fill, line_key};
+use super::super::sheet::{Missing, Sheet, Table};
+use crate::analysis::record::{ExampleTrial, Rhythm, RunAnalysis};
 use crate::analysis::rhythm::{LEAST_CONTRAST, NULL_DRAWS};
 
 /// Width of the bins of population rates, ms.
@@ -30,44 +28,15 @@ pub fn raster(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         ));
     }
     let mut table = Table::new(&["quantity", "time_ms", "value"]);
-    for (name, spikes) in [("e_spike_of_cell", &trial.e), ("i_spike_of_cell", &trial.i)] {
-        for (time, cell) in spikes {
-            table.push(&[name], &[*time, f64::from(*cell)]);
-        }
-    }
-    let x = Axis::new("time (ms)").from(0.0).to(trial.duration_ms);
-    let mut rates = Panel::new(
-        "Rate of the cells shown",
-        x,
-        Axis::new("rate (Hz)").from(0.0),
-    );
-    for (name, cells, spikes, colour) in [
-        ("E", trial.e_cells, &trial.e, BLUE),
-        ("I", trial.i_cells, &trial.i, VERMILION),
-    ] {
-        let Some((edges, heights)) = binned_rate(trial, spikes, cells) else {
-            continue;
-        };
-        for (edge, height) in edges.iter().zip(&heights) {
-            table.push(
-                &[&format!("{}_rate_hz_from", name.to_lowercase())],
-                &[*edge, *height],
-            );
-        }
-        let stroke = Stroke::solid(colour, 1.2);
-        rates.key.push(Key::new(Sample::Line(stroke, None), name));
-        rates.marks.push(Mark::Steps {
-            edges,
-            heights,
-            stroke: Some(stroke),
-            fill: Some(Fill {
-                colour,
-                opacity: 0.12,
-            }),
-        });
-    }
-    let mut above = raster_panel(trial);
+    let names = ["e_spike_of_cell", "i_spike_of_cell"];
+    let spikes = add_spikes(&mut table, &[], names, trial);
+    let mut above = raster_panel(trial, &table, &spikes, ["time_ms", "value"]);
     above.x.label.clear();
+    let rates = rates_panel(trial, &mut table);
+    let row = |height, panel| Row {
+        height,
+        panels: vec![panel],
+    };
     Ok(Sheet {
         id: "raster".into(),
         title: "Spike raster".into(),
@@ -86,19 +55,34 @@ pub fn raster(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         page: Page {
             key: Vec::new(),
             bar: None,
-            rows: vec![
-                Row {
-                    height: 300.0,
-                    panels: vec![above],
-                },
-                Row {
-                    height: 90.0,
-                    panels: vec![rates],
-                },
-            ],
+            rows: vec![row(300.0, above), row(90.0, rates)],
         },
         table,
     })
+}
+
+/// The rates of both populations over the trial.
+fn rates_panel(trial: &ExampleTrial, table: &mut Table) -> Panel {
+    let x = Axis::new("time (ms)").from(0.0).to(trial.duration_ms);
+    let y = Axis::new("rate (Hz)").from(0.0);
+    let mut panel = Panel::new("Rate of the cells shown", x, y);
+    for (name, quantity, cells, spikes, colour) in [
+        ("E", "e_rate_hz_from", trial.e_cells, &trial.e, BLUE),
+        ("I", "i_rate_hz_from", trial.i_cells, &trial.i, VERMILION),
+    ] {
+        let Some((edges, rates)) = binned_rate(trial, spikes, cells) else {
+            continue;
+        };
+        let bins = edges.iter().zip(&rates).map(|(edge, rate)| [*edge, *rate]);
+        let rows = table.add(&[quantity], bins);
+        let end = edges.last().copied().unwrap_or(f64::NAN);
+        let stroke = Stroke::solid(colour, 1.2);
+        let columns = ["time_ms", "value"];
+        let steps = table.steps_to(&rows, columns, end, stroke, fill(colour, 0.12));
+        panel.key.push(line_key(stroke, name));
+        panel.marks.push(steps);
+    }
+    panel
 }
 
 /// Edges of bins and the rate of `cells` cells in each, Hz; none without cells.
@@ -127,33 +111,11 @@ fn binned_rate(
 pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
     let (id, title) = ("rhythm", "Rhythm");
     let rhythm = &analysis.rhythm;
-    let mut table = Table::new(&["quantity", "x", "y"]);
-    tabulate_correlograms(&mut table, &[], rhythm);
-    let of_population = |name: &str, population: &PopulationRhythm, colour| {
-        let mut panel = correlogram_panel(&format!("Pairs of {name} cells"), &[population], colour);
-        let words = Key::new(Sample::Nothing, contrast_words(population));
-        panel.key.push(words);
-        panel.key.extend(correlogram_key(&[population]));
-        panel
-    };
-    let correlograms = vec![
-        of_population("E", &rhythm.e, BLUE),
-        of_population("I", &rhythm.i, VERMILION),
-    ];
-    let mut power = spectrum_panel("Spectrum of the E population", &[(rhythm, BLUE)]);
-    power.key.push(Key::new(
-        Sample::Line(Stroke::solid(BLUE, 1.5), None),
-        "measured",
-    ));
-    power.key.push(Key::new(
-        Sample::Line(Stroke::solid(BLUE, 1.2).dashed(Dash::Dotted), None),
-        "white noise",
-    ));
     let spectrum = &rhythm.spectrum;
-    for (frequency, value) in spectrum.frequency_hz.iter().zip(&spectrum.power) {
-        table.push(&["e_power_at_hz"], &[*frequency, *value]);
-    }
-    let numbers = [
+    let mut table = Table::new(&["quantity", "x", "y"]);
+    let [e, i] = add_correlograms(&mut table, &[], rhythm);
+    let spectra = [(rhythm, add_spectrum(&mut table, &[], rhythm))];
+    for (name, value) in [
         ("e_white_noise_power", spectrum.white_power),
         ("f_hz", rhythm.f_hz),
         ("e_contrast", rhythm.e.contrast),
@@ -161,13 +123,25 @@ pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         ("i_contrast", rhythm.i.contrast),
         ("i_contrast_of_random_spikes", rhythm.i.null_contrast),
         ("cv", rhythm.cv),
-    ];
-    for (name, value) in numbers {
-        table.push(&[name], &[f64::NAN, value]);
+    ] {
+        table.row(&[name], &[f64::NAN, value]);
     }
-    let mut rows = vec![intervals(rhythm, &mut table)];
-    rows.insert(0, power);
-    let page = Page::grid(correlograms, 2, 140.0).above(Page::grid(rows, 2, 120.0));
+    let correlograms =
+        [("E", &e, BLUE), ("I", &i, VERMILION)].map(|(name, correlogram, colour)| {
+            let title = format!("Pairs of {name} cells");
+            let mut panel = correlogram_panel(&title, &table, &[correlogram], colour);
+            let words = contrast_words(correlogram.population);
+            panel.key.push(Key::new(Sample::Nothing, words));
+            panel.key.extend(correlogram_key(&[correlogram]));
+            panel
+        });
+    let mut power = spectrum_panel("Spectrum of the E population", &table, &spectra, BLUE);
+    power
+        .key
+        .push(line_key(Stroke::solid(BLUE, 1.5), "measured"));
+    power.key.push(line_key(white_stroke(BLUE), "white noise"));
+    let below = vec![power, intervals(rhythm, &mut table)];
+    let page = Page::grid(correlograms.into(), 2, 140.0).above(Page::grid(below, 2, 120.0));
     if page.rows.is_empty() {
         return Err(Missing::new(id, title, "no cell fires in the test trials"));
     }
@@ -175,7 +149,11 @@ pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         id: id.into(),
         title: format!("{title}: {}", outcome(rhythm)),
         caption: format!(
-            "How often two different cells fire at a lag, over what independent cells would; the grey band holds              98 % of {NULL_DRAWS} draws of as many spikes put at random. The first {} ms of each trial are left out. There is a              rhythm where the contrast between the first side peak and the trough before it is at least              {LEAST_CONTRAST} and above 99 % of the draws; the E cells decide. The spectrum (bins of {} Hz) decides nothing. {}              checkpoint, epoch {}.",
+            "How often two different cells fire at a lag, over what independent cells would; the grey band holds \
+             98 % of {NULL_DRAWS} draws of as many spikes put at random. The first {} ms of each trial are left out. \
+             There is a rhythm where the contrast between the first side peak and the trough before it is at least \
+             {LEAST_CONTRAST} and above 99 % of the draws; the E cells decide. The spectrum (bins of {} Hz) decides \
+             nothing. {} checkpoint, epoch {}.",
             brief(rhythm.onset_ms),
             brief(spectrum.resolution_hz),
             analysis.checkpoint,
@@ -197,34 +175,24 @@ fn outcome(rhythm: &Rhythm) -> String {
     }
 }
 
+/// A histogram of the inter-spike intervals of E.
 fn intervals(rhythm: &Rhythm, table: &mut Table) -> Panel {
-    let mut panel = Panel::new(
-        "Inter-spike intervals of E",
-        Axis::new("interval (ms)").from(0.0),
-        Axis::new("intervals").from(0.0),
+    let x = Axis::new("interval (ms)").from(0.0);
+    let y = Axis::new("intervals").from(0.0);
+    let mut panel = Panel::new("Inter-spike intervals of E", x, y);
+    let bins = rhythm.interval_ms.iter().zip(&rhythm.interval_count);
+    let rows = table.add(
+        &["intervals_from_ms"],
+        bins.map(|(from, count)| [*from, *count as f64]),
     );
-    let counts: Vec<f64> = rhythm.interval_count.iter().map(|c| *c as f64).collect();
-    for (edge, count) in rhythm.interval_ms.iter().zip(&counts) {
-        table.push(&["intervals_from_ms"], &[*edge, *count]);
-    }
-    if let [first, second, ..] = rhythm.interval_ms[..] {
-        let mut edges = rhythm.interval_ms.clone();
-        edges.push(edges[edges.len() - 1] + second - first);
-        edges.truncate(counts.len() + 1);
-        let heights = counts.iter().copied().take(edges.len() - 1).collect();
-        panel.marks.push(Mark::Steps {
-            edges,
-            heights,
-            stroke: Some(Stroke::solid(BLUE, 1.0)),
-            fill: Some(Fill {
-                colour: BLUE,
-                opacity: 0.4,
-            }),
-        });
-        panel.key.push(Key::new(
-            Sample::Nothing,
-            format!("CV {}", brief(rhythm.cv)),
-        ));
+    let starts = table.column(&rows, "x");
+    if let [first, second, ..] = starts[..] {
+        let end = starts[starts.len() - 1] + second - first;
+        let stroke = Stroke::solid(BLUE, 1.0);
+        let steps = table.steps_to(&rows, ["x", "y"], end, stroke, fill(BLUE, 0.4));
+        panel.marks.push(steps);
+        let words = format!("CV {}", brief(rhythm.cv));
+        panel.key.push(Key::new(Sample::Nothing, words));
     }
     panel
 }
