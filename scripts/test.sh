@@ -56,7 +56,7 @@ if [ "$(uname -s)" != Linux ] || has_vulkan; then
 else
     cat >&2 <<'TEXT'
 No Vulkan driver was found, and none can be installed without root. These tests will not run:
-    tests/conductance_gpu.rs, tests/gpu.rs, tests/gpu_faults.rs, and the GPU parts of tests/parity.rs
+    conductance_gpu, gpu, gpu_faults of tests/suite, and the GPU parts of its others
 To run them: apt-get install libvulkan1 mesa-vulkan-drivers (Debian, Ubuntu), or your GPU's driver.
 TEXT
 fi
@@ -65,7 +65,7 @@ if has_browser; then
 else
     cat >&2 <<'TEXT'
 No Chromium was found, and none can be installed without root. This test will not run:
-    tests/report_browser.rs
+    report_browser of tests/suite
 To run it: apt-get install chromium (Debian), or install Chrome, or name one in CHROME.
 TEXT
 fi

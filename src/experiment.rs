@@ -54,8 +54,8 @@ pub enum ExperimentError {
     /// A run that is there already.
     #[error(transparent)]
     Stored(#[from] StoredRunError),
-    /// Training stopped on the way.
-    #[error("training stopped: {source}\nThe last checkpoint is kept; go on from it with: dalenet resume {}", folder.display())]
+    /// Training stopped before its end.
+    #[error("training stopped: {source}\nThe last checkpoint is kept; continue from it with: dalenet resume {}", folder.display())]
     Stopped {
         /// The run folder.
         folder: PathBuf,

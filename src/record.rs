@@ -34,7 +34,7 @@ pub enum RecordError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file is not what its name says.
-    #[error("{}: {problem}; it is written by the program: make it again with `{remedy}`", path.display())]
+    #[error("{}: {problem}; the file is damaged: make it again with `{remedy}`, or restore it from a copy", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -105,7 +105,7 @@ impl RunRecord {
             serde_json::from_value(line).map_err(|e| RecordError::Malformed {
                 path: files.metrics(),
                 problem: e.to_string(),
-                remedy: "dalenet train",
+                remedy: "dalenet train, in a new folder",
             })
         });
         let mut epochs = epochs.collect::<Result<Vec<EpochMetrics>, _>>()?;
@@ -116,11 +116,11 @@ impl RunRecord {
         let mut left_out = Vec::new();
         if !epochs.iter().all(|epoch| is_own(&epoch.run)) {
             epochs.clear();
-            left_out.push("metrics.jsonl is of another run".to_owned());
+            left_out.push("metrics.jsonl belongs to another run".to_owned());
         }
         if !steps.iter().all(|step| is_own(&step.run)) {
             steps.clear();
-            left_out.push("steps.jsonl is of another run".to_owned());
+            left_out.push("steps.jsonl belongs to another run".to_owned());
         }
         let expected = Origin {
             format: 0,
@@ -250,7 +250,7 @@ fn read_steps(path: &Path) -> Result<Vec<StepRecord>, RecordError> {
         serde_json::from_str(line).map_err(|e| RecordError::Malformed {
             path: path.into(),
             problem: format!("line {}: {e}", number + 1),
-            remedy: "dalenet train",
+            remedy: "dalenet train, in a new folder",
         })
     };
     whole.lines().enumerate().map(parse).collect()

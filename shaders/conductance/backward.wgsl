@@ -194,20 +194,25 @@ fn put_rows_i(cell: u32, q: u32, a: Carried) {
     }
 }
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
-    let first_trial = group.x * TRIALS;
-    let end_trial = min(first_trial + TRIALS, this_step.trials);
-    let last = this_step.first + this_step.count - 1u;
+// The adjoints of this thread's cells, [cell, quad], and of its read-outs.
+var<private> e: array<Carried, E_OWN>;
+var<private> i: array<Carried, I_OWN>;
+var<private> out: array<ReadOut, OUT_OWN>;
+var<private> penalty: array<f32, E_PER>;
+// The sums of a step, and the recorded state of the next of this thread's cells.
+var<private> e_sums: array<Tile, E_TILES>;
+var<private> next_e: Recorded;
+var<private> next_i: Recorded;
 
-    // The adjoints of this thread's cells, [cell, quad], and of its read-outs.
-    var e: array<Carried, E_OWN>;
-    var i: array<Carried, I_OWN>;
-    var out: array<ReadOut, OUT_OWN>;
-    var penalty: array<f32, E_PER>;
+// The trials of a quad; those past the end stand for the last one.
+fn trials_of(first: u32) -> vec4<u32> {
+    return min(first + vec4(0u, 1u, 2u, 3u), vec4(this_step.trials - 1u));
+}
+
+// Adjoints carried from an earlier dispatch, the penalty, and what the first step needs of the read-outs.
+fn load_adjoints(first_trial: u32, end_trial: u32, last: u32, tid: u32) {
     for (var q = 0u; q < QUADS; q++) {
-        let lanes = lanes_of(first_trial + 4u * q, end_trial, last);
-        let trial = min(first_trial + 4u * q + vec4(0u, 1u, 2u, 3u), vec4(this_step.trials - 1u));
+        let trial = trials_of(first_trial + 4u * q);
         for (var k = 0u; k < E_PER; k++) {
             let c = k * WG + tid;
             if c < N_E {
@@ -221,7 +226,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let c = k * WG + tid;
             if I_CELLS && c < N_I {
                 if this_step.fresh == 0u {
-                    i[k * QUADS + q] = adjoints_of(trial * ADJOINT_LEN + 3u * N_E + c, N_I);
+                    i[k * QUADS + q] = adjoints_of(trial * ADJOINT_LEN + ADJOINT_I_AT + c, N_I);
                 }
                 put_rows_i(c, q, i[k * QUADS + q]);
             }
@@ -235,172 +240,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if own < N_OUT * QUADS {
             let first_of_quad = first_trial + own / N_OUT * 4u;
             let column = own % N_OUT;
-            let trial = min(first_of_quad + vec4(0u, 1u, 2u, 3u), vec4(this_step.trials - 1u));
+            let trial = trials_of(first_of_quad);
             let logit = (trial + this_step.trial_offset) * (2u * N_OUT) + column;
             out[k].seed = by_logit_of(logit);
             out[k].peak_step = by_logit_of(logit + N_OUT);
             if this_step.fresh == 0u {
-                out[k].lambda = adjoint_of(trial * ADJOINT_LEN + (3u * (N_E + N_I) + column));
+                out[k].lambda = adjoint_of(trial * ADJOINT_LEN + (ADJOINT_OUT_AT + column));
             }
             let lanes = lanes_of(first_of_quad, end_trial, last);
             out[k].v = trace_of(lanes.trace + (TRACE_OUT + column));
         }
     }
+}
 
-    for (var n = 0u; n < this_step.count; n++) {
-        let t = last - n;
-        for (var k = 0u; k < OUT_OWN; k++) {
-            let own = k * WG + tid;
-            if own < N_OUT * QUADS {
-                let q = own / N_OUT;
-                let column = own % N_OUT;
-                // Whole vectors: what writes one component of a shared vector may rewrite all four.
-                let lambda = readout_back(out[k], t);
-                out[k].lambda = lambda;
-                put_row(OUT_ROW + column, q, OUT_GAIN * lambda);
-                let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
-                if n + 1u < this_step.count {
-                    let step_len = this_step.trials * TRACE_LEN;
-                    out[k].v = trace_of(lanes.trace - step_len + (TRACE_OUT + column));
-                }
-                put_trace(lanes, TRACE_OUT + column, lambda);
-            }
-        }
-        let first_lanes = lanes_of(first_trial, end_trial, t);
-        var next_i: Recorded;
-        if I_CELLS {
-            next_i = recorded_i(first_lanes, tid);
-        }
-        var next_e: Recorded;
-        if !I_CELLS {
-            next_e = recorded_e(first_lanes, tid);
-        }
-        workgroupBarrier();
-
-        var e_sums: array<Tile, E_TILES>;
-        if LOOPED {
-            for (var tile = 0u; tile < E_TILES; tile++) {
-                let cells = 4u * tile * WG + tid + WG * vec4(0u, 1u, 2u, 3u);
-                var sum: Tile;
-                if HAS_EI {
-                    add_product(&sum, EI_T_AT, N_E, cells, GE_I_ROW, vec2(0u, N_I));
-                }
-                if HAS_EE {
-                    add_product(&sum, EE_T_AT, N_E, cells, GE_E_ROW, vec2(0u, N_E));
-                }
-                add_product(&sum, OUT_T_AT, N_E, cells, OUT_ROW, vec2(0u, N_OUT));
-                e_sums[tile] = sum;
-            }
-        }
-        if INTO_I {
-            var i_sums: array<Tile, I_TILES>;
-            for (var tile = 0u; tile < I_TILES; tile++) {
-                let own = tile * WG + tid;
-                let s = own / I_LANES;
-                if s < SLICES {
-                    let cells = own % I_LANES + I_LANES * vec4(0u, 1u, 2u, 3u);
-                    var sum: Tile;
-                    if HAS_IE {
-                        add_product(&sum, IE_T_AT, N_I, cells, WORK_ROW, slice(s, N_E));
-                    }
-                    if HAS_II {
-                        add_product(&sum, II_T_AT, N_I, cells, GI_I_ROW, slice(s, N_I));
-                    }
-                    i_sums[tile] = sum;
-                }
-            }
-            workgroupBarrier();
-            for (var tile = 0u; tile < I_TILES; tile++) {
-                let own = tile * WG + tid;
-                let s = own / I_LANES;
-                for (var part = 0u; part < 4u; part++) {
-                    let c = own % I_LANES + I_LANES * part;
-                    if s < SLICES && c < N_I {
-                        for (var q = 0u; q < QUADS; q++) {
-                            put_row(WORK_ROW + s * N_I + c, q, i_sums[tile][part * QUADS + q]);
-                        }
-                    }
-                }
-            }
-        }
-        if LOOPED {
-            workgroupBarrier();
-        }
-        if I_CELLS {
-            next_e = recorded_e(first_lanes, tid);
-            for (var own = 0u; own < I_OWN; own++) {
-                let q = own % QUADS;
-                let c = own / QUADS * WG + tid;
-                let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
-                let was = next_i;
-                if own + 1u < I_OWN {
-                    let lanes = lanes_of(first_trial + 4u * ((own + 1u) % QUADS), end_trial, t);
-                    next_i = recorded_i(lanes, (own + 1u) / QUADS * WG + tid);
-                }
-                if c < N_I {
-                    var lambda_s: vec4<f32>;
-                    if INTO_I {
-                        for (var s = 0u; s < SLICES; s++) {
-                            lambda_s += row(WORK_ROW + s * N_I + c, q);
-                        }
-                    }
-                    let a = step_back(I_CELL, c, was, lambda_s, i[own]);
-                    i[own] = a;
-                    put_rows_i(c, q, a);
-                    put_trace(lanes, TRACE_GE_I + c, a.ge);
-                    if HAS_II {
-                        put_trace(lanes, TRACE_GI_I + c, a.gi);
-                    }
-                }
-            }
-        }
-        if INTO_I {
-            workgroupBarrier();
-        }
-        // From here to the next step a thread touches rows of its own cells alone.
-        if LOOPED {
-            for (var k = 0u; k < E_PER; k++) {
-                let c = k * WG + tid;
-                if c < N_E {
-                    for (var q = 0u; q < QUADS; q++) {
-                        put_row(WORK_ROW + c, q, e_sums[k / 4u][k % 4u * QUADS + q]);
-                    }
-                }
-            }
-        }
-        for (var own = 0u; own < E_OWN; own++) {
-            let q = own % QUADS;
-            let c = own / QUADS * WG + tid;
-            let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
-            let was = next_e;
-            if own + 1u < E_OWN {
-                let lanes = lanes_of(first_trial + 4u * ((own + 1u) % QUADS), end_trial, t);
-                next_e = recorded_e(lanes, (own + 1u) / QUADS * WG + tid);
-            }
-            if c < N_E {
-                var through: vec4<f32>;
-                if LOOPED {
-                    through = row(WORK_ROW + c, q);
-                } else {
-                    for (var column = 0u; column < N_OUT; column++) {
-                        let w = vec4(transposed[OUT_T_AT + column * N_E + c]);
-                        through = fma(w, row(OUT_ROW + column, q), through);
-                    }
-                }
-                let a = step_back(E_CELL, c, was, through + penalty[own / QUADS], e[own]);
-                e[own] = a;
-                put_rows_e(c, q, a);
-                put_trace(lanes, TRACE_GE_E + c, a.ge);
-                if HAS_IE {
-                    put_trace(lanes, TRACE_GI_E + c, a.gi);
-                }
-            }
-        }
-        if !LOOPED {
-            workgroupBarrier();
-        }
-    }
-
+fn store_adjoints(first_trial: u32, end_trial: u32, tid: u32) {
     for (var q = 0u; q < QUADS; q++) {
         let trial = first_trial + 4u * q + vec4(0u, 1u, 2u, 3u);
         let live = trial < vec4(end_trial);
@@ -413,7 +266,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var k = 0u; k < I_PER; k++) {
             let c = k * WG + tid;
             if I_CELLS && c < N_I {
-                put_adjoints(live, trial * ADJOINT_LEN + 3u * N_E + c, N_I, i[k * QUADS + q]);
+                put_adjoints(live, trial * ADJOINT_LEN + ADJOINT_I_AT + c, N_I, i[k * QUADS + q]);
             }
         }
     }
@@ -421,7 +274,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let own = k * WG + tid;
         if own < N_OUT * QUADS {
             let trial = first_trial + own / N_OUT * 4u + vec4(0u, 1u, 2u, 3u);
-            let at = trial * ADJOINT_LEN + (3u * (N_E + N_I) + own % N_OUT);
+            let at = trial * ADJOINT_LEN + (ADJOINT_OUT_AT + own % N_OUT);
             for (var lane = 0u; lane < select(4u, 1u, ALONE); lane++) {
                 if trial[lane] < end_trial {
                     adjoints[at[lane]] = out[k].lambda[lane];
@@ -429,4 +282,187 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
     }
+}
+
+// λ_out of step t; loads what the step before it needs.
+fn read_out_adjoints(first_trial: u32, end_trial: u32, t: u32, is_first: bool, tid: u32) {
+    for (var k = 0u; k < OUT_OWN; k++) {
+        let own = k * WG + tid;
+        if own < N_OUT * QUADS {
+            let q = own / N_OUT;
+            let column = own % N_OUT;
+            // Whole vectors: what writes one component of a shared vector may rewrite all four.
+            let lambda = readout_back(out[k], t);
+            out[k].lambda = lambda;
+            put_row(OUT_ROW + column, q, OUT_GAIN * lambda);
+            let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
+            if !is_first {
+                let step_len = this_step.trials * TRACE_LEN;
+                out[k].v = trace_of(lanes.trace - step_len + (TRACE_OUT + column));
+            }
+            put_trace(lanes, TRACE_OUT + column, lambda);
+        }
+    }
+}
+
+// Sums of E cells over all that they reach.
+fn spike_adjoints_e(tid: u32) {
+    for (var tile = 0u; tile < E_TILES; tile++) {
+        let cells = 4u * tile * WG + tid + WG * vec4(0u, 1u, 2u, 3u);
+        var sum: Tile;
+        if HAS_EI {
+            add_product(&sum, EI_T_AT, N_E, cells, GE_I_ROW, vec2(0u, N_I));
+        }
+        if HAS_EE {
+            add_product(&sum, EE_T_AT, N_E, cells, GE_E_ROW, vec2(0u, N_E));
+        }
+        add_product(&sum, OUT_T_AT, N_E, cells, OUT_ROW, vec2(0u, N_OUT));
+        e_sums[tile] = sum;
+    }
+}
+
+// Sums of I cells, a slice each, into WORK_ROW; every thread is past WORK_ROW's rows of Λ_inh by then.
+fn spike_adjoints_i(tid: u32) {
+    var i_sums: array<Tile, I_TILES>;
+    for (var tile = 0u; tile < I_TILES; tile++) {
+        let own = tile * WG + tid;
+        let s = own / I_LANES;
+        if s < SLICES {
+            let cells = own % I_LANES + I_LANES * vec4(0u, 1u, 2u, 3u);
+            var sum: Tile;
+            if HAS_IE {
+                add_product(&sum, IE_T_AT, N_I, cells, WORK_ROW, slice(s, N_E));
+            }
+            if HAS_II {
+                add_product(&sum, II_T_AT, N_I, cells, GI_I_ROW, slice(s, N_I));
+            }
+            i_sums[tile] = sum;
+        }
+    }
+    workgroupBarrier();
+    for (var tile = 0u; tile < I_TILES; tile++) {
+        let own = tile * WG + tid;
+        let s = own / I_LANES;
+        for (var part = 0u; part < 4u; part++) {
+            let c = own % I_LANES + I_LANES * part;
+            if s < SLICES && c < N_I {
+                for (var q = 0u; q < QUADS; q++) {
+                    put_row(WORK_ROW + s * N_I + c, q, i_sums[tile][part * QUADS + q]);
+                }
+            }
+        }
+    }
+}
+
+// Adjoints of I cells through step t, their slices added in ascending order.
+fn cell_adjoints_i(first_trial: u32, end_trial: u32, t: u32, tid: u32) {
+    for (var own = 0u; own < I_OWN; own++) {
+        let q = own % QUADS;
+        let c = own / QUADS * WG + tid;
+        let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
+        let was = next_i;
+        if own + 1u < I_OWN {
+            let lanes = lanes_of(first_trial + 4u * ((own + 1u) % QUADS), end_trial, t);
+            next_i = recorded_i(lanes, (own + 1u) / QUADS * WG + tid);
+        }
+        if c < N_I {
+            var lambda_s: vec4<f32>;
+            if INTO_I {
+                for (var s = 0u; s < SLICES; s++) {
+                    lambda_s += row(WORK_ROW + s * N_I + c, q);
+                }
+            }
+            let a = step_back(I_CELL, c, was, lambda_s, i[own]);
+            i[own] = a;
+            put_rows_i(c, q, a);
+            put_trace(lanes, TRACE_GE_I + c, a.ge);
+            if HAS_II {
+                put_trace(lanes, TRACE_GI_I + c, a.gi);
+            }
+        }
+    }
+}
+
+// Adjoints of E cells through step t. A thread touches rows of its own cells alone.
+fn cell_adjoints_e(first_trial: u32, end_trial: u32, t: u32, tid: u32) {
+    if LOOPED {
+        for (var k = 0u; k < E_PER; k++) {
+            let c = k * WG + tid;
+            if c < N_E {
+                for (var q = 0u; q < QUADS; q++) {
+                    put_row(WORK_ROW + c, q, e_sums[k / 4u][k % 4u * QUADS + q]);
+                }
+            }
+        }
+    }
+    for (var own = 0u; own < E_OWN; own++) {
+        let q = own % QUADS;
+        let c = own / QUADS * WG + tid;
+        let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
+        let was = next_e;
+        if own + 1u < E_OWN {
+            let lanes = lanes_of(first_trial + 4u * ((own + 1u) % QUADS), end_trial, t);
+            next_e = recorded_e(lanes, (own + 1u) / QUADS * WG + tid);
+        }
+        if c < N_E {
+            var through: vec4<f32>;
+            if LOOPED {
+                through = row(WORK_ROW + c, q);
+            } else {
+                for (var column = 0u; column < N_OUT; column++) {
+                    let w = vec4(transposed[OUT_T_AT + column * N_E + c]);
+                    through = fma(w, row(OUT_ROW + column, q), through);
+                }
+            }
+            let a = step_back(E_CELL, c, was, through + penalty[own / QUADS], e[own]);
+            e[own] = a;
+            put_rows_e(c, q, a);
+            put_trace(lanes, TRACE_GE_E + c, a.ge);
+            if HAS_IE {
+                put_trace(lanes, TRACE_GI_E + c, a.gi);
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
+    let first_trial = group.x * TRIALS;
+    let end_trial = min(first_trial + TRIALS, this_step.trials);
+    let last = this_step.first + this_step.count - 1u;
+    load_adjoints(first_trial, end_trial, last, tid);
+
+    for (var n = 0u; n < this_step.count; n++) {
+        let t = last - n;
+        read_out_adjoints(first_trial, end_trial, t, n + 1u == this_step.count, tid);
+        let first_lanes = lanes_of(first_trial, end_trial, t);
+        if I_CELLS {
+            next_i = recorded_i(first_lanes, tid);
+        } else {
+            next_e = recorded_e(first_lanes, tid);
+        }
+        workgroupBarrier();
+
+        if LOOPED {
+            spike_adjoints_e(tid);
+        }
+        if INTO_I {
+            spike_adjoints_i(tid);
+        }
+        if LOOPED {
+            workgroupBarrier();
+        }
+        if I_CELLS {
+            next_e = recorded_e(first_lanes, tid);
+            cell_adjoints_i(first_trial, end_trial, t, tid);
+        }
+        if INTO_I {
+            workgroupBarrier();
+        }
+        cell_adjoints_e(first_trial, end_trial, t, tid);
+        if !LOOPED {
+            workgroupBarrier();
+        }
+    }
+    store_adjoints(first_trial, end_trial, tid);
 }

@@ -38,7 +38,7 @@ fn main(
     if trial >= this_step.trials {
         return;
     }
-    let carried_at = trial * ADJOINT_LEN + 3u * (N_E + N_I) + column;
+    let carried_at = trial * ADJOINT_LEN + ADJOINT_OUT_AT + column;
     let logit = (trial + this_step.trial_offset) * 2u * N_OUT + column;
     let seed = by_logit[logit];
     let peak_step = by_logit[logit + N_OUT];

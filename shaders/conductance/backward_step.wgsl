@@ -53,8 +53,8 @@ struct Shape {
     chunk: u32,
 }
 
-const E_SHAPE = Shape(16u, 8u, 1u, 32u);
-const I_SHAPE = Shape(8u, 4u, SLICES, 64u / SLICES);
+const E_SHAPE = Shape(E_TILE_CELLS / 4u, E_TILE_TRIALS / 4u, 1u, 32u);
+const I_SHAPE = Shape(I_TILE_CELLS / 4u, I_TILE_TRIALS / 4u, SLICES, 64u / SLICES);
 // Vectors that a thread loads for a chunk: 512 of weights and 256 of adjoints, in both shapes.
 const WEIGHTS_PER: u32 = 512u / WG_T;
 const ADJOINTS_PER: u32 = 256u / WG_T;
@@ -162,17 +162,17 @@ fn carried(lanes: vec4<u32>, stride: u32) -> Carried {
 }
 
 fn e_tile(tile: u32, tid: u32) {
-    const TILES: u32 = (N_E + 63u) / 64u;
+    const TILES: u32 = (N_E + E_TILE_CELLS - 1u) / E_TILE_CELLS;
     const PER: u32 = 512u / WG_T;
     let t = this_step.first;
-    let first_cell = tile % TILES * 64u;
-    let first_quad = tile / TILES * 8u;
+    let first_cell = tile % TILES * E_TILE_CELLS;
+    let first_quad = tile / TILES * (E_TILE_TRIALS / 4u);
     var was: array<Recorded, PER>;
     var after: array<Carried, PER>;
     for (var j = 0u; j < PER; j++) {
         let item = j * WG_T + tid;
-        let c = first_cell + item % 64u;
-        let trials = (first_quad + item / 64u) * 4u + vec4(0u, 1u, 2u, 3u);
+        let c = first_cell + item % E_TILE_CELLS;
+        let trials = (first_quad + item / E_TILE_CELLS) * 4u + vec4(0u, 1u, 2u, 3u);
         let at = min(trials, vec4(this_step.trials - 1u)) * ADJOINT_LEN + min(c, N_E - 1u);
         was[j] = recorded_e(lanes_of(trials.x, this_step.trials, t), c);
         after[j] = carried(at, N_E);
@@ -191,9 +191,9 @@ fn e_tile(tile: u32, tid: u32) {
     hand_over(sum, E_SHAPE, tid);
     for (var j = 0u; j < PER; j++) {
         let item = j * WG_T + tid;
-        let c = first_cell + item % 64u;
+        let c = first_cell + item % E_TILE_CELLS;
         if c < N_E {
-            let quad = first_quad + item / 64u;
+            let quad = first_quad + item / E_TILE_CELLS;
             let a = step_back(E_CELL, c, was[j], some_weights[item] + penalty_of(c), after[j]);
             let lanes = lanes_of(4u * quad, this_step.trials, t);
             put_adjoints(lanes.live, (4u * quad + vec4(0u, 1u, 2u, 3u)) * ADJOINT_LEN + c, N_E, a);
@@ -210,16 +210,16 @@ fn e_tile(tile: u32, tid: u32) {
 }
 
 fn i_tile(tile: u32, tid: u32) {
-    const TILES: u32 = (N_I + 31u) / 32u;
+    const TILES: u32 = (N_I + I_TILE_CELLS - 1u) / I_TILE_CELLS;
     let t = this_step.first;
-    let first_cell = tile % TILES * 32u;
-    let first_quad = tile / TILES * 4u;
-    let c = first_cell + tid % 32u;
-    let quad = first_quad + tid / 32u;
+    let first_cell = tile % TILES * I_TILE_CELLS;
+    let first_quad = tile / TILES * (I_TILE_TRIALS / 4u);
+    let c = first_cell + tid % I_TILE_CELLS;
+    let quad = first_quad + tid / I_TILE_CELLS;
     let trials = 4u * quad + vec4(0u, 1u, 2u, 3u);
     let lanes = lanes_of(4u * quad, this_step.trials, t);
     let was = recorded_i(lanes, c);
-    let carried_at = 3u * N_E + min(c, N_I - 1u);
+    let carried_at = ADJOINT_I_AT + min(c, N_I - 1u);
     let after = carried(min(trials, vec4(this_step.trials - 1u)) * ADJOINT_LEN + carried_at, N_I);
     var lambda_s: vec4<f32>;
     if INTO_I && this_step.fresh == 0u {
@@ -253,7 +253,8 @@ fn i_tile(tile: u32, tid: u32) {
 
 @compute @workgroup_size(WG_T)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
-    let e_tiles = (N_E + 63u) / 64u * ((this_step.trials + 31u) / 32u);
+    const TILES: u32 = (N_E + E_TILE_CELLS - 1u) / E_TILE_CELLS;
+    let e_tiles = TILES * ((this_step.trials + E_TILE_TRIALS - 1u) / E_TILE_TRIALS);
     if group.x < e_tiles {
         e_tile(group.x, tid);
     } else if I_CELLS {

@@ -8,7 +8,7 @@
 // One barrier a step: the set for the next step is cleared while nobody reads it any more.
 //
 // grid      trials of the chunk
-// weights   effective matrices, [pre, post] each, at *_AT
+// effective effective matrices, [pre, post] each, at *_AT
 // events    (step, input) of all trials of the batch, sorted; those of trial b in offsets[b] .. offsets[b + 1]
 // state     [slot, trial, STATE_LEN]: read from slot_in, written to slot_out
 // spikes    [trial, step, ROW_WORDS]
@@ -30,19 +30,6 @@ struct Step {
     trace_first: u32,
 }
 
-// Start from rest instead of slot_in.
-const FRESH: u32 = 1u;
-// Take spikes from `spikes` instead of deciding.
-const IMPOSE: u32 = 2u;
-// Take read-out resets from `spikes`, too.
-const IMPOSE_OUT: u32 = 4u;
-// Write `trace`.
-const TRACE: u32 = 8u;
-// Trace the voltage after integration instead of before.
-const PROBE: u32 = 16u;
-// List the engine's own decisions that differ from the imposed ones.
-const REPORT: u32 = 32u;
-
 struct Disagreements {
     count: atomic<u32>,
     unused_a: u32,
@@ -52,7 +39,7 @@ struct Disagreements {
     entries: array<vec4<u32>>,
 }
 
-@group(0) @binding(0) var<storage, read> weights: array<f32>;
+@group(0) @binding(0) var<storage, read> effective: array<f32>;
 @group(0) @binding(1) var<storage, read> events: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read> offsets: array<u32>;
 @group(0) @binding(3) var<storage, read_write> state: array<f32>;
@@ -96,39 +83,50 @@ fn add_rows(sum: f32, matrix: u32, columns: u32, pre: vec4<u32>, c: u32) -> f32 
     let at = matrix + c;
     var w = vec4<f32>();
     if pre.x != NONE {
-        w.x = weights[at + pre.x * columns];
+        w.x = effective[at + pre.x * columns];
     }
     if pre.y != NONE {
-        w.y = weights[at + pre.y * columns];
+        w.y = effective[at + pre.y * columns];
     }
     if pre.z != NONE {
-        w.z = weights[at + pre.z * columns];
+        w.z = effective[at + pre.z * columns];
     }
     if pre.w != NONE {
-        w.w = weights[at + pre.w * columns];
+        w.w = effective[at + pre.w * columns];
     }
     return sum + w.x + w.y + w.z + w.w;
 }
 
-fn event_at(cursor: u32, end: u32) -> vec2<u32> {
-    if cursor < end {
-        return events[cursor];
+fn event_at(place: u32) -> vec2<u32> {
+    if place < events_end {
+        return events[place];
     }
     return vec2<u32>(NEVER, 0u);
 }
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
-    let trial = group.x;
-    let impose = flag(IMPOSE);
-    let first = this_step.first;
-    let end = first + this_step.count;
-    var e: array<CellState, E_PER>;
-    var i: array<CellState, I_PER>;
-    var v_out: array<f32, OUT_PER>;
-    var sum_out: array<f32, OUT_PER>;
-    var peak_out: array<f32, OUT_PER>;
+// What this thread owns: cells and read-outs, and what their input and imposed spikes are to be.
+var<private> e: array<CellState, E_PER>;
+var<private> i: array<CellState, I_PER>;
+var<private> v_out: array<f32, OUT_PER>;
+var<private> sum_out: array<f32, OUT_PER>;
+var<private> peak_out: array<f32, OUT_PER>;
+var<private> word_e: array<u32, E_PER>;
+var<private> word_i: array<u32, I_PER>;
+// What the spikes of the step before add.
+var<private> kick_ee: array<f32, E_PER>;
+var<private> kick_ie: array<f32, E_PER>;
+var<private> kick_ei: array<f32, I_PER>;
+var<private> kick_ii: array<f32, I_PER>;
+var<private> drive: array<f32, OUT_PER>;
+// The step of the next input event and its row of W_in; the event after it, its place and the last one's.
+var<private> due: u32;
+var<private> input: array<f32, E_PER>;
+var<private> ahead: vec2<u32>;
+var<private> cursor: u32;
+var<private> events_end: u32;
 
+// Cells and read-outs at rest, or as they are in slot_in.
+fn load_state(trial: u32, tid: u32) {
     let from_slot = (this_step.slot_in * this_step.trials + trial) * STATE_LEN;
     for (var k = 0u; k < E_PER; k++) {
         let c = k * WG + tid;
@@ -141,24 +139,51 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let c = k * WG + tid;
         i[k] = AT_REST;
         if I_CELLS && !flag(FRESH) && exists(c, k, N_I) {
-            i[k] = load_cell(from_slot + 5u * N_E + c, N_I, HAS_II);
+            i[k] = load_cell(from_slot + STATE_I_AT + c, N_I, HAS_II);
         }
     }
     for (var k = 0u; k < OUT_PER; k++) {
         let c = k * WG + tid;
         if !flag(FRESH) && exists(c, k, N_OUT) {
-            let at = from_slot + 5u * (N_E + N_I) + c;
+            let at = from_slot + STATE_OUT_AT + c;
             v_out[k] = state[at];
             sum_out[k] = state[at + N_OUT];
             peak_out[k] = state[at + 2u * N_OUT];
         }
     }
+}
 
-    // The sets of the step before and of the first step.
-    let before_first = ((first + 2u) % 3u) * SET_WORDS;
+fn store_state(trial: u32, tid: u32) {
+    let to_slot = (this_step.slot_out * this_step.trials + trial) * STATE_LEN;
+    for (var k = 0u; k < E_PER; k++) {
+        let c = k * WG + tid;
+        if exists(c, k, N_E) {
+            store_cell(to_slot + c, N_E, e[k]);
+        }
+    }
+    for (var k = 0u; k < I_PER; k++) {
+        let c = k * WG + tid;
+        if I_CELLS && exists(c, k, N_I) {
+            store_cell(to_slot + STATE_I_AT + c, N_I, i[k]);
+        }
+    }
+    for (var k = 0u; k < OUT_PER; k++) {
+        let c = k * WG + tid;
+        if exists(c, k, N_OUT) {
+            let at = to_slot + STATE_OUT_AT + c;
+            state[at] = v_out[k];
+            state[at + N_OUT] = sum_out[k];
+            state[at + 2u * N_OUT] = peak_out[k];
+        }
+    }
+}
+
+// The sets of spikes of the step before the first one and of that one, whose bits are all 0.
+fn load_spikes(trial: u32, first: u32, tid: u32) {
+    let before_first = set_of(first + 2u);
     for (var w = tid; w < SET_WORDS; w += WG) {
         atomicStore(&bits[before_first + w], 0u);
-        atomicStore(&bits[(first % 3u) * SET_WORDS + w], 0u);
+        atomicStore(&bits[set_of(first) + w], 0u);
     }
     workgroupBarrier();
     for (var w = tid; w < WORDS_E + WORDS_I; w += WG) {
@@ -174,10 +199,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
     }
+}
 
-    // The first event at or after the first step, by bisection; its row, and the event after it.
-    var cursor = offsets[trial + this_step.trial_offset];
-    let events_end = offsets[trial + this_step.trial_offset + 1u];
+// Finds the first event at or after the first step, by bisection, and loads its row.
+fn find_event(trial: u32, first: u32, tid: u32) {
+    cursor = offsets[trial + this_step.trial_offset];
+    events_end = offsets[trial + this_step.trial_offset + 1u];
     var above = events_end;
     while cursor < above {
         let middle = (cursor + above) / 2u;
@@ -187,207 +214,220 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             above = middle;
         }
     }
-    let first_event = event_at(cursor, events_end);
-    var due = first_event.x;
-    var ahead = event_at(cursor + 1u, events_end);
-    var input: array<f32, E_PER>;
-    var word_e: array<u32, E_PER>;
-    var word_i: array<u32, I_PER>;
+    let event = event_at(cursor);
+    due = event.x;
+    ahead = event_at(cursor + 1u);
     for (var k = 0u; k < E_PER; k++) {
         let c = k * WG + tid;
         if exists(c, k, N_E) {
-            input[k] = weights[IN_AT + first_event.y * N_E + c];
-            if impose {
-                word_e[k] = spikes[row_of(trial, first) + c / 32u];
-            }
+            input[k] = effective[IN_AT + event.y * N_E + c];
         }
     }
-    for (var k = 0u; k < I_PER; k++) {
-        let c = k * WG + tid;
-        if I_CELLS && impose && exists(c, k, N_I) {
-            word_i[k] = spikes[row_of(trial, first) + WORDS_E + c / 32u];
-        }
-    }
-    workgroupBarrier();
+}
 
-    for (var t = first; true; t++) {
-        let before = ((t + 2u) % 3u) * SET_WORDS;
-        let now = (t % 3u) * SET_WORDS;
-        let next = ((t + 1u) % 3u) * SET_WORDS;
-
-        // What the spikes of the step before add to conductances now and to its own read-out.
-        var kick_ee: array<f32, E_PER>;
-        var kick_ie: array<f32, E_PER>;
-        var kick_ei: array<f32, I_PER>;
-        var kick_ii: array<f32, I_PER>;
-        var drive: array<f32, OUT_PER>;
-        var walk_e = walk(before, E_BITS);
-        var walk_i = walk(before, I_BITS);
-        loop {
-            var pre_e = vec4<u32>(NONE);
-            var pre_i = vec4<u32>(NONE);
-            if HAS_EE || HAS_EI || tid < N_OUT {
-                pre_e = next_cells(&walk_e);
-            }
-            if HAS_IE || HAS_II {
-                pre_i = next_cells(&walk_i);
-            }
-            if pre_e.x == NONE && pre_i.x == NONE {
-                break;
-            }
-            for (var k = 0u; k < E_PER; k++) {
-                let c = k * WG + tid;
-                if HAS_IE && exists(c, k, N_E) {
-                    kick_ie[k] = add_rows(kick_ie[k], IE_AT, N_E, pre_i, c);
-                }
-                if HAS_EE && exists(c, k, N_E) {
-                    kick_ee[k] = add_rows(kick_ee[k], EE_AT, N_E, pre_e, c);
-                }
-            }
-            for (var k = 0u; k < I_PER; k++) {
-                let c = k * WG + tid;
-                if HAS_EI && exists(c, k, N_I) {
-                    kick_ei[k] = add_rows(kick_ei[k], EI_AT, N_I, pre_e, c);
-                }
-                if HAS_II && exists(c, k, N_I) {
-                    kick_ii[k] = add_rows(kick_ii[k], II_AT, N_I, pre_i, c);
-                }
-            }
-            for (var k = 0u; k < OUT_PER; k++) {
-                let c = k * WG + tid;
-                if exists(c, k, N_OUT) {
-                    drive[k] = add_rows(drive[k], OUT_AT, N_OUT, pre_e, c);
-                }
-            }
-        }
-
-        // Read-out of the step before, unless an earlier dispatch has done it.
-        for (var k = 0u; k < OUT_PER; k++) {
-            let c = k * WG + tid;
-            if t > first && exists(c, k, N_OUT) {
-                let done = t - 1u;
-                let v = OUT_DECAY * v_out[k] + OUT_GAIN * drive[k];
-                v_out[k] = v;
-                if flag(TRACE) {
-                    trace[trace_row(done, trial) + TRACE_OUT + c] = v;
-                }
-                if !TAKES_MAX {
-                    sum_out[k] += v;
-                } else if done == 0u || v > sum_out[k] {
-                    sum_out[k] = v;
-                    peak_out[k] = f32(done);
-                }
-                if RESETS {
-                    let own = v >= OUT_THRESHOLD;
-                    var resets = own;
-                    let word_at = WORDS_E + WORDS_I + c / 32u;
-                    if flag(IMPOSE_OUT) {
-                        let word = spikes[row_of(trial, done) + word_at];
-                        resets = ((word >> (c % 32u)) & 1u) == 1u;
-                        if flag(REPORT) && own != resets {
-                            disagree(trial, done, 2u, c, own, v);
-                        }
-                    }
-                    if resets {
-                        v_out[k] = v - OUT_THRESHOLD;
-                        atomicOr(&bits[before + word_at], 1u << (c % 32u));
-                    }
-                }
-            }
-        }
-        if t == end {
-            break;
-        }
-        for (var w = tid; w < SET_WORDS; w += WG) {
-            atomicStore(&bits[next + w], 0u);
-        }
-
-        // Kicks and decay, then the input, which acts undecayed; membranes and spikes.
-        for (var k = 0u; k < E_PER; k++) {
-            e[k].ge = decayed(e[k].ge, kick_ee[k], LOSS_AMPA);
-            if HAS_IE {
-                e[k].gi = decayed(e[k].gi, kick_ie[k], LOSS_GABA);
-            }
-        }
-        while due == t {
-            for (var k = 0u; k < E_PER; k++) {
-                let c = k * WG + tid;
-                e[k].ge += input[k];
-                if exists(c, k, N_E) {
-                    input[k] = weights[IN_AT + ahead.y * N_E + c];
-                }
-            }
-            due = ahead.x;
-            cursor++;
-            ahead = event_at(cursor + 1u, events_end);
-        }
-        let row_ahead = row_of(trial, min(t + 1u, end - 1u));
-        for (var k = 0u; k < E_PER; k++) {
-            let c = k * WG + tid;
-            if exists(c, k, N_E) {
-                e[k] = fire(E_KIND, trial, t, c, e[k], word_e[k]);
-                if impose {
-                    word_e[k] = spikes[row_ahead + c / 32u];
-                }
-            }
-        }
-        if I_CELLS {
-            for (var k = 0u; k < I_PER; k++) {
-                let c = k * WG + tid;
-                if exists(c, k, N_I) {
-                    i[k].ge = decayed(i[k].ge, kick_ei[k], LOSS_AMPA);
-                    if HAS_II {
-                        i[k].gi = decayed(i[k].gi, kick_ii[k], LOSS_GABA);
-                    }
-                    i[k] = fire(I_KIND, trial, t, c, i[k], word_i[k]);
-                    if impose {
-                        word_i[k] = spikes[row_ahead + WORDS_E + c / 32u];
-                    }
-                }
-            }
-        }
-        workgroupBarrier();
-
-        // Spikes of this step go out at once, resets of the read-out one step later. The thread that
-        // reads a word here is the one that clears it in the next step.
-        if !impose {
-            for (var w = tid; w < ROW_WORDS; w += WG) {
-                if w < WORDS_E + WORDS_I {
-                    spikes[row_of(trial, t) + w] = atomicLoad(&bits[now + w]);
-                } else if t > first {
-                    spikes[row_of(trial, t - 1u) + w] = atomicLoad(&bits[before + w]);
-                }
-            }
-        }
-    }
-
-    workgroupBarrier();
-    let last = end - 1u;
-    if !impose {
-        for (var w = WORDS_E + WORDS_I + tid; w < ROW_WORDS; w += WG) {
-            spikes[row_of(trial, last) + w] = atomicLoad(&bits[(last % 3u) * SET_WORDS + w]);
-        }
-    }
-    let to_slot = (this_step.slot_out * this_step.trials + trial) * STATE_LEN;
+// The imposed spikes of step t.
+fn load_imposed(trial: u32, t: u32, tid: u32) {
     for (var k = 0u; k < E_PER; k++) {
         let c = k * WG + tid;
         if exists(c, k, N_E) {
-            store_cell(to_slot + c, N_E, e[k]);
+            word_e[k] = spikes[row_of(trial, t) + c / 32u];
         }
     }
     for (var k = 0u; k < I_PER; k++) {
         let c = k * WG + tid;
         if I_CELLS && exists(c, k, N_I) {
-            store_cell(to_slot + 5u * N_E + c, N_I, i[k]);
+            word_i[k] = spikes[row_of(trial, t) + WORDS_E + c / 32u];
         }
     }
+}
+
+// What the spikes in the set `before` add to conductances and to the read-out of their own step.
+fn kick(before: u32, tid: u32) {
+    kick_ee = array<f32, E_PER>();
+    kick_ie = array<f32, E_PER>();
+    kick_ei = array<f32, I_PER>();
+    kick_ii = array<f32, I_PER>();
+    drive = array<f32, OUT_PER>();
+    var walk_e = walk(before, E_BITS);
+    var walk_i = walk(before, I_BITS);
+    loop {
+        var pre_e = vec4<u32>(NONE);
+        var pre_i = vec4<u32>(NONE);
+        if HAS_EE || HAS_EI || tid < N_OUT {
+            pre_e = next_cells(&walk_e);
+        }
+        if HAS_IE || HAS_II {
+            pre_i = next_cells(&walk_i);
+        }
+        if pre_e.x == NONE && pre_i.x == NONE {
+            break;
+        }
+        for (var k = 0u; k < E_PER; k++) {
+            let c = k * WG + tid;
+            if HAS_IE && exists(c, k, N_E) {
+                kick_ie[k] = add_rows(kick_ie[k], IE_AT, N_E, pre_i, c);
+            }
+            if HAS_EE && exists(c, k, N_E) {
+                kick_ee[k] = add_rows(kick_ee[k], EE_AT, N_E, pre_e, c);
+            }
+        }
+        for (var k = 0u; k < I_PER; k++) {
+            let c = k * WG + tid;
+            if HAS_EI && exists(c, k, N_I) {
+                kick_ei[k] = add_rows(kick_ei[k], EI_AT, N_I, pre_e, c);
+            }
+            if HAS_II && exists(c, k, N_I) {
+                kick_ii[k] = add_rows(kick_ii[k], II_AT, N_I, pre_i, c);
+            }
+        }
+        for (var k = 0u; k < OUT_PER; k++) {
+            let c = k * WG + tid;
+            if exists(c, k, N_OUT) {
+                drive[k] = add_rows(drive[k], OUT_AT, N_OUT, pre_e, c);
+            }
+        }
+    }
+}
+
+// The read-out of step t, whose spikes are in the set `spiked`.
+fn read_out(trial: u32, t: u32, spiked: u32, tid: u32) {
     for (var k = 0u; k < OUT_PER; k++) {
         let c = k * WG + tid;
         if exists(c, k, N_OUT) {
-            let at = to_slot + 5u * (N_E + N_I) + c;
-            state[at] = v_out[k];
-            state[at + N_OUT] = sum_out[k];
-            state[at + 2u * N_OUT] = peak_out[k];
+            let v = OUT_DECAY * v_out[k] + OUT_GAIN * drive[k];
+            v_out[k] = v;
+            if flag(TRACE) {
+                trace[trace_row(t, trial) + TRACE_OUT + c] = v;
+            }
+            if !TAKES_MAX {
+                sum_out[k] += v;
+            } else if t == 0u || v > sum_out[k] {
+                sum_out[k] = v;
+                peak_out[k] = f32(t);
+            }
+            if RESETS {
+                let own = v >= OUT_THRESHOLD;
+                var resets = own;
+                let word_at = WORDS_E + WORDS_I + c / 32u;
+                if flag(IMPOSE_OUT) {
+                    let word = spikes[row_of(trial, t) + word_at];
+                    resets = ((word >> (c % 32u)) & 1u) == 1u;
+                    if flag(REPORT) && own != resets {
+                        disagree(trial, t, 2u, c, own, v);
+                    }
+                }
+                if resets {
+                    v_out[k] = v - OUT_THRESHOLD;
+                    atomicOr(&bits[spiked + word_at], 1u << (c % 32u));
+                }
+            }
         }
     }
+}
+
+// Kicks and decay of the conductances of E cells, then the input of step t, which acts undecayed.
+fn deliver(t: u32, tid: u32) {
+    for (var k = 0u; k < E_PER; k++) {
+        e[k].ge = decayed(e[k].ge, kick_ee[k], LOSS_AMPA);
+        if HAS_IE {
+            e[k].gi = decayed(e[k].gi, kick_ie[k], LOSS_GABA);
+        }
+    }
+    while due == t {
+        for (var k = 0u; k < E_PER; k++) {
+            let c = k * WG + tid;
+            e[k].ge += input[k];
+            if exists(c, k, N_E) {
+                input[k] = effective[IN_AT + ahead.y * N_E + c];
+            }
+        }
+        due = ahead.x;
+        cursor++;
+        ahead = event_at(cursor + 1u);
+    }
+}
+
+// Membranes and spikes of step t; loads the imposed spikes of step `following`.
+fn step_cells(trial: u32, t: u32, following: u32, tid: u32) {
+    let row_ahead = row_of(trial, following);
+    for (var k = 0u; k < E_PER; k++) {
+        let c = k * WG + tid;
+        if exists(c, k, N_E) {
+            e[k] = fire(E_KIND, trial, t, c, e[k], word_e[k]);
+            if flag(IMPOSE) {
+                word_e[k] = spikes[row_ahead + c / 32u];
+            }
+        }
+    }
+    if I_CELLS {
+        for (var k = 0u; k < I_PER; k++) {
+            let c = k * WG + tid;
+            if exists(c, k, N_I) {
+                i[k].ge = decayed(i[k].ge, kick_ei[k], LOSS_AMPA);
+                if HAS_II {
+                    i[k].gi = decayed(i[k].gi, kick_ii[k], LOSS_GABA);
+                }
+                i[k] = fire(I_KIND, trial, t, c, i[k], word_i[k]);
+                if flag(IMPOSE) {
+                    word_i[k] = spikes[row_ahead + WORDS_E + c / 32u];
+                }
+            }
+        }
+    }
+}
+
+// Spikes of step t go out at once, resets of the read-out one step later. The thread that reads a word
+// here is the one that clears it in the next step.
+fn store_spikes(trial: u32, t: u32, first: u32, tid: u32) {
+    for (var w = tid; w < ROW_WORDS; w += WG) {
+        if w < WORDS_E + WORDS_I {
+            spikes[row_of(trial, t) + w] = atomicLoad(&bits[set_of(t) + w]);
+        } else if t > first {
+            spikes[row_of(trial, t - 1u) + w] = atomicLoad(&bits[set_of(t + 2u) + w]);
+        }
+    }
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
+    let trial = group.x;
+    let first = this_step.first;
+    let end = first + this_step.count;
+    load_state(trial, tid);
+    load_spikes(trial, first, tid);
+    find_event(trial, first, tid);
+    if flag(IMPOSE) {
+        load_imposed(trial, first, tid);
+    }
+    workgroupBarrier();
+
+    for (var t = first; true; t++) {
+        let before = set_of(t + 2u);
+        kick(before, tid);
+        // The read-out of the step before, unless an earlier dispatch has done it.
+        if t > first {
+            read_out(trial, t - 1u, before, tid);
+        }
+        if t == end {
+            break;
+        }
+        for (var w = tid; w < SET_WORDS; w += WG) {
+            atomicStore(&bits[set_of(t + 1u) + w], 0u);
+        }
+        deliver(t, tid);
+        step_cells(trial, t, min(t + 1u, end - 1u), tid);
+        workgroupBarrier();
+        if !flag(IMPOSE) {
+            store_spikes(trial, t, first, tid);
+        }
+    }
+
+    workgroupBarrier();
+    let last = end - 1u;
+    if !flag(IMPOSE) {
+        for (var w = WORDS_E + WORDS_I + tid; w < ROW_WORDS; w += WG) {
+            spikes[row_of(trial, last) + w] = atomicLoad(&bits[set_of(last) + w]);
+        }
+    }
+    store_state(trial, tid);
 }

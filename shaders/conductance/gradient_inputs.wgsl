@@ -6,10 +6,10 @@
 // writes it once.
 //
 // grid      ceil(N_E / WG), rows with events, in two dimensions past 65,535
-// rows      (first entry in `gradient`, first event) of each row; the next row's first event ends it
+// rows      (first entry in `groups`, first event) of each row; the next row's first event ends it
 // events    row of `trace` of each event
 // trace     [step − trace_first, trial, TRACE_LEN] with adjoints
-// gradient  [group, TRAINED_LEN], added to
+// groups    [group, TRAINED_LEN], added to
 // twin      `add_gradients` in src/conductance/cpu/backward.rs
 struct Step {
     first_row: u32,
@@ -22,7 +22,7 @@ struct Step {
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;
 @group(0) @binding(1) var<storage, read> row_events: array<u32>;
 @group(0) @binding(2) var<storage, read> trace: array<f32>;
-@group(0) @binding(3) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(3) var<storage, read_write> groups: array<f32>;
 @group(0) @binding(4) var<uniform> this_step: Step;
 
 // The adjoint of an event; 0, which changes no sum, past the end.
@@ -50,7 +50,7 @@ fn main(
         return;
     }
     let end = first + min(events_end - first, this_step.limit);
-    var sum = gradient[place.x + c];
+    var sum = groups[place.x + c];
     // Four at a time, so that their loads overlap.
     for (var event = first; event < end; event += 4u) {
         let a = adjoint_of(event, end, c);
@@ -59,5 +59,5 @@ fn main(
         let e = adjoint_of(event + 3u, end, c);
         sum = sum + a + b + d + e;
     }
-    gradient[place.x + c] = sum;
+    groups[place.x + c] = sum;
 }

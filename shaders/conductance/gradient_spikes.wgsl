@@ -9,7 +9,7 @@
 // grid      ceil(columns / WG_X), words of the presynaptic cells, groups of the chunk
 // spikes    [trial, step, ROW_WORDS]
 // trace     [step − trace_first, trial, TRACE_LEN] with adjoints
-// gradient  [group, TRAINED_LEN], added to
+// groups    [group, TRAINED_LEN], added to
 // twin      `add_gradients` in src/conductance/cpu/backward.rs
 struct Step {
     first: u32,
@@ -31,7 +31,7 @@ struct Step {
 
 @group(0) @binding(0) var<storage, read> spikes: array<u32>;
 @group(0) @binding(1) var<storage, read> trace: array<f32>;
-@group(0) @binding(2) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(2) var<storage, read_write> groups: array<f32>;
 @group(0) @binding(3) var<uniform> this_step: Step;
 
 const THREAD_ROWS: u32 = 32u * WG_X / WG;
@@ -114,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sums: array<f32, THREAD_ROWS>;
     for (var j = 0u; j < THREAD_ROWS; j++) {
         if live && first_row + j < this_step.pre {
-            sums[j] = gradient[to + j * this_step.columns];
+            sums[j] = groups[to + j * this_step.columns];
         }
     }
     if tid < 2u * FLAG_WORDS {
@@ -155,7 +155,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var j = 0u; j < THREAD_ROWS; j++) {
         if live && first_row + j < this_step.pre {
-            gradient[to + j * this_step.columns] = sums[j];
+            groups[to + j * this_step.columns] = sums[j];
         }
     }
 }

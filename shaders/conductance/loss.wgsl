@@ -25,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let trial = id.x + this_step.trial_offset;
-    let sums = (this_step.slot * this_step.trials + id.x) * STATE_LEN + 5u * (N_E + N_I) + N_OUT;
+    let sums = (this_step.slot * this_step.trials + id.x) * STATE_LEN + STATE_OUT_AT + N_OUT;
     let factor = select(OUT_SCALE, 1.0, TAKES_MAX);
     var top = state[sums] * factor;
     for (var c = 0u; c < N_OUT; c++) {

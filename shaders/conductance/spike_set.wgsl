@@ -21,6 +21,11 @@ struct Place {
 const E_BITS = Place(0u, ROW_WORDS, SUMMARIES_E);
 const I_BITS = Place(WORDS_E, ROW_WORDS + SUMMARIES_E, SUMMARIES_I);
 
+// Where the set of step t begins; t + 2 stands for the step before t.
+fn set_of(t: u32) -> u32 {
+    return (t % 3u) * SET_WORDS;
+}
+
 fn note_word(at: u32, place: Place, word: u32) {
     atomicOr(&bits[at + place.summaries + word / 32u], 1u << (word % 32u));
 }

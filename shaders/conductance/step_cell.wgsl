@@ -75,7 +75,7 @@ fn fire(kind: Kind, trial: u32, t: u32, c: u32, before: CellState, word: u32) ->
     if fires {
         cell.refractory = kind.cell.ref_steps;
         cell.spikes += 1.0;
-        note_spike((t % 3u) * SET_WORDS, kind.bits, c);
+        note_spike(set_of(t), kind.bits, c);
     }
     return cell;
 }

@@ -2,7 +2,7 @@
 // backward pass multiplies by.
 //
 // grid        one invocation an entry of the matrix, in two dimensions past 65,535 workgroups
-// weights     stored weights, all matrices, [pre, post] each
+// stored     all matrices, [pre, post] each
 // effective   the same places
 // transposed  [post, pre] at transposed_at, where has_transposed
 struct Step {
@@ -16,7 +16,7 @@ struct Step {
     unused_b: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weights: array<f32>;
+@group(0) @binding(0) var<storage, read> stored: array<f32>;
 @group(0) @binding(1) var<storage, read_write> effective: array<f32>;
 @group(0) @binding(2) var<storage, read_write> transposed: array<f32>;
 @group(0) @binding(3) var<uniform> this_step: Step;
@@ -31,8 +31,8 @@ fn main(
     if i >= this_step.pre * this_step.post {
         return;
     }
-    let stored = weights[this_step.offset + i];
-    let w = select(stored, 0.0, this_step.clamped != 0u && stored < 0.0);
+    let raw = stored[this_step.offset + i];
+    let w = select(raw, 0.0, this_step.clamped != 0u && raw < 0.0);
     effective[this_step.offset + i] = w;
     if this_step.has_transposed != 0u {
         let pre = i / this_step.post;

@@ -3,7 +3,7 @@
 // learns in u = ln |w| enters with the gradient by u, which is w times that by w.
 //
 // grid      at most MAX_PARTIALS workgroups; each strides through the matrix
-// weights   stored weights, all matrices
+// stored    all matrices
 // gradient  whole gradient, all trained matrices (same places as the weights)
 // partials  [matrix, MAX_PARTIALS, 2]
 struct Step {
@@ -17,7 +17,7 @@ struct Step {
     unused_c: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weights: array<f32>;
+@group(0) @binding(0) var<storage, read> stored: array<f32>;
 @group(0) @binding(1) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec2<f32>>;
 @group(0) @binding(3) var<uniform> this_step: Step;
@@ -33,7 +33,7 @@ fn main(
     var sum = vec2<f32>(0.0, 0.0);
     for (var i = group.x * WG + tid; i < this_step.len; i += grid.x * WG) {
         let at = this_step.offset + i;
-        let w = weights[at];
+        let w = stored[at];
         var g = gradient[at];
         if this_step.clamped != 0u && w < 0.0 {
             g = 0.0;

@@ -2,7 +2,7 @@
 //
 // grid    one invocation an entry, in two dimensions past 65,535 workgroups
 // groups  [group, TRAINED_LEN]
-// whole   [TRAINED_LEN]
+// gradient [TRAINED_LEN]
 struct Step {
     groups: u32,
     unused_a: u32,
@@ -11,7 +11,7 @@ struct Step {
 }
 
 @group(0) @binding(0) var<storage, read_write> groups: array<f32>;
-@group(0) @binding(1) var<storage, read_write> whole: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(2) var<uniform> this_step: Step;
 
 @compute @workgroup_size(WG)
@@ -24,10 +24,10 @@ fn main(
     if i >= TRAINED_LEN {
         return;
     }
-    var total = whole[i];
+    var total = gradient[i];
     for (var g = 0u; g < this_step.groups; g++) {
         total += groups[g * TRAINED_LEN + i];
         groups[g * TRAINED_LEN + i] = 0.0;
     }
-    whole[i] = total;
+    gradient[i] = total;
 }

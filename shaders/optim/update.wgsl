@@ -3,14 +3,9 @@
 // gradient is w g: w ← w exp(−Δ).
 //
 // grid      one invocation an entry, in two dimensions past 65,535 workgroups
-// weights, gradient, m, v  flat, the trained matrices in the same places
+// stored, gradient, m, v  flat, the trained matrices in the same places
 // twin      `Adam::update` in src/optim/mod.rs
 #import "common/exp.wgsl"
-
-// Flags.
-const PROJECT = 1u;
-const DESCENT = 2u;
-const LOG = 4u;
 
 struct Step {
     offset: u32,
@@ -29,7 +24,7 @@ struct Step {
     unused: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(0) var<storage, read_write> stored: array<f32>;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read_write> m: array<f32>;
 @group(0) @binding(3) var<storage, read_write> v: array<f32>;
@@ -55,7 +50,7 @@ fn main(
     }
     let at = this_step.offset + i;
     let is_log = (this_step.flags & LOG) != 0u;
-    let old = weights[at];
+    let old = stored[at];
     let g = select(gradient[at], old * gradient[at], is_log) * this_step.clip_factor;
     var delta = this_step.rate * g;
     if (this_step.flags & DESCENT) == 0u {
@@ -66,5 +61,5 @@ fn main(
         // Short steps add what they change, with one rounding; long ones must not end at zero.
         w = select(old * exp_of(-delta), old + old * expm1(-delta), abs(delta) <= 1.0);
     }
-    weights[at] = select(w, 0.0, (this_step.flags & PROJECT) != 0u && w < 0.0);
+    stored[at] = select(w, 0.0, (this_step.flags & PROJECT) != 0u && w < 0.0);
 }

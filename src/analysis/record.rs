@@ -1,6 +1,6 @@
 //! What is measured once on a trained network: the content of a run's `analysis.json`.
 //!
-//! Every number here is the outcome of a function of this room on the spikes, scores and weights of
+//! Every number here is the outcome of a function of this module on the spikes, scores and weights of
 //! one checkpoint over the whole test set. Numbers that do not exist are NaN in memory and `null` in
 //! the file.
 

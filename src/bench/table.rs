@@ -256,7 +256,7 @@ fn scaling(all: &[Scaling]) -> Section {
         }));
     }
     Section {
-        title: "growth of a training batch".to_owned(),
+        title: "time of a training batch as sizes double".to_owned(),
         head: vec!["", "ms", "ratio", "ideal", ""],
         rows,
     }

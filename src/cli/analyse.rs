@@ -15,7 +15,7 @@ use super::arguments::Device;
 use super::error::{Failed, Result};
 use super::output::{note, say, say_facts, say_table};
 
-/// Measure rhythm, rates, weights and loop of a trained network, and keep them in its run
+/// Analyse rhythm, firing rates, weights and the E–I loop of a trained network; writes analysis.json
 ///
 /// Runs all test trials and records their spikes. The outcome for the last checkpoint becomes `analysis.json` in the
 /// run folder, as at the end of training; that for another checkpoint is only printed. With --spikes, spikes of any
@@ -62,7 +62,7 @@ fn parse_onset(text: &str) -> Result<f64, String> {
     let value = text.parse::<f64>().ok();
     value
         .filter(|ms| ms.is_finite() && *ms >= 0.0)
-        .ok_or_else(|| "give milliseconds, as 60".to_owned())
+        .ok_or_else(|| "give milliseconds, for example 60".to_owned())
 }
 
 fn parse_band(text: &str) -> Result<Band, String> {
@@ -70,7 +70,7 @@ fn parse_band(text: &str) -> Result<Band, String> {
     let ends = ends.and_then(|(low, high)| Some([low.parse().ok()?, high.parse().ok()?]));
     ends.filter(|[low, high]: &[f64; 2]| *low >= 0.0 && low < high && high.is_finite())
         .map(Band)
-        .ok_or_else(|| "give two frequencies, the lower first, as 20,120".to_owned())
+        .ok_or_else(|| "give two frequencies, the lower first, for example 20,120".to_owned())
 }
 
 impl RhythmArgs {
@@ -137,7 +137,7 @@ fn of_spikes(file: &Path, settings: Settings, json: bool) -> Result<u8> {
     ];
     if recorded.merged > 0 {
         let spikes = text::count(recorded.merged, "spike", "spikes");
-        let merged = format!("{spikes} of a cell that has one in the same step already count once");
+        let merged = format!("{spikes} ignored: the cell has a spike in that time step already");
         facts.push(("merged", merged));
     }
     facts.extend(rhythm_facts(

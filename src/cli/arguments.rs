@@ -17,10 +17,10 @@ pub struct Device {
     /// Worker threads of the CPU engine (0: all cores); changes no result
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_threads)]
     pub threads: usize,
-    /// Most memory to use, as 512M or 2G; changes no result
+    /// Maximum memory, for example 512M or 2G; changes no result
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
-    /// Backward pass of the GPU engine: persistent, or per-step (a dispatch a step; `dalenet bench`
+    /// Backward pass of the GPU engine: persistent (many time steps in a dispatch), or per-step (a dispatch for each time step; `dalenet bench`
     /// tells which is faster); changes no result
     #[arg(long, value_name = "FORM", default_value = "persistent")]
     pub backward: Backward,
@@ -42,7 +42,7 @@ impl Device {
 /// A configuration and changes to it.
 #[derive(clap::Args)]
 pub struct Overrides {
-    /// Set a key, as network.tau_gaba_ms=6; may be given again
+    /// Set a key, for example network.tau_gaba_ms=6; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<Override>,
     /// Set all four seeds (weights, data, shuffle, noise)

@@ -144,12 +144,12 @@ fn report(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) {
         (
             "activity",
             format!(
-                "{:.1} % of E cells fire in a trial, {:.1} % never",
+                "{:.1} % of E cells fire in a trial on average; {:.1} % are silent in all of them",
                 m.active_e_percent, m.silent_e_percent
             ),
         ),
         (
-            "certainty",
+            "logits",
             format!("margin {:.3}, confidence {:.3}", m.margin, m.confidence),
         ),
     ]);

@@ -41,13 +41,13 @@ struct Cli {
 enum Command {
     /// Train a network and keep everything in a run folder
     Train(train::Args),
-    /// Go on with a run from its last checkpoint, exactly
+    /// Continue a run exactly from its last checkpoint
     Resume(resume::Args),
     /// Measure a trained network on the test samples of its run
     Eval(eval::Args),
     /// Measure a trained network with its loop made weaker and stronger
     Sweep(sweep::Args),
-    /// Measure rhythm, rates, weights and loop of a trained network, and keep them in its run
+    /// Analyse rhythm, firing rates, weights and the E–I loop of a trained network
     Analyse(analyse::Args),
     /// Answer new images or events with a trained network
     Predict(predict::Args),

@@ -22,7 +22,7 @@ use super::output::{note, say, say_table};
 /// Most answers shown to a person who names no file for them.
 const SHOWN: usize = 20;
 
-/// Answer new images or events with a trained network
+/// Classify new images or spike trains with a trained network
 #[derive(clap::Args)]
 pub struct Args {
     /// Run folder
@@ -33,7 +33,7 @@ pub struct Args {
     /// IDX label file of an IDX image file
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Answer only the first N samples
+    /// Classify only the first N samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Which checkpoint
@@ -42,7 +42,7 @@ pub struct Args {
     /// Print JSON, an object a sample
     #[arg(long)]
     json: bool,
-    /// Write all answers to this file
+    /// Write all predictions to this file
     #[arg(long, value_name = "FILE.csv")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub fn run(args: Args) -> Result<u8> {
     if samples.inputs() > n_in || (samples.inputs() < n_in && matches!(samples, Samples::Images(_)))
     {
         return Err(WrongUse(format!(
-            "{}: samples of {} inputs, but the network has {n_in}",
+            "{}: the samples have {} inputs, but this network takes {n_in}; give samples like those it was trained on",
             args.data.display(),
             samples.inputs()
         ))
@@ -180,7 +180,7 @@ fn show(args: &Args, answers: &[Answer]) {
     if total > 0 {
         let correct = labelled.filter(right).count();
         note(format!(
-            "{correct} of {total} right ({:.2} %)",
+            "accuracy {:.2} % ({correct} of {total} correct)",
             100.0 * correct as f64 / total as f64
         ));
     }

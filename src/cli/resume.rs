@@ -14,7 +14,7 @@ use super::error::{Result, WrongUse};
 use super::output::note;
 use super::train::finish;
 
-/// Go on with a run from its last checkpoint, exactly
+/// Continue a run exactly from its last checkpoint
 ///
 /// The result is the same as without the stop, on the same kind of device bit for bit. The data may have moved, but must
 /// not have changed.
@@ -44,13 +44,13 @@ pub fn run(args: Args) -> Result<u8> {
         let least = done.epochs_done + u64::from(done.batches_done_in_epoch > 0);
         if epochs < least {
             return Err(WrongUse(format!(
-                "--epochs {epochs}: the run has already gone {least}; give a larger number"
+                "--epochs {epochs}: the run has trained {least} already, one begun counted; give {least} or more"
             ))
             .into());
         }
         if epochs != config.training.epochs {
             notes.push(format!(
-                "{epochs} epochs instead of {}",
+                "training.epochs is {epochs} instead of {}",
                 config.training.epochs
             ));
         }

@@ -21,13 +21,13 @@ mod run;
 /// Studies: many runs along axes, and their tables
 #[derive(Subcommand)]
 pub enum Command {
-    /// Run every cell of a study that is not complete, each in a process of its own
+    /// Run every cell of a study that is not complete, each in its own process
     ///
     /// Cells that are complete are left as they are, begun ones go on from their checkpoint; so the
     /// same command continues a study that was stopped. A cell that fails does not stop the others:
     /// the exit code is 1 at the end. At its end, tables are collected.
     Run(Box<RunArgs>),
-    /// Show how the cells of a study stand, also while it runs
+    /// Show the status of the cells of a study, also while it runs
     Status {
         /// Study folder
         folder: PathBuf,

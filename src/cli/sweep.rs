@@ -90,7 +90,7 @@ pub fn run(args: Args) -> Result<u8> {
     });
     progress.end();
     let Some(sweep) = sweep? else {
-        note("stopped; nothing was written");
+        note("interrupted; nothing was written");
         let code = interrupt.requested().unwrap_or(EXIT_SIGINT);
         return Ok(u8::try_from(code).unwrap_or(u8::MAX));
     };
@@ -159,7 +159,13 @@ fn report(sweep: &LoopSweep, checkpoint: &Path, files: &RunFiles) {
             format!("{} (epoch {})", checkpoint.display(), sweep.epoch),
         ),
         ("device", sweep.device.clone()),
-        ("trials", format!("{} test trials a point", sweep.trials)),
+        (
+            "trials",
+            format!(
+                "{} at each point",
+                text::count(sweep.trials as usize, "test trial", "test trials")
+            ),
+        ),
         (
             "written",
             format!(

@@ -176,7 +176,7 @@ pub fn read_weights_file(params: &Params, path: &Path) -> Result<Weights> {
     for name in [MatrixName::WEi, MatrixName::WIe] {
         if !weights.contains_key(&name) && !params.is_trained(name) {
             note(format!(
-                "note: {} has no w_{}, so the loop of E and I cells is open",
+                "note: {} has no w_{}, so this network has no E–I loop",
                 path.display(),
                 name.short()
             ));

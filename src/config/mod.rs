@@ -38,7 +38,7 @@ pub struct Config {
     pub network: Network,
     /// Distribution of the initial weights.
     pub weights: Weights,
-    /// Optimiser, Dale's law and the training loop.
+    /// Optimiser, Dale's law, epochs and batches.
     pub training: Training,
 }
 
@@ -93,7 +93,7 @@ pub struct Data {
 pub enum Dataset {
     /// The MNIST files, from `--data`, `DALENET_DATA` or the user's data folder.
     Mnist,
-    /// The built-in set of drawn 28×28 digits; needs no file.
+    /// Built-in synthetic 28×28 digits; needs no file.
     Digits,
     /// The user's own images with labels, as IDX or .npz.
     Images,
@@ -117,7 +117,7 @@ pub enum Subset {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Encoding {
-    /// Poisson rate of a white pixel, Hz.
+    /// Mean spike rate of a white pixel, Hz: a Bernoulli draw in each time step.
     #[schemars(range(min = 0.0, max = 100_000.0))]
     pub rate_hz: f64,
 }
@@ -138,13 +138,13 @@ pub struct Network {
     /// Duration of a trial, ms; rounded to whole steps.
     #[schemars(range(min = 0.0001, max = 1_000_000.0))]
     pub duration_ms: f64,
-    /// Decay of excitatory conductances, ms.
+    /// Decay time constant of excitatory conductances, ms.
     #[schemars(range(min = 0.000_001, max = 1e30))]
     pub tau_ampa_ms: f64,
-    /// Decay of inhibitory conductances, ms.
+    /// Decay time constant of inhibitory conductances, ms.
     #[schemars(range(min = 0.000_001, max = 1e30))]
     pub tau_gaba_ms: f64,
-    /// Decay of the read-out voltage, ms.
+    /// Decay time constant of the read-out voltage, ms.
     #[schemars(range(min = 0.000_001, max = 1e30))]
     pub tau_out_ms: f64,
     /// Membrane capacitance of E cells, nF.
@@ -168,13 +168,13 @@ pub struct Network {
     /// Reversal potential of inhibition, mV.
     #[schemars(range(min = -1000.0, max = 1000.0))]
     pub e_inh_mv: f64,
-    /// Spike threshold (a membrane at it fires), mV.
+    /// Spike threshold, mV: a cell fires at v ≥ threshold.
     #[schemars(range(min = -1000.0, max = 1000.0))]
     pub v_th_mv: f64,
     /// Voltage after a spike and while refractory, mV.
     #[schemars(range(min = -1000.0, max = 1000.0))]
     pub v_reset_mv: f64,
-    /// Lowest voltage of a membrane, mV.
+    /// Lower bound of membrane voltages, mV.
     #[schemars(range(min = -1_000_000.0, max = 1000.0))]
     pub v_floor_mv: f64,
     /// Refractory time of E cells, ms.
@@ -188,7 +188,7 @@ pub struct Network {
     /// Slope k of the surrogate derivative k / (1 + k·|v − V_th|)², 1/mV.
     #[schemars(range(min = 0.000_001, max = 1_000_000.0))]
     pub surrogate_slope: f64,
-    /// γ: the gradient that enters a membrane's voltage change is divided by it.
+    /// Damping of the gradient: what enters a membrane's voltage change is divided by it.
     #[schemars(range(min = 0.000_001, max = 1e12))]
     pub grad_dampen: f64,
     /// How output spikes become class scores.
@@ -204,7 +204,7 @@ pub struct Network {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Integrator {
-    /// Exact relaxation to the step's steady state.
+    /// Exponential Euler: exact for conductances that are constant within a step.
     ExpEuler,
     /// Forward Euler.
     Euler,
@@ -220,7 +220,7 @@ pub enum Readout {
     SpikeCount,
     /// Weighted number of E spikes a step.
     Rate,
-    /// Largest voltage of a leaky integrator that does not spike.
+    /// Largest voltage over time of a leaky integrator that does not spike.
     Li,
 }
 
@@ -230,7 +230,7 @@ pub enum Readout {
 pub enum ReadoutReset {
     /// The threshold is subtracted.
     Subtract,
-    /// None.
+    /// No reset.
     None,
 }
 
@@ -239,34 +239,34 @@ pub enum ReadoutReset {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
-    /// Mean of W_in before division by the inputs, µS.
+    /// Mean of W_in before division by the number of inputs, µS.
     #[schemars(range(min = 0.0, max = 1e9))]
     pub in_mean_us: f64,
-    /// Standard deviation of W_in as a share of its mean.
+    /// Standard deviation of W_in, relative to its mean.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub in_relative_std: f64,
     /// Share of W_in that starts at zero.
     #[schemars(range(min = 0.0, max = 0.999_999))]
     pub in_sparsity: f64,
-    /// e: mean of W_EI before division by the E cells, µS; 0 turns the loop off (COBA).
+    /// Mean of W_EI before division by the number of E cells, µS; 0 turns the loop off (COBA).
     #[schemars(range(min = 0.0, max = 1e9))]
     pub ei_strength: f64,
     /// Mean of W_IE over `ei_strength`.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub ie_to_ei_ratio: f64,
-    /// Standard deviation of the loop matrices as a share of their means.
+    /// Standard deviation of the recurrent matrices (W_EE, W_EI, W_IE, W_II), relative to their means.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub loop_relative_std: f64,
-    /// Mean of W_EE before division by the E cells, µS; 0 leaves it out.
+    /// Mean of W_EE before division by the number of E cells, µS; 0 leaves it out.
     #[schemars(range(min = 0.0, max = 1e9))]
     pub ee_mean_us: f64,
-    /// Mean of W_II before division by the I cells, µS; 0 leaves it out.
+    /// Mean of W_II before division by the number of I cells, µS; 0 leaves it out.
     #[schemars(range(min = 0.0, max = 1e9))]
     pub ii_mean_us: f64,
-    /// Share of the loop matrices that starts at zero.
+    /// Share of the recurrent matrices that starts at zero.
     #[schemars(range(min = 0.0, max = 0.999_999))]
     pub loop_sparsity: f64,
-    /// Mean of the read-out before scaling and division by the E cells.
+    /// Mean of the read-out before scaling and division by the number of E cells.
     #[schemars(range(min = 0.0, max = 1e9))]
     pub out_mean: f64,
     /// Standard deviation of the read-out before scaling.
@@ -277,14 +277,14 @@ pub struct Weights {
     pub out_scale: f64,
 }
 
-/// Optimiser, Dale's law and the training loop.
+/// Optimiser, Dale's law, epochs and batches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Training {
     /// Passes over the training samples.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub epochs: u64,
-    /// Trials of one optimiser step.
+    /// Trials in a batch, for which one optimiser step is taken.
     #[schemars(range(min = 1, max = 65_536))]
     pub batch_size: usize,
     /// Adam's learning rate.
@@ -299,40 +299,41 @@ pub struct Training {
     /// Adam's ε.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub adam_epsilon: f64,
-    /// Largest norm of the whole gradient.
+    /// Gradient clipping: largest norm of the whole gradient.
     #[schemars(range(min = 1e-12, max = 1e30))]
     pub clip_norm: f64,
     /// How Dale's law is kept.
     pub dale: Dale,
-    /// Use the loop matrices (W_EE, W_EI, W_IE, W_II) raw under `clamp` and `project`.
+    /// Leave the recurrent matrices (W_EE, W_EI, W_IE, W_II) unconstrained under `clamp` and `project`: their weights
+    /// may have either sign.
     pub signed_loop: bool,
     /// Matrices that are trained; the others stay as they start.
     pub trainable: Vec<MatrixName>,
-    /// How trained loop matrices (W_EE, W_EI, W_IE, W_II) learn; left out or null: as the others.
+    /// How trained recurrent matrices (W_EE, W_EI, W_IE, W_II) learn; left out or null: as the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_rule: Option<LoopRule>,
-    /// θ of the firing-rate penalty on E cells, Hz.
+    /// Rate above which an E cell is penalised, Hz.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub rate_theta_hz: f64,
-    /// Strength of the firing-rate penalty; 0 turns it off.
+    /// Strength of the penalty: strength · Σ max(0, rate − theta)² over E cells, nats/Hz²; 0 turns it off.
     #[schemars(range(min = 0.0, max = 1e9))]
     pub rate_strength: f64,
-    /// Epochs between two writes of the last checkpoint.
+    /// The last checkpoint is written every so many epochs.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub checkpoint_every_epochs: u64,
 }
 
-/// How the trained loop matrices (W_EE, W_EI, W_IE, W_II) learn. Clipping and Dale's law are those of
+/// How the trained recurrent matrices (W_EE, W_EI, W_IE, W_II) learn. Clipping and Dale's law are those of
 /// all matrices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoopRule {
-    /// What makes a step of a gradient.
+    /// Optimiser of these matrices.
     pub optimiser: Optimiser,
-    /// Learning rate of the loop matrices; null: `training.learning_rate`.
+    /// Learning rate of the recurrent matrices; null: `training.learning_rate`.
     #[schemars(range(min = 0.0, max = 1e12))]
     pub learning_rate: Option<f64>,
-    /// What the steps are taken in.
+    /// What the optimiser updates: the weight or its logarithm.
     pub parametrisation: Parametrisation,
 }
 
@@ -346,14 +347,14 @@ pub enum Optimiser {
     Sgd,
 }
 
-/// What the steps of an optimiser are taken in.
+/// What an optimiser updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Parametrisation {
     /// The weight itself.
     Linear,
-    /// u = ln |w|, so that a weight keeps its sign and a zero stays zero. The gradient by u,
-    /// w · ∂loss/∂w, is what enters norms, clipping and steps.
+    /// u = ln |w|, so that a weight keeps its sign and a zero stays zero. Norms,
+    /// clipping and steps use the gradient with respect to u, w · ∂loss/∂w.
     Log,
 }
 

@@ -67,7 +67,7 @@ pub enum DataError {
     /// An input event of the user's data lies outside the trial.
     #[error(
         "event {event} (input {input}) at {time_ms} ms lies outside the trial of 0 to {duration_ms} ms: \
-         drop it, or simulate longer"
+         remove it, or raise network.duration_ms"
     )]
     EventTime {
         /// Position of the event in its trial.

@@ -183,6 +183,30 @@ impl Npz {
         })
     }
 
+    /// Reads lists of one entry a spike, all as long as the first.
+    pub(crate) fn lists<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Result<[NpyArray; N], DataError> {
+        let mut lists: Vec<NpyArray> = Vec::with_capacity(N);
+        for name in names {
+            let list = self.array(name)?;
+            let count = lists.first().map_or(list.len(), NpyArray::len);
+            if list.shape != [count] {
+                let problem = format!(
+                    "its shape is {:?}; expected [{count}], one entry a spike as in `{}`",
+                    list.shape, names[0]
+                );
+                return Err(DataError::array(&self.path, name, problem));
+            }
+            lists.push(list);
+        }
+        // As many as names.
+        lists
+            .try_into()
+            .map_err(|_| DataError::malformed(&self.path, "lists of spikes are missing"))
+    }
+
     /// Reads an array that may be there.
     pub(crate) fn optional(&mut self, name: &str) -> Result<Option<NpyArray>, DataError> {
         let mut entry = match self.archive.by_name(&format!("{name}.npy")) {

@@ -41,46 +41,20 @@ pub struct RecordedSpikes {
 /// The file is malformed, an array is missing, or its shape, type or a value does not fit.
 pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
     let mut npz = Npz::open(path)?;
-    let mut number = |name: &str, most: f64, is_whole: bool| -> Result<f64, DataError> {
-        let wrong = |problem: String| DataError::array(path, name, problem);
-        let value = scalar(path, &mut npz, name)?
-            .ok_or_else(|| wrong("is missing; expected one number".into()))?;
-        let fits = value <= most && if is_whole { value >= 0.0 } else { value > 0.0 };
-        if !fits || (is_whole && value.fract() != 0.0) {
-            let what = if is_whole {
-                "a whole number from 0"
-            } else {
-                "a number above 0"
-            };
-            return Err(wrong(format!("is {value}; expected {what} to {most}")));
-        }
-        Ok(value)
-    };
     let cells = [
-        number("n_e", MOST_CELLS, true)?,
-        number("n_i", MOST_CELLS, true)?,
+        number(path, &mut npz, "n_e", MOST_CELLS, true)?,
+        number(path, &mut npz, "n_i", MOST_CELLS, true)?,
     ];
     let cells = cells.map(|n| n as usize);
-    let dt_ms = number("dt_ms", DT_MS[1], false)?;
+    let dt_ms = number(path, &mut npz, "dt_ms", DT_MS[1], false)?;
     if dt_ms < DT_MS[0] {
         let problem = format!("is {dt_ms}; expected at least {}", DT_MS[0]);
         return Err(DataError::array(path, "dt_ms", problem));
     }
-    let duration_ms = number("duration_ms", MOST_DURATION_MS, false)?;
+    let duration_ms = number(path, &mut npz, "duration_ms", MOST_DURATION_MS, false)?;
     let steps = (duration_ms / dt_ms).round().max(1.0) as u32;
 
-    let numbers = npz.array("trials")?;
-    let mut places = BTreeMap::new();
-    for (place, value) in numbers.integers().enumerate() {
-        let problem = match value {
-            None => format!("entry {place} is not a whole number"),
-            Some(number) => match places.insert(number, place) {
-                None => continue,
-                Some(before) => format!("entries {before} and {place} are both {number}"),
-            },
-        };
-        return Err(DataError::array(path, "trials", problem));
-    }
+    let places = trial_places(path, &npz.array("trials")?)?;
     if places.len().saturating_mul(steps as usize) > MOST_STEPS {
         let problem = format!(
             "{} trials of {steps} steps are more than the {MOST_STEPS} steps allowed",
@@ -90,47 +64,15 @@ pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
     }
     let mut trials = vec![[Vec::new(), Vec::new()]; places.len()];
     for (population, name) in ["e", "i"].into_iter().enumerate() {
-        let array = |kind: &str| format!("spikes_{name}_{kind}");
-        let [trial, time, cell] = ["trial", "time_ms", "cell"].map(array);
-        let arrays = [&trial, &time, &cell].map(|name| npz.array(name));
-        let [trials_of, times, cells_of] = arrays;
-        let (trials_of, times, cells_of): (NpyArray, NpyArray, NpyArray) =
-            (trials_of?, times?, cells_of?);
-        for (array, name) in [(&trials_of, &trial), (&times, &time), (&cells_of, &cell)] {
-            if array.shape != [trials_of.len()] {
-                let problem = format!(
-                    "its shape is {:?}; expected [{}], one entry a spike as in `{trial}`",
-                    array.shape,
-                    trials_of.len()
-                );
-                return Err(DataError::array(path, name, problem));
-            }
-        }
-        let spikes = (trials_of.integers().zip(times.floats())).zip(cells_of.integers());
-        for (spike, ((number, time_ms), number_of_cell)) in spikes.enumerate() {
-            let wrong = |array: &str, problem: String| {
-                DataError::array(path, array, format!("entry {spike} {problem}"))
-            };
-            let place = number.and_then(|number| places.get(&number));
-            let place =
-                place.ok_or_else(|| wrong(&trial, "is no number of a trial in `trials`".into()))?;
-            let step = step_of(time_ms, dt_ms).filter(|step| *step < steps);
-            let step = step.ok_or_else(|| {
-                wrong(
-                    &time,
-                    format!("is {time_ms}; expected 0 to below {duration_ms} ms"),
-                )
+        let of = cells[population];
+        for spike in spikes_of(path, &mut npz, name, of, (dt_ms, duration_ms, steps))? {
+            let place = places.get(&spike.trial).copied();
+            let trial = place.and_then(|place| trials.get_mut(place));
+            let trial = trial.ok_or_else(|| {
+                let problem = format!("entry {} is no number of a trial in `trials`", spike.entry);
+                DataError::array(path, &format!("spikes_{name}_trial"), problem)
             })?;
-            let in_range = |cell: i64| u32::try_from(cell).ok();
-            let cell_there = number_of_cell.and_then(in_range);
-            let cell_there = cell_there.filter(|c| (*c as usize) < cells[population]);
-            let cell_there = cell_there.ok_or_else(|| {
-                wrong(
-                    &cell,
-                    format!("is no cell; `n_{name}` is {}", cells[population]),
-                )
-            })?;
-            trials[*place][population].push((step, cell_there));
+            trial[population].push((spike.step, spike.cell));
         }
     }
     let mut merged = 0;
@@ -147,4 +89,88 @@ pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
         trials,
         merged,
     })
+}
+
+/// A number that must be there: whole from 0, or above 0.
+fn number(
+    path: &Path,
+    npz: &mut Npz,
+    name: &str,
+    most: f64,
+    is_whole: bool,
+) -> Result<f64, DataError> {
+    let wrong = |problem: String| DataError::array(path, name, problem);
+    let value =
+        scalar(path, npz, name)?.ok_or_else(|| wrong("is missing; expected one number".into()))?;
+    let fits = value <= most && if is_whole { value >= 0.0 } else { value > 0.0 };
+    if !fits || (is_whole && value.fract() != 0.0) {
+        let what = if is_whole {
+            "a whole number from 0"
+        } else {
+            "a number above 0"
+        };
+        return Err(wrong(format!("is {value}; expected {what} to {most}")));
+    }
+    Ok(value)
+}
+
+/// The place of each trial by its number.
+fn trial_places(path: &Path, numbers: &NpyArray) -> Result<BTreeMap<i64, usize>, DataError> {
+    let mut places = BTreeMap::new();
+    for (place, value) in numbers.integers().enumerate() {
+        let problem = match value {
+            None => format!("entry {place} is not a whole number"),
+            Some(number) => match places.insert(number, place) {
+                None => continue,
+                Some(before) => format!("entries {before} and {place} are both {number}"),
+            },
+        };
+        return Err(DataError::array(path, "trials", problem));
+    }
+    Ok(places)
+}
+
+/// A spike of a file.
+struct Spike {
+    /// Its place in the lists.
+    entry: usize,
+    trial: i64,
+    step: u32,
+    cell: u32,
+}
+
+/// The spikes of the population `name` of `cells` cells, checked but for their trials.
+fn spikes_of(
+    path: &Path,
+    npz: &mut Npz,
+    name: &str,
+    cells: usize,
+    (dt_ms, duration_ms, steps): (f64, f64, u32),
+) -> Result<Vec<Spike>, DataError> {
+    let named = ["trial", "time_ms", "cell"].map(|kind| format!("spikes_{name}_{kind}"));
+    let [trial, time, cell] = &named;
+    let [trials, times, cells_of] = npz.lists([trial, time, cell])?;
+    let spikes = (trials.integers().zip(times.floats())).zip(cells_of.integers());
+    let spike =
+        |(entry, ((number, time_ms), index)): (usize, ((Option<i64>, f64), Option<i64>))| {
+            let wrong = |array: &str, problem: String| {
+                DataError::array(path, array, format!("entry {entry} {problem}"))
+            };
+            let step = step_of(time_ms, dt_ms).filter(|step| *step < steps);
+            let step = step.ok_or_else(|| {
+                let problem = format!("is {time_ms}; expected 0 to below {duration_ms} ms");
+                wrong(time, problem)
+            })?;
+            let index = index.and_then(|index| u32::try_from(index).ok());
+            let index = index.filter(|index| (*index as usize) < cells);
+            Ok(Spike {
+                entry,
+                trial: number
+                    .ok_or_else(|| wrong(trial, "is no number of a trial in `trials`".into()))?,
+                step,
+                cell: index
+                    .ok_or_else(|| wrong(cell, format!("is no cell; `n_{name}` is {cells}")))?,
+            })
+        };
+    spikes.enumerate().map(spike).collect()
 }

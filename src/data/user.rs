@@ -89,19 +89,7 @@ pub(crate) fn events_npz(path: &Path, needs_labels: bool) -> Result<(EventSet, b
     let mut npz = Npz::open(path)?;
     let found = labels_npz(path, &mut npz, needs_labels)?;
     let is_labelled = found.is_some();
-    let trial = npz.array("trial")?;
-    let time = npz.array("time_ms")?;
-    let input = npz.array("input")?;
-    for (array, name) in [(&trial, "trial"), (&time, "time_ms"), (&input, "input")] {
-        if array.shape != [trial.len()] {
-            let (shape, count) = (&array.shape, trial.len());
-            let problem = format!(
-                "its shape is {shape:?}; expected [{count}], one entry a spike as in `trial`"
-            );
-            return Err(DataError::array(path, name, problem));
-        }
-    }
-
+    let [trial, time, input] = npz.lists(["trial", "time_ms", "input"])?;
     let (labels, classes) = match found {
         Some(found) => found,
         None => {
@@ -115,31 +103,8 @@ pub(crate) fn events_npz(path: &Path, needs_labels: bool) -> Result<(EventSet, b
         }
     };
 
-    let inputs = match scalar(path, &mut npz, "inputs")? {
-        Some(value) if value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value) => {
-            value as usize
-        }
-        Some(value) => {
-            return Err(DataError::array(
-                path,
-                "inputs",
-                format!("{value} is not a number of inputs"),
-            ));
-        }
-        None => input.integers().flatten().fold(0, i64::max) as usize + 1,
-    };
-    let duration_ms = match scalar(path, &mut npz, "duration_ms")? {
-        Some(value) if value > 0.0 && value.is_finite() => value,
-        Some(value) => {
-            return Err(DataError::array(
-                path,
-                "duration_ms",
-                format!("{value} is not a duration"),
-            ));
-        }
-        None => time.floats().fold(0.0, f64::max).floor() + 1.0,
-    };
-
+    let inputs = inputs_npz(path, &mut npz, &input)?;
+    let duration_ms = duration_npz(path, &mut npz, &time)?;
     let mut trials = vec![Vec::new(); labels.len()];
     let spikes = trial.integers().zip(time.floats()).zip(input.integers());
     for (spike, ((trial, time_ms), input)) in spikes.enumerate() {
@@ -186,6 +151,32 @@ pub(crate) fn events_npz(path: &Path, needs_labels: bool) -> Result<(EventSet, b
         labels,
     };
     Ok((set, is_labelled))
+}
+
+/// The number of inputs: as the file says, else one more than the largest that spikes.
+fn inputs_npz(path: &Path, npz: &mut Npz, input: &NpyArray) -> Result<usize, DataError> {
+    match scalar(path, npz, "inputs")? {
+        Some(value) if value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value) => {
+            Ok(value as usize)
+        }
+        Some(value) => {
+            let problem = format!("is {value}; expected a whole number from 1 to {}", u32::MAX);
+            Err(DataError::array(path, "inputs", problem))
+        }
+        None => Ok(input.integers().flatten().fold(0, i64::max) as usize + 1),
+    }
+}
+
+/// The duration of trials: as the file says, else the next millisecond after the last spike.
+fn duration_npz(path: &Path, npz: &mut Npz, time: &NpyArray) -> Result<f64, DataError> {
+    match scalar(path, npz, "duration_ms")? {
+        Some(value) if value > 0.0 && value.is_finite() => Ok(value),
+        Some(value) => {
+            let problem = format!("is {value}; expected milliseconds above 0");
+            Err(DataError::array(path, "duration_ms", problem))
+        }
+        None => Ok(time.floats().fold(0.0, f64::max).floor() + 1.0),
+    }
 }
 
 fn name(path: &Path) -> String {

@@ -88,7 +88,7 @@ impl Run<'_> {
             Ok(Outcome::Diverged) => {
                 let epoch = self.session.progress().epochs_done;
                 let message = format!(
-                    "diverged: no step of epoch {epoch} had a finite gradient; the last finite \
+                    "diverged: no optimiser step of epoch {epoch} had a finite gradient; the last finite \
                      weights are kept. Lower training.learning_rate or raise network.grad_dampen"
                 );
                 (Status::Diverged, vec![message.clone()], message)
@@ -96,7 +96,7 @@ impl Run<'_> {
             Ok(Outcome::Interrupted { .. }) => {
                 let at = self.session.progress();
                 let message = format!(
-                    "stopped after {} and {}; go on with: dalenet resume {}",
+                    "stopped after {} and {}; continue with: dalenet resume {}",
                     text::count(at.epochs_done as usize, "epoch", "epochs"),
                     text::count(at.batches_done_in_epoch as usize, "batch", "batches"),
                     self.folder().display()
@@ -139,7 +139,7 @@ impl Run<'_> {
         reporter.note(&format!("analysing {trials}\u{2026}"));
         let problem = match self.try_analysis(interrupt) {
             Ok(true) => return Ok(()),
-            Ok(false) => "stopped on the way".to_owned(),
+            Ok(false) => "interrupted".to_owned(),
             Err(error) => error.to_string(),
         };
         let message = format!(

@@ -24,7 +24,7 @@ const MAX_MULTIPLIER: f64 = 1e6;
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// An axis without multipliers.
-    #[error("no multiplier of w_{0}; give at least one")]
+    #[error("no multiplier of w_{0}; give at least one with --grid, --ei or --ie")]
     Empty(&'static str),
     /// A multiplier that is no number, negative or too large.
     #[error("multiplier {value} of w_{matrix}: give a number from 0 to {MAX_MULTIPLIER}")]
@@ -35,7 +35,7 @@ pub enum SweepError {
         value: f64,
     },
     /// A multiplier that is there twice.
-    #[error("multiplier {value} of w_{matrix} is there twice; give it once")]
+    #[error("multiplier {value} of w_{matrix} is given twice; remove one")]
     Twice {
         /// Short name of the matrix.
         matrix: &'static str,
@@ -44,8 +44,7 @@ pub enum SweepError {
     },
     /// A network without the matrix that is to be multiplied.
     #[error(
-        "w_{0} is absent or has no effective weight other than zero: this network has no loop, and \
-         multiplying it changes nothing"
+        "w_{0} is absent, or all its effective weights are zero: this network has no E–I loop to multiply"
     )]
     NoLoop(&'static str),
     /// The engine.

@@ -50,7 +50,7 @@ pub enum GpuError {
     /// The device stopped working; open it anew and resume from the last checkpoint.
     #[error(
         "the device was lost ({message}); a reset, an unplugged card or a kernel past the \
-         system's time limit does this: restart from the last checkpoint"
+         system's time limit does this: continue from the last checkpoint with: dalenet resume RUN"
     )]
     DeviceLost {
         /// What the driver said.

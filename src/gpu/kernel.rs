@@ -102,6 +102,11 @@ impl Kernel {
         &self.name
     }
 
+    /// The variables that its entry point uses, by name.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.bindings.iter().map(|binding| binding.name.as_str())
+    }
+
     /// Invocations per workgroup in x, y, z.
     pub fn workgroup_size(&self) -> [u32; 3] {
         self.workgroup_size

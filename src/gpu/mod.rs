@@ -3,7 +3,7 @@
 //!
 //! The way through it: [`select`] an adapter → [`Gpu::open`] → allocate [`Buffer`]s → build a
 //! [`Kernel`] from plain WGSL → [`Kernel::bind`] buffers to it by variable name, once → record
-//! dispatches in [`Commands`] → submit → [`Gpu::read`]. Every failure of the driver (device lost,
+//! dispatches in [`Commands`] → submit → [`Gpu::read`]; a [`Program`] is many kernels with their buffers. Every failure of the driver (device lost,
 //! out of memory, validation) comes back as a [`GpuError`].
 
 mod adapter;
@@ -14,6 +14,7 @@ mod device;
 mod error;
 mod faults;
 mod kernel;
+mod program;
 mod reflect;
 mod selection;
 mod source;
@@ -28,11 +29,11 @@ pub use counters::Counters;
 pub use device::Gpu;
 pub use error::GpuError;
 pub use faults::{Failure, INJECTION_VARIABLE};
-pub(crate) use kernel::stress_wanted;
 pub use kernel::{Bound, CHECKS_VARIABLE, Kernel};
-#[cfg(test)]
-pub(crate) use reflect::component_stores;
+pub use program::{BufferSpec, Dispatch, KernelSource, Program};
 pub use reflect::{StructLayout, struct_layout};
+#[cfg(test)]
+pub(crate) use reflect::{component_stores, workgroup_size};
 pub use selection::{DeviceChoice, Selection, reason_for, select};
 pub use source::{Constant, resolve_imports, with_constants};
 pub use timing::Span;

@@ -209,6 +209,13 @@ pub fn struct_layout(source: &str, struct_name: &str) -> Result<StructLayout, Gp
     Ok(StructLayout { fields, size_bytes })
 }
 
+/// Invocations of a workgroup of the entry point of `source`.
+#[cfg(test)]
+pub(crate) fn workgroup_size(source: &str) -> [u32; 3] {
+    let found = reflect("kernel", source, "main").expect("parses");
+    found.workgroup_size
+}
+
 /// Functions of `source` that write single components of vectors in memory which others share. WGSL
 /// lets such a write rewrite the whole vector, so that neighbours' components may be lost.
 #[cfg(test)]

@@ -129,12 +129,12 @@ fn decide(
             ),
         )),
         (DeviceChoice::Auto, None) if adapters.is_empty() => {
-            Ok((None, "CPU engine: this machine shows no GPU".to_owned()))
+            Ok((None, "CPU engine: no GPU was found".to_owned()))
         }
         (DeviceChoice::Auto, None) => Ok((
             None,
             format!(
-                "CPU engine: this machine shows no hardware GPU, and its software adapter ({}) \
+                "CPU engine: no hardware GPU was found, and its software adapter ({}) \
                  is slower than native code",
                 one_line_list(adapters)
             ),

@@ -164,168 +164,198 @@ impl Case {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CaseError> {
-        let format = |problem: String| CaseError::Format {
-            path: path.into(),
-            problem,
-        };
-        let (_, header) =
-            safetensors::SafeTensors::read_metadata(bytes).map_err(|e| format(e.to_string()))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        let field = |key: &str| {
-            metadata
-                .get(key)
-                .ok_or_else(|| format(format!("its metadata has no `{key}`")))
-        };
-        if field("format")? != "1" {
-            return Err(format(format!(
-                "format {:?}, only \"1\" is known",
-                field("format")?
-            )));
-        }
-        if field("family")? != "conductance" {
-            return Err(CaseError::Family {
-                path: path.into(),
-                family: field("family")?.clone(),
-            });
-        }
-        let settings: Map<String, Value> = serde_json::from_str(field("config")?)
-            .map_err(|e| format(format!("its `config` is no JSON object: {e}")))?;
+        let (settings, float32_error) = settings(path, bytes)?;
         check_settings(path, &settings)?;
-        let count = |key: &str| {
-            let value = settings
-                .get(key)
-                .and_then(Value::as_u64)
-                .filter(|&n| n < 1 << 24);
-            value.map(|n| n as usize).ok_or_else(|| {
-                format(format!(
-                    "config key `{key}` is no whole number below {}",
-                    1 << 24
-                ))
-            })
-        };
+        let count = |key: &str| count(path, &settings, key);
         let (steps, n_in, n_out) = (count("steps")?, count("n_in")?, count("n_out")?);
         let (trials, adam_steps) = (count("batch")?, count("adam_steps")?);
         if [steps, n_in, n_out, trials].contains(&0) {
-            return Err(format(
-                "steps, n_in, n_out and batch must be above 0".into(),
-            ));
+            let problem = "steps, n_in, n_out and batch must be above 0";
+            return Err(malformed(path, problem));
         }
         let config = config_of(path, &settings, steps)?;
         let mut params = Params::new(&config, n_in, n_out);
         params.steps = steps;
 
         let tensors = Tensors::new(path, bytes)?;
-        let mut weights = Weights::new();
-        for name in MatrixName::ALL {
-            let tensor = format!("w.{}", name.short());
-            let optional = matches!(name, MatrixName::WEe | MatrixName::WIi);
-            if optional && !tensors.has(&tensor) && !params.is_trained(name) {
-                continue;
-            }
-            let (pre, post) = params.shape(name);
-            let floats = tensors.shaped(&tensor, &[pre, post])?;
-            let data = floats.data.iter().map(|&w| w as f32).collect();
-            weights.insert(name, Matrix { pre, post, data });
-        }
-        let labels = tensors.indices::<1>("labels", [n_out])?;
-        if labels.len() != trials {
-            return Err(format(format!(
-                "{} labels for {trials} trials",
-                labels.len()
-            )));
-        }
-        let events = tensors.indices::<3>("events", [trials, steps, n_in])?;
-        if !events.is_sorted() {
-            return Err(format("its events are not sorted".into()));
-        }
-        let of_trial: Vec<Vec<Event>> = (0..trials)
-            .map(|trial| {
-                let own = events.iter().filter(|e| e[0] == trial);
-                own.map(|e| Event {
-                    step: e[1] as u32,
-                    input: e[2] as u32,
-                })
-                .collect()
-            })
-            .collect();
-        let batch = Batch::new(
-            of_trial
-                .iter()
-                .zip(&labels)
-                .map(|(events, label)| (&events[..], label[0] as u32)),
-        );
-
         let passes = adam_steps.max(1);
-        let matrices = |prefix: &str| -> Result<BTreeMap<MatrixName, Expected>, CaseError> {
-            let mut all = BTreeMap::new();
-            for name in MatrixName::ALL
-                .into_iter()
-                .filter(|&n| params.is_trained(n))
-            {
-                let (pre, post) = params.shape(name);
-                let tensor = format!("expect.{prefix}.{}", name.short());
-                let Floats { data, single, .. } = tensors.shaped(&tensor, &[pre, post])?;
-                all.insert(
-                    name,
-                    Expected {
-                        values: data,
-                        single,
-                    },
-                );
-            }
-            Ok(all)
-        };
-        let mut traces = BTreeMap::new();
-        for name in TRACES {
-            let tensor = format!("expect.trial0.{name}");
-            if tensors.has(&tensor) {
-                let cells = if name.ends_with("_e") {
-                    params.n_e()
-                } else {
-                    params.n_i()
-                };
-                traces.insert(name, tensors.shaped(&tensor, &[steps, cells])?.data);
-            }
-        }
-        let losses = tensors.shaped("expect.losses", &[passes])?.data;
-        let row_words = Raster::silent(0, 0, [params.n_e(), params.n_i(), n_out]).row_words();
-        let raster_bytes = [4, row_words, steps, trials, passes]
-            .into_iter()
-            .try_fold(1usize, |product, n| product.checked_mul(n));
-        if raster_bytes.is_none_or(|bytes| bytes > MAX_RASTER_BYTES) {
-            return Err(format(format!(
-                "{passes} rasters of {trials} trials and {steps} steps take more than the {MAX_RASTER_BYTES} bytes allowed"
-            )));
-        }
-        let rasters = rasters(&tensors, &params, trials, passes)?;
-        if rasters.iter().all(|r| r.spikes(Population::E).is_empty()) {
-            return Err(format(
-                "no E cell ever fires in it, so it can show nothing".into(),
-            ));
-        }
+        let rasters = all_rasters(path, &tensors, &params, trials, passes)?;
+        let stem = path.file_stem().unwrap_or_default();
         Ok(Self {
-            name: path
-                .file_stem()
-                .map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
+            name: stem.to_string_lossy().into_owned(),
+            weights: weights(&tensors, &params)?,
+            batch: batch(path, &tensors, &params, trials)?,
             logits: tensors.shaped("expect.logits", &[trials, n_out])?.data,
-            losses,
+            losses: tensors.shaped("expect.losses", &[passes])?.data,
             gradient_norms: tensors.shaped("expect.grad_norm", &[passes])?.data,
             clip_factors: tensors.shaped("expect.clip_factor", &[adam_steps])?.data,
-            gradients: matrices("grad")?,
-            after: if adam_steps > 0 {
-                matrices("after")?
-            } else {
-                BTreeMap::new()
+            gradients: trained(&tensors, &params, "grad")?,
+            after: match adam_steps {
+                0 => BTreeMap::new(),
+                _ => trained(&tensors, &params, "after")?,
             },
-            traces,
+            traces: traces(&tensors, &params)?,
             rasters,
-            float32_error: float32_error(metadata.get("float32_error")),
+            float32_error,
             params,
             adam_steps,
-            weights,
-            batch,
         })
     }
+}
+
+fn malformed(path: &Path, problem: impl Into<String>) -> CaseError {
+    CaseError::Format {
+        path: path.into(),
+        problem: problem.into(),
+    }
+}
+
+/// The settings of a case of this family, and what single precision loses on it.
+fn settings(path: &Path, bytes: &[u8]) -> Result<(Map<String, Value>, Float32Error), CaseError> {
+    let (_, header) = safetensors::SafeTensors::read_metadata(bytes)
+        .map_err(|e| malformed(path, e.to_string()))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let field = |key: &str| {
+        let value = metadata.get(key);
+        value.ok_or_else(|| malformed(path, format!("its metadata has no `{key}`")))
+    };
+    let format = field("format")?;
+    if format != "1" {
+        return Err(malformed(
+            path,
+            format!("format {format:?}, only \"1\" is known"),
+        ));
+    }
+    let family = field("family")?;
+    if family != "conductance" {
+        return Err(CaseError::Family {
+            path: path.into(),
+            family: family.clone(),
+        });
+    }
+    let settings = serde_json::from_str(field("config")?)
+        .map_err(|e| malformed(path, format!("its `config` is no JSON object: {e}")))?;
+    Ok((settings, float32_error(metadata.get("float32_error"))))
+}
+
+/// A setting that is a whole number and no larger than any case needs.
+fn count(path: &Path, settings: &Map<String, Value>, key: &str) -> Result<usize, CaseError> {
+    const LIMIT: u64 = 1 << 24;
+    let value = settings.get(key).and_then(Value::as_u64);
+    let value = value.filter(|&n| n < LIMIT).map(|n| n as usize);
+    value.ok_or_else(|| {
+        let problem = format!("config key `{key}` is no whole number below {LIMIT}");
+        malformed(path, problem)
+    })
+}
+
+fn weights(tensors: &Tensors, params: &Params) -> Result<Weights, CaseError> {
+    let mut weights = Weights::new();
+    for name in MatrixName::ALL {
+        let tensor = format!("w.{}", name.short());
+        let optional = matches!(name, MatrixName::WEe | MatrixName::WIi);
+        if optional && !tensors.has(&tensor) && !params.is_trained(name) {
+            continue;
+        }
+        let (pre, post) = params.shape(name);
+        let floats = tensors.shaped(&tensor, &[pre, post])?;
+        let data = floats.data.iter().map(|&w| w as f32).collect();
+        weights.insert(name, Matrix { pre, post, data });
+    }
+    Ok(weights)
+}
+
+fn batch(
+    path: &Path,
+    tensors: &Tensors,
+    params: &Params,
+    trials: usize,
+) -> Result<Batch, CaseError> {
+    let labels = tensors.indices::<1>("labels", [params.n_out])?;
+    if labels.len() != trials {
+        let problem = format!("{} labels for {trials} trials", labels.len());
+        return Err(malformed(path, problem));
+    }
+    let events = tensors.indices::<3>("events", [trials, params.steps, params.n_in])?;
+    if !events.is_sorted() {
+        return Err(malformed(path, "its events are not sorted"));
+    }
+    let event = |e: &[usize; 3]| Event {
+        step: e[1] as u32,
+        input: e[2] as u32,
+    };
+    let of_trial = |trial| -> Vec<Event> {
+        let own = events.iter().filter(|e| e[0] == trial);
+        own.map(event).collect()
+    };
+    let of_trials: Vec<Vec<Event>> = (0..trials).map(of_trial).collect();
+    let labels = labels.iter().map(|label| label[0] as u32);
+    Ok(Batch::new(of_trials.iter().map(|e| &e[..]).zip(labels)))
+}
+
+/// The expected values `expect.PREFIX.MATRIX` of the trained matrices.
+fn trained(
+    tensors: &Tensors,
+    params: &Params,
+    prefix: &str,
+) -> Result<BTreeMap<MatrixName, Expected>, CaseError> {
+    let trained = MatrixName::ALL.into_iter();
+    let expected = trained.filter(|&name| params.is_trained(name)).map(|name| {
+        let (pre, post) = params.shape(name);
+        let tensor = format!("expect.{prefix}.{}", name.short());
+        let Floats { data, single, .. } = tensors.shaped(&tensor, &[pre, post])?;
+        let values = data;
+        Ok((name, Expected { values, single }))
+    });
+    expected.collect()
+}
+
+fn traces(
+    tensors: &Tensors,
+    params: &Params,
+) -> Result<BTreeMap<&'static str, Vec<f64>>, CaseError> {
+    let mut traces = BTreeMap::new();
+    for name in TRACES {
+        let tensor = format!("expect.trial0.{name}");
+        if tensors.has(&tensor) {
+            let cells = match name.ends_with("_e") {
+                true => params.n_e(),
+                false => params.n_i(),
+            };
+            let values = tensors.shaped(&tensor, &[params.steps, cells])?.data;
+            traces.insert(name, values);
+        }
+    }
+    Ok(traces)
+}
+
+/// The spikes of every pass; refuses what takes too much memory or could show nothing.
+fn all_rasters(
+    path: &Path,
+    tensors: &Tensors,
+    params: &Params,
+    trials: usize,
+    passes: usize,
+) -> Result<Vec<Raster>, CaseError> {
+    let (steps, cells) = (params.steps, [params.n_e(), params.n_i(), params.n_out]);
+    let row_words = Raster::silent(0, 0, cells).row_words();
+    let bytes = [4, row_words, steps, trials, passes]
+        .into_iter()
+        .try_fold(1usize, |product, n| product.checked_mul(n));
+    if bytes.is_none_or(|bytes| bytes > MAX_RASTER_BYTES) {
+        return Err(malformed(
+            path,
+            format!(
+                "{passes} rasters of {trials} trials and {steps} steps take more than the {MAX_RASTER_BYTES} bytes allowed"
+            ),
+        ));
+    }
+    let rasters = rasters(tensors, params, trials, passes)?;
+    if rasters.iter().all(|r| r.spikes(Population::E).is_empty()) {
+        let problem = "no E cell ever fires in it, so it can show nothing";
+        return Err(malformed(path, problem));
+    }
+    Ok(rasters)
 }
 
 /// Settings that every case has.

@@ -170,7 +170,6 @@ fn attempt(
         ..Report::default()
     };
     let single = precision == Precision::F32;
-    let loses = case.float32_error;
     let pick = |f32_figure: f64, f64_figure: f64, float32_error: f64| {
         if single {
             f32_figure.max(5.0 * float32_error)
@@ -185,98 +184,96 @@ fn attempt(
             traces: pass == 0 && !case.traces.is_empty(),
         };
         let Gradient { forward, loss, .. } = engine.gradient(&case.batch, request)?;
-        let at = if case.rasters.len() > 1 {
-            format!(" step {pass}")
-        } else {
-            String::new()
+        let at = match case.rasters.len() {
+            1 => String::new(),
+            _ => format!(", optimiser step {pass}"),
         };
         if impose {
             judge_disagreements(&mut report, case, pass, &forward.disagreements);
         } else {
-            let raster = forward
-                .raster
-                .unwrap_or_else(|| Raster::silent(0, 0, expected.cells));
+            let raster = forward.raster;
+            let raster = raster.unwrap_or_else(|| Raster::silent(0, 0, expected.cells));
             compare_rasters(&mut report, &at, &raster, expected);
             if report.rows.last().is_some_and(|r| !r.passed) && single {
                 // The trajectory has left the expected one; what follows cannot be compared.
                 return Ok(report);
             }
         }
-        let tolerance = pick(1e-4, 1e-9, loses.logits);
-        report.norm(
-            format!("loss{at}"),
-            &[loss],
-            &case.losses[pass..=pass],
-            tolerance,
-            1e-7,
-        );
+        let tolerance = pick(1e-4, 1e-9, case.float32_error.logits);
+        let expected = &case.losses[pass..=pass];
+        report.norm(format!("loss{at}"), &[loss], expected, tolerance, 1e-7);
         if pass == 0 {
-            report.norm(
-                "logits".into(),
-                &forward.logits,
-                &case.logits,
-                tolerance,
-                1e-7,
-            );
+            let quantity = "logits".into();
+            report.norm(quantity, &forward.logits, &case.logits, tolerance, 1e-7);
             // Traces that are missing fail as empty ones do.
             let traces = forward.traces.unwrap_or_default();
             compare_traces(&mut report, case, &traces, &pick);
-            compare_gradients(
-                &mut report,
-                case,
-                engine.read(Quantity::Gradient)?,
-                &pick,
-                single,
-            );
+            let gradients = engine.read(Quantity::Gradient)?;
+            compare_gradients(&mut report, case, gradients, &pick, single);
         }
-        let mut norm = 0.0;
-        if pass < case.adam_steps {
-            let step = engine.step()?;
-            norm = step.gradient_norm;
-            let expected = &case.clip_factors[pass..=pass];
-            let tolerance = pick(1e-4, 1e-9, 0.0);
-            report.norm(
-                format!("clip factor{at}"),
-                &[step.clip_factor],
-                expected,
-                tolerance,
-                0.0,
-            );
-        } else {
-            for gradient in engine.read(Quantity::Gradient)?.values() {
-                norm += gradient.iter().map(|x| x * x).sum::<f64>();
-            }
-            norm = norm.sqrt();
-        }
-        let tolerance = pick(1e-4, 1e-9, 0.0);
-        let expected = &case.gradient_norms[pass..=pass];
-        report.norm(
-            format!("gradient norm{at}"),
-            &[norm],
-            expected,
-            tolerance,
-            1e-7,
-        );
+        compare_step(&mut report, case, engine, pass, &at, pick(1e-4, 1e-9, 0.0))?;
     }
     if case.adam_steps > 0 {
         let after = engine.read(Quantity::Weights)?;
-        for (name, expected) in &case.after {
-            let before = case.weights[name].data.iter().map(|&w| f64::from(w));
-            let before: Vec<f64> = before.collect();
-            // Values beyond the matrix are kept, so that a wrong length shows.
-            let before_at = |at| before.get(at).copied().unwrap_or(0.0);
-            let change = |after: &[f64]| -> Vec<f64> {
-                let pairs = after.iter().enumerate();
-                pairs.map(|(at, a)| a - before_at(at)).collect()
-            };
-            let ours = after.get(name).map(|w| change(w)).unwrap_or_default();
-            let quantity = format!("weight change {}", name.short());
-            let floor = 1e-9 * (before.len() as f64).sqrt();
-            let tolerance = pick(1e-2, 1e-6, loses.change);
-            report.norm(quantity, &ours, &change(&expected.values), tolerance, floor);
-        }
+        compare_changes(
+            &mut report,
+            case,
+            &after,
+            pick(1e-2, 1e-6, case.float32_error.change),
+        );
     }
     Ok(report)
+}
+
+/// Clip factor and norm of the gradient of a pass, whose step is taken where the case has one.
+fn compare_step(
+    report: &mut Report,
+    case: &Case,
+    engine: &mut dyn Engine,
+    pass: usize,
+    at: &str,
+    tolerance: f64,
+) -> Result<(), EngineError> {
+    let mut norm = 0.0;
+    if pass < case.adam_steps {
+        let step = engine.step()?;
+        norm = step.gradient_norm;
+        let expected = &case.clip_factors[pass..=pass];
+        let quantity = format!("clip factor{at}");
+        report.norm(quantity, &[step.clip_factor], expected, tolerance, 0.0);
+    } else {
+        for gradient in engine.read(Quantity::Gradient)?.values() {
+            norm += gradient.iter().map(|x| x * x).sum::<f64>();
+        }
+        norm = norm.sqrt();
+    }
+    let expected = &case.gradient_norms[pass..=pass];
+    let quantity = format!("gradient norm{at}");
+    report.norm(quantity, &[norm], expected, tolerance, 1e-7);
+    Ok(())
+}
+
+/// What the steps of the case change of the weights.
+fn compare_changes(
+    report: &mut Report,
+    case: &Case,
+    after: &BTreeMap<MatrixName, Vec<f64>>,
+    tolerance: f64,
+) {
+    for (name, expected) in &case.after {
+        let before = case.weights[name].data.iter().map(|&w| f64::from(w));
+        let before: Vec<f64> = before.collect();
+        // Values beyond the matrix are kept, so that a wrong length shows.
+        let before_at = |at| before.get(at).copied().unwrap_or(0.0);
+        let change = |after: &[f64]| -> Vec<f64> {
+            let pairs = after.iter().enumerate();
+            pairs.map(|(at, a)| a - before_at(at)).collect()
+        };
+        let ours = after.get(name).map(|w| change(w)).unwrap_or_default();
+        let quantity = format!("weight change {}", name.short());
+        let floor = 1e-9 * (before.len() as f64).sqrt();
+        report.norm(quantity, &ours, &change(&expected.values), tolerance, floor);
+    }
 }
 
 fn compare_rasters(report: &mut Report, at: &str, ours: &Raster, expected: &Raster) {
@@ -295,7 +292,7 @@ fn compare_rasters(report: &mut Report, at: &str, ours: &Raster, expected: &Rast
         let note = match first {
             Some((trial, step, cell)) if wrong > 0 => {
                 format!(
-                    "first at trial {trial}, step {step}, cell {cell}; {} expected",
+                    "first at trial {trial}, time step {step}, cell {cell}; {} expected",
                     b.len()
                 )
             }

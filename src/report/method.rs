@@ -140,11 +140,11 @@ impl Method {
         let encoding = match self.name("data.dataset").as_deref() {
             Some("events") => "The spikes of the file are the input, as they are.".to_owned(),
             Some(_) => format!(
-                "A pixel fires as a Poisson process, a white one at {}.",
+                "A pixel fires as a Bernoulli process in each time step, a white one at {}.",
                 self.quantity("encoding.rate_hz")
             ),
             None => format!(
-                "A pixel of an image fires as a Poisson process, a white one at {}; recorded spikes are \
+                "A pixel of an image fires as a Bernoulli process in each time step, a white one at {}; recorded spikes are \
                  the input as they are.",
                 self.quantity("encoding.rate_hz")
             ),
@@ -502,7 +502,7 @@ mod tests {
         }
         assert_eq!(
             of(images)[1],
-            "Samples come from the user's images in a.npz: all of them. A pixel fires as a Poisson process, \
+            "Samples come from the user's images in a.npz: all of them. A pixel fires as a Bernoulli process in each time step, \
              a white one at 31 Hz."
         );
         assert!(of(digits)[1].contains(

@@ -121,7 +121,7 @@ impl Report {
     }
 }
 
-/// Divides what the figures' room returns into drawn and missing.
+/// Divides what the figures return into drawn and missing.
 pub fn divide(figures: Vec<Result<Figure, Missing>>) -> (Vec<Figure>, Vec<Missing>) {
     let mut drawn = Vec::new();
     let mut missing = Vec::new();

@@ -46,7 +46,7 @@ pub fn report(run: &RunRecord) -> Report {
         Section::of_tables("measures", "Measures", "", &[&measured]),
     ];
     if let Some(classes) = &classes {
-        let intro = "Answers over the test set at the analysed checkpoint.";
+        let intro = "Classification of the test set at the analysed checkpoint.";
         sections.push(Section::of_tables(
             "classes",
             "Accuracy by class",

@@ -21,6 +21,7 @@ use super::provenance;
 use super::table::NumberTable;
 use super::text::list;
 use crate::record::RunRecord;
+use crate::study::spec::StudySpec;
 use crate::study::{CellRecord, CellState, Study, StudyFolder};
 use crate::text::count;
 
@@ -70,17 +71,7 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         sections.push(Section::of_tables("reported", title, intro, &[&reported]));
     }
     sections.extend([
-        Section::new(
-            "conditions",
-            "Conditions",
-            html! {
-                p { (conditions::INTRODUCTION) }
-                details {
-                    summary { "All " (by_condition.rows.len()) " measures by condition" }
-                    (by_condition.html())
-                }
-            },
-        ),
+        Section::new("conditions", "Conditions", conditions_body(&by_condition)),
         Section::of_tables("cells", "Cells", "", &[&by_cell]),
         Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
         Section::of_tables(
@@ -112,14 +103,10 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         ),
     ]);
 
-    let mut lead = page::paragraphs(&spec.question);
-    if !spec.source.is_empty() {
-        lead.push(format!("Source: {}", spec.source));
-    }
     let page = Page {
         title: spec.title.clone(),
         kind: format!("dalenet · study “{}”", spec.name),
-        lead,
+        lead: lead(spec),
         facts: facts(cells, &runs),
         sections,
     };
@@ -139,6 +126,26 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         figures,
         missing,
         tables,
+    }
+}
+
+/// The question of the study, and where it comes from.
+fn lead(spec: &StudySpec) -> Vec<String> {
+    let mut lead = page::paragraphs(&spec.question);
+    if !spec.source.is_empty() {
+        lead.push(format!("Source: {}", spec.source));
+    }
+    lead
+}
+
+fn conditions_body(by_condition: &NumberTable) -> Markup {
+    let measures = count(by_condition.rows.len(), "measure", "measures");
+    html! {
+        p { (conditions::INTRODUCTION) }
+        details {
+            summary { (measures) " by condition" }
+            (by_condition.html())
+        }
     }
 }
 
@@ -254,11 +261,11 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
     let groups = [
         ("Not begun: ", is(CellState::Pending)),
         (
-            "Begun, not finished, and in no mean: ",
+            "Begun, not finished, and not included in any mean: ",
             is(CellState::Begun),
         ),
         (
-            "Diverged (no finite gradient), in no mean; the last finite weights are kept: ",
+            "Diverged (no finite gradient), not included in any mean; the last finite weights are kept: ",
             is(CellState::Diverged),
         ),
         (

@@ -45,7 +45,7 @@ pub enum StudyError {
     },
     /// More combinations than anyone runs.
     #[error(
-        "{file}: axes make {cells} cells, at most {most} are allowed; take values away or make several studies"
+        "{file}: axes make {cells} cells, at most {most} are allowed; remove values, or split the study"
     )]
     TooManyCells {
         /// The file.
@@ -56,7 +56,7 @@ pub enum StudyError {
         most: usize,
     },
     /// Every combination is left out.
-    #[error("{file}: `except` leaves no cell; take entries out of it")]
+    #[error("{file}: `except` leaves no cell; remove some of its entries")]
     NoCells {
         /// The file.
         file: String,

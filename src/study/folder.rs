@@ -378,7 +378,9 @@ fn config_differences(there: &Config, here: &Config) -> Vec<String> {
                     walk(&format!("{path}{dot}{key}"), &a[key], &b[key], found);
                 }
             }
-            _ if a != b && path != "name" => found.push(format!("{path}: {a} there, {b} here")),
+            _ if a != b && path != "name" => {
+                found.push(format!("{path}: {a} in the folder, {b} in the study"))
+            }
             _ => {}
         }
     }
@@ -398,7 +400,7 @@ fn differences(there: &Study, here: &Study) -> Vec<String> {
     };
     for cell in &here.cells {
         match named(there, &cell.name) {
-            None => found.push(format!("cell {} is not there", cell.name)),
+            None => found.push(format!("cell {} is missing in the folder", cell.name)),
             Some(old) => found.extend(
                 config_differences(&old.config, &cell.config)
                     .into_iter()
@@ -408,7 +410,7 @@ fn differences(there: &Study, here: &Study) -> Vec<String> {
     }
     for cell in &there.cells {
         if named(here, &cell.name).is_none() {
-            found.push(format!("cell {} is only there", cell.name));
+            found.push(format!("cell {} is only in the folder", cell.name));
         }
     }
     let axes = |study: &Study| -> Vec<String> {
@@ -424,7 +426,7 @@ fn differences(there: &Study, here: &Study) -> Vec<String> {
     };
     if found.is_empty() && axes(there) != axes(here) {
         let (there, here) = (axes(there).join(", "), axes(here).join(", "));
-        found.push(format!("axes: {there} there, {here} here"));
+        found.push(format!("axes: {there} in the folder, {here} in the study"));
     } else if found.is_empty() && order(there) != order(here) {
         found.push("the cells come in another order, which would change their numbers".into());
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StudySpec {
-    /// Name of a built-in study from which all is taken over that this file does not say itself; of `axes`,
+    /// Name of a built-in study to extend: keys that this file does not set are taken from it; of `axes`,
     /// those that it does not name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<String>,

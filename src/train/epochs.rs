@@ -234,8 +234,8 @@ impl Run<'_> {
                 if trained.skipped && !self.warned {
                     self.warned = true;
                     self.reporter.warning(&format!(
-                        "epoch {}, batch {batches_done}: the gradient is not finite; such steps are \
-                         left out and counted in skipped_steps",
+                        "epoch {}, batch {batches_done}: the gradient is not finite; such optimiser \
+                         steps are skipped and counted in skipped_steps",
                         epoch + 1
                     ));
                 }

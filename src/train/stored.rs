@@ -44,11 +44,11 @@ impl Blame for StoredRunError {
 /// The checkpoints of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum WhichCheckpoint {
-    /// The newest
+    /// The most recent
     Last,
-    /// That of the best epoch
+    /// Of the best epoch
     Best,
-    /// Before the first step
+    /// Before training
     Initial,
 }
 

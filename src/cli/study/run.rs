@@ -7,6 +7,7 @@ use dalenet::data::load_dataset;
 use dalenet::experiment::Experiment;
 use dalenet::study::runner::{self, End, Options};
 use dalenet::study::{Cell, Study, StudyFolder, table};
+use dalenet::text;
 use dalenet::train::interrupt::Interrupt;
 use serde_json::json;
 
@@ -80,7 +81,7 @@ pub fn run(args: RunArgs) -> Result<u8> {
                 ));
             }
             if interrupt.requested().is_some() {
-                note("stopped; the same command goes on with it");
+                note("stopped; run the same command again to continue");
             }
         }
         LogFormat::Json => {
@@ -122,8 +123,8 @@ fn dry_run(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<u8> {
         LogFormat::Json => say(json!({ "study": study.spec, "cells": standings })),
         LogFormat::Human => {
             say(format!(
-                "{} cells in {}",
-                study.cells.len(),
+                "{} in {}",
+                text::count(study.cells.len(), "cell", "cells"),
                 folder.folder().display()
             ));
             say_standings(&standings);

@@ -46,8 +46,11 @@ impl std::str::FromStr for Backward {
     }
 }
 
-/// Trials of the widest tile of the per-step backward pass.
-const TILE_TRIALS: usize = 32;
+/// Cells and trials of a tile of E cells of the per-step backward pass.
+pub(super) const E_TILE: [usize; 2] = [64, 32];
+
+/// Cells and trials of a tile of I cells.
+pub(super) const I_TILE: [usize; 2] = [32, 16];
 
 /// Slices into which the backward pass cuts the sums over the cells that I cells inhibit.
 pub(super) const SLICES: usize = 4;
@@ -124,7 +127,7 @@ impl LambdaRows {
             ge_e,
             gi_i,
             rows: gi_i + if_(wiring.ii, params.n_i()),
-            trials: chunk_trials.next_multiple_of(TILE_TRIALS),
+            trials: chunk_trials.next_multiple_of(E_TILE[1]),
         }
     }
 
@@ -167,29 +170,6 @@ pub(super) fn trials_per_workgroup(
         true if fits(4) => 4,
         _ => 1,
     })
-}
-
-/// Most loop iterations of one invocation in one step of the persistent form and in what precedes and
-/// follows the steps, with every loop counted that a driver could unroll.
-pub(super) fn backward_iterations(params: &Params, wiring: &Wiring, trials: usize) -> usize {
-    let per = |n: usize| n.div_ceil(WORKGROUP as usize);
-    let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
-    let if_ = |there: bool, n: usize| if there { n } else { 0 };
-    let quads = trials.div_ceil(4);
-    // Blocks of 8 posts: one loop to load them, one to add them, a loop over quads inside.
-    let product = |posts: usize| (posts.div_ceil(8) + 1) * (1 + 8 + 8 * (1 + quads));
-    let into_e = if_(wiring.ei, product(i)) + if_(wiring.ee, product(e)) + product(out);
-    let slice = |n: usize| product(n.div_ceil(SLICES));
-    let into_i = if_(wiring.ie, slice(e)) + if_(wiring.ii, slice(i));
-    let tiles_e = per(e).div_ceil(4);
-    let tiles_i = if_(wiring.ie || wiring.ii, per(SLICES * i.div_ceil(4)));
-    let products = tiles_e * (1 + into_e) + tiles_i * (1 + into_i + 1 + 4 * (1 + quads));
-    let cells = quads * (per(e) * 3 + per(i) * (2 + SLICES)) + per(e);
-    let alone = per(e) * (1 + out);
-    let carried = quads * (1 + 6 * (per(e) + per(i))) + per(e);
-    let read_outs = per(out * quads);
-    let step = if looped(wiring) { products } else { alone } + cells + read_outs + 1;
-    step + 2 * (carried + 5 * read_outs)
 }
 
 #[cfg(test)]

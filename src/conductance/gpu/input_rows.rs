@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::program::Chunk;
+use super::dispatches::Chunk;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Batch;
 

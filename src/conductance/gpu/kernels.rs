@@ -1,24 +1,20 @@
 //! The kernels of the family: their sources, and the constants that are put in front of them.
 
-use rayon::prelude::*;
-
-use super::backward::{Backward, LambdaRows, SLICES, SharedRows, looped};
-use super::plan::{MemoryPlan, Rows, WORKGROUP};
+use super::backward::{E_TILE, I_TILE, LambdaRows, SLICES, SharedRows, looped};
+use super::plan::{MAX_PARTIALS, Plan, WORKGROUP};
+use super::steps::{flags, update_flags};
 use crate::conductance::batch::{Population, Raster};
 use crate::conductance::params::{CellConstants, Params};
 use crate::conductance::weights::{Layout, Wiring};
 use crate::conductance::{LEAST_CONDUCTANCE_US, TRIAL_GROUP};
 use crate::config::MatrixName;
-use crate::gpu::{Constant, Gpu, GpuError, Kernel, resolve_imports, with_constants};
+use crate::gpu::{Constant, GpuError, KernelSource, resolve_imports, with_constants};
 
 /// Columns of a workgroup of the spike-gradient kernel: few, for the read-out has a class a column.
 pub(super) const WORKGROUP_COLUMNS: u32 = 64;
 
-/// Threads of the per-step backward kernel: a tile of 64 × 32 or 32 × 16 sums, the latter in 4 slices.
+/// Threads of the per-step backward kernel: a tile of E or of I cells, the latter in slices.
 const WORKGROUP_TILE: u32 = 128;
-
-/// Workgroups of the norm kernel at the most.
-pub(super) const MAX_PARTIALS: u32 = 256;
 
 macro_rules! shaders {
     ($($file:literal),* $(,)?) => {
@@ -49,9 +45,9 @@ shaders!(
     "optim/effective.wgsl",
 );
 
-/// Which kernel a dispatch runs.
+/// The kernels of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum KernelId {
     Forward,
     Loss,
     SpikeTotals,
@@ -66,7 +62,7 @@ pub(super) enum Which {
     Effective,
 }
 
-impl Which {
+impl KernelId {
     pub(super) const ALL: [Self; 12] = [
         Self::Forward,
         Self::Loss,
@@ -140,112 +136,78 @@ pub(super) fn transposed_at(layout: &Layout, name: MatrixName) -> usize {
         .sum()
 }
 
-/// Compiles the kernels that one network needs under its plan, each in its place of [`Which::ALL`].
-pub(super) fn compile(
-    gpu: &Gpu,
-    params: &Params,
-    layout: &Layout,
-    wiring: &Wiring,
-    plan: &MemoryPlan,
-) -> Result<Vec<Option<Kernel>>, GpuError> {
-    let per_step = plan.backward == Backward::PerStep && looped(wiring);
-    let constants = constants(params, layout, wiring, plan);
-    let compile = |which: Which| {
-        let needed = match which {
-            Which::Backward => !per_step,
-            Which::BackwardReadout | Which::BackwardStep => per_step,
+/// The kernels that one network needs under its plan, each in its place of [`KernelId::ALL`].
+///
+/// # Errors
+/// A source whose imports or constants do not fit.
+pub(super) fn sources(plan: &Plan) -> Result<Vec<Option<KernelSource>>, GpuError> {
+    let constants = constants(plan);
+    let source = |kernel: KernelId| {
+        let is_needed = match kernel {
+            KernelId::Backward => !plan.is_per_step(),
+            KernelId::BackwardReadout | KernelId::BackwardStep => plan.is_per_step(),
             _ => true,
         };
-        if !needed {
-            return Ok(None);
-        }
-        let source = resolve_imports(which.file(), SHADERS)?;
-        Kernel::new(
-            gpu,
-            which.file(),
-            &with_constants(&source, &constants)?,
-            "main",
-        )
-        .map(Some)
+        let source = is_needed.then(|| {
+            let source = resolve_imports(kernel.file(), SHADERS)?;
+            Ok(KernelSource {
+                name: kernel.file(),
+                text: with_constants(&source, &constants)?,
+            })
+        });
+        source.transpose()
     };
-    // Drivers compile in the calling thread, so each kernel gets one; the API's error scopes belong to
-    // threads, too.
-    Which::ALL.into_par_iter().map(compile).collect()
+    KernelId::ALL.into_iter().map(source).collect()
 }
 
-fn constants(
-    params: &Params,
-    layout: &Layout,
-    wiring: &Wiring,
-    plan: &MemoryPlan,
-) -> Vec<(&'static str, Constant)> {
-    let c = params.constants::<f32>();
-    let n = &params.network;
+/// A constant by its name in the shaders.
+type Named = (&'static str, Constant);
+
+fn word(x: usize) -> Constant {
+    Constant::U32(x as u32)
+}
+
+/// Every number that host and shaders share.
+fn constants(plan: &Plan) -> Vec<Named> {
+    let of_flags = flags::ALL.iter().chain(update_flags::ALL);
+    let mut all: Vec<Named> = of_flags
+        .map(|&(name, bit)| (name, Constant::U32(bit)))
+        .collect();
+    all.extend(sizes(plan));
+    all.extend(places(plan));
+    all.extend(backward_rows(plan));
+    all.extend(physics(&plan.params));
+    all
+}
+
+/// Workgroups, cells, and what there is.
+fn sizes(plan: &Plan) -> Vec<Named> {
+    let Plan { params, wiring, .. } = plan;
     let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
-    let rows = Rows::new(params, layout, wiring);
-    let trace = TraceRow::new(params, wiring);
     let words = Raster::silent(0, 1, [e, i, out]);
-    let u = |x: usize| Constant::U32(x as u32);
-    let f = Constant::F32;
+    let per = |cells: usize| word(cells.div_ceil(WORKGROUP as usize));
     let b = Constant::Bool;
-    let per = |cells: usize| u(cells.div_ceil(WORKGROUP as usize));
-    let at = |name| u(layout.active(name).map_or(0, |s| s.offset));
-    let transposed = |name| u(transposed_at(layout, name));
-    let shared = SharedRows::new(params, wiring);
-    let lambda = LambdaRows::new(params, wiring, plan.chunk_trials);
-    let alone = plan.trials_per_workgroup == 1;
-    let [quad_rows, single_rows] = if alone {
-        [1, shared.rows]
-    } else {
-        [shared.rows * plan.trials_per_workgroup.div_ceil(4), 1]
-    };
-    let cell = |k: &CellConstants<f32>| [k.g_l_us, k.leak_na, k.dt_over_c, k.ref_steps];
-    let [e_cell, i_cell] = [cell(&c.e), cell(&c.i)];
     vec![
         ("WG", Constant::U32(WORKGROUP)),
         ("WG_X", Constant::U32(WORKGROUP_COLUMNS)),
+        ("WG_T", Constant::U32(WORKGROUP_TILE)),
         ("MAX_PARTIALS", Constant::U32(MAX_PARTIALS)),
-        ("TRIAL_GROUP", u(TRIAL_GROUP)),
-        ("TRIALS", u(plan.trials_per_workgroup)),
-        ("STEPS", u(params.steps)),
-        ("N_E", u(e)),
-        ("N_I", u(i)),
-        ("N_OUT", u(out)),
+        ("TRIAL_GROUP", word(TRIAL_GROUP)),
+        ("TRIALS", word(plan.memory.trials_per_workgroup)),
+        ("E_TILE_CELLS", word(E_TILE[0])),
+        ("E_TILE_TRIALS", word(E_TILE[1])),
+        ("I_TILE_CELLS", word(I_TILE[0])),
+        ("I_TILE_TRIALS", word(I_TILE[1])),
+        ("STEPS", word(params.steps)),
+        ("N_E", word(e)),
+        ("N_I", word(i)),
+        ("N_OUT", word(out)),
         ("E_PER", per(e)),
         ("I_PER", per(i)),
         ("OUT_PER", per(out)),
-        ("WORDS_E", u(words.words_of(Population::E).len())),
-        ("WORDS_I", u(words.words_of(Population::I).len())),
-        ("ROW_WORDS", u(words.row_words())),
-        ("STATE_LEN", u(rows.state)),
-        ("TRACE_LEN", u(rows.trace)),
-        ("ADJOINT_LEN", u(rows.adjoint)),
-        ("TRAINED_LEN", u(layout.trained_len)),
-        ("TRACE_V_E", u(trace.v_e)),
-        ("TRACE_GE_E", u(trace.ge_e)),
-        ("TRACE_GI_E", u(trace.gi_e)),
-        ("TRACE_V_I", u(trace.v_i)),
-        ("TRACE_GE_I", u(trace.ge_i)),
-        ("TRACE_GI_I", u(trace.gi_i)),
-        ("TRACE_OUT", u(trace.out)),
-        ("SLICES", u(SLICES)),
-        ("I_LANES", u(i.div_ceil(4))),
-        ("SHARED_ROWS", u(shared.rows)),
-        ("QUAD_ROWS", u(quad_rows)),
-        ("SINGLE_ROWS", u(single_rows)),
-        ("WORK_ROW", u(shared.work)),
-        ("GE_I_ROW", u(shared.ge_i)),
-        ("GE_E_ROW", u(shared.ge_e)),
-        ("GI_I_ROW", u(shared.gi_i)),
-        ("OUT_ROW", u(shared.out)),
-        ("WG_T", Constant::U32(WORKGROUP_TILE)),
-        ("LAMBDA_QUADS", u(lambda.trials / 4)),
-        ("LAMBDA_ROWS", u(lambda.rows)),
-        ("LAMBDA_GE_I", u(lambda.ge_i)),
-        ("LAMBDA_GI_E", u(lambda.gi_e)),
-        ("LAMBDA_GE_E", u(lambda.ge_e)),
-        ("LAMBDA_GI_I", u(lambda.gi_i)),
-        ("LAMBDA_OUT_ROW", u(2 * lambda.rows)),
+        ("WORDS_E", word(words.words_of(Population::E).len())),
+        ("WORDS_I", word(words.words_of(Population::I).len())),
+        ("ROW_WORDS", word(words.row_words())),
         ("LOOPED", b(looped(wiring))),
         ("INTO_I", b(wiring.ie || wiring.ii)),
         ("I_CELLS", b(wiring.i_cells)),
@@ -253,6 +215,31 @@ fn constants(
         ("HAS_EI", b(wiring.ei)),
         ("HAS_IE", b(wiring.ie)),
         ("HAS_II", b(wiring.ii)),
+    ]
+}
+
+/// Where the parts of states, traces, adjoints and weights are.
+fn places(plan: &Plan) -> Vec<Named> {
+    let Plan { layout, rows, .. } = plan;
+    let trace = TraceRow::new(&plan.params, &plan.wiring);
+    let at = |name| word(layout.active(name).map_or(0, |s| s.offset));
+    let transposed = |name| word(transposed_at(layout, name));
+    vec![
+        ("STATE_LEN", word(rows.state)),
+        ("STATE_I_AT", word(rows.state_at[0])),
+        ("STATE_OUT_AT", word(rows.state_at[1])),
+        ("TRACE_LEN", word(rows.trace)),
+        ("TRACE_V_E", word(trace.v_e)),
+        ("TRACE_GE_E", word(trace.ge_e)),
+        ("TRACE_GI_E", word(trace.gi_e)),
+        ("TRACE_V_I", word(trace.v_i)),
+        ("TRACE_GE_I", word(trace.ge_i)),
+        ("TRACE_GI_I", word(trace.gi_i)),
+        ("TRACE_OUT", word(trace.out)),
+        ("ADJOINT_LEN", word(rows.adjoint)),
+        ("ADJOINT_I_AT", word(rows.adjoint_at[0])),
+        ("ADJOINT_OUT_AT", word(rows.adjoint_at[1])),
+        ("TRAINED_LEN", word(layout.trained_len)),
         ("IN_AT", at(MatrixName::WIn)),
         ("OUT_AT", at(MatrixName::WOut)),
         ("EE_AT", at(MatrixName::WEe)),
@@ -264,6 +251,52 @@ fn constants(
         ("EI_T_AT", transposed(MatrixName::WEi)),
         ("IE_T_AT", transposed(MatrixName::WIe)),
         ("II_T_AT", transposed(MatrixName::WIi)),
+    ]
+}
+
+/// Rows of the two forms of the backward pass.
+fn backward_rows(plan: &Plan) -> Vec<Named> {
+    let Plan {
+        params,
+        wiring,
+        memory,
+        ..
+    } = plan;
+    let shared = SharedRows::new(params, wiring);
+    let lambda = LambdaRows::new(params, wiring, memory.chunk_trials);
+    let [quad_rows, single_rows] = match memory.trials_per_workgroup {
+        1 => [1, shared.rows],
+        trials => [shared.rows * trials.div_ceil(4), 1],
+    };
+    vec![
+        ("SLICES", word(SLICES)),
+        ("I_LANES", word(params.n_i().div_ceil(4))),
+        ("SHARED_ROWS", word(shared.rows)),
+        ("QUAD_ROWS", word(quad_rows)),
+        ("SINGLE_ROWS", word(single_rows)),
+        ("WORK_ROW", word(shared.work)),
+        ("GE_I_ROW", word(shared.ge_i)),
+        ("GE_E_ROW", word(shared.ge_e)),
+        ("GI_I_ROW", word(shared.gi_i)),
+        ("OUT_ROW", word(shared.out)),
+        ("LAMBDA_QUADS", word(lambda.trials / 4)),
+        ("LAMBDA_ROWS", word(lambda.rows)),
+        ("LAMBDA_GE_I", word(lambda.ge_i)),
+        ("LAMBDA_GI_E", word(lambda.gi_e)),
+        ("LAMBDA_GE_E", word(lambda.ge_e)),
+        ("LAMBDA_GI_I", word(lambda.gi_i)),
+        ("LAMBDA_OUT_ROW", word(2 * lambda.rows)),
+    ]
+}
+
+/// Constants of cells, synapses and read-out.
+fn physics(params: &Params) -> Vec<Named> {
+    let c = params.constants::<f32>();
+    let f = Constant::F32;
+    let b = Constant::Bool;
+    let cell = |k: &CellConstants<f32>| [k.g_l_us, k.leak_na, k.dt_over_c, k.ref_steps];
+    let [e_cell, i_cell] = [cell(&c.e), cell(&c.i)];
+    vec![
         ("E_G_L_US", f(e_cell[0])),
         ("E_LEAK_NA", f(e_cell[1])),
         ("E_DT_OVER_C", f(e_cell[2])),
@@ -289,7 +322,7 @@ fn constants(
         ("OUT_DECAY", f(c.readout.decay)),
         ("OUT_GAIN", f(c.readout.gain)),
         ("OUT_SCALE", f(c.readout.scale)),
-        ("OUT_THRESHOLD", f(n.readout_threshold as f32)),
+        ("OUT_THRESHOLD", f(params.network.readout_threshold as f32)),
         ("RESETS", b(c.readout.resets)),
         ("TAKES_MAX", b(c.readout.takes_max)),
         ("RATE_THETA_HZ", f(params.training.rate_theta_hz as f32)),
@@ -303,25 +336,64 @@ mod tests {
     use crate::conductance::gpu::plan::tests::{limits, plan_of};
     use crate::conductance::weights::draw_initial;
     use crate::config::Config;
-    use crate::gpu::component_stores;
+    use crate::gpu::{component_stores, workgroup_size};
 
-    #[test]
-    fn no_kernel_writes_a_component_of_a_shared_vector() {
+    fn plan() -> Plan {
         let config = Config::default();
         let params = Params::new(&config, 784, 10);
         let weights = draw_initial(&params, &config.weights, 1);
-        let layout = Layout::new(&params, &weights).expect("fits");
-        let wiring = Wiring::new(&params, &layout);
-        let plan = plan_of(&config, 256, 1 << 30, &limits()).expect("fits");
-        let constants = constants(&params, &layout, &wiring, &plan);
-        for which in Which::ALL {
-            let source = resolve_imports(which.file(), SHADERS).expect("resolves");
+        let memory = plan_of(&config, 256, 1 << 30, &limits()).expect("fits");
+        Plan::new(params, &weights, memory, 256).expect("fits")
+    }
+
+    fn texts() -> Vec<(KernelId, String)> {
+        let constants = constants(&plan());
+        let text = |kernel: KernelId| {
+            let source = resolve_imports(kernel.file(), SHADERS).expect("resolves");
             let source = with_constants(&source, &constants).expect("valid");
-            assert_eq!(component_stores(&source), [""; 0], "{}", which.file());
+            (kernel, source)
+        };
+        KernelId::ALL.map(text).into()
+    }
+
+    #[test]
+    fn no_kernel_writes_a_component_of_a_shared_vector() {
+        for (kernel, source) in texts() {
+            assert_eq!(component_stores(&source), [""; 0], "{}", kernel.file());
         }
         let bad = "var<workgroup> rows: array<vec4<f32>, 4>;
             @compute @workgroup_size(16)
             fn main(@builtin(local_invocation_index) tid: u32) { rows[tid / 4u][tid % 4u] = 1.0; }";
         assert_eq!(component_stores(bad), ["main"]);
+    }
+
+    #[test]
+    fn workgroups_are_as_large_as_the_host_reckons() {
+        for (kernel, source) in texts() {
+            let expected = match kernel {
+                KernelId::BackwardStep => WORKGROUP_TILE,
+                _ => WORKGROUP,
+            };
+            assert_eq!(
+                workgroup_size(&source),
+                [expected, 1, 1],
+                "{}",
+                kernel.file()
+            );
+        }
+    }
+
+    /// What host and shaders share is said by the host alone, and all of it is used.
+    #[test]
+    fn every_shared_number_is_used_and_none_is_declared_twice() {
+        let text: String = SHADERS.iter().map(|(_, text)| *text).collect();
+        let words: std::collections::HashSet<&str> = text
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .collect();
+        for (name, _) in constants(&plan()) {
+            assert!(words.contains(name), "{name} is used nowhere");
+            assert!(!text.contains(&format!("const {name}:")), "{name}");
+            assert!(!text.contains(&format!("const {name} =")), "{name}");
+        }
     }
 }

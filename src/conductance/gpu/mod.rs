@@ -41,12 +41,11 @@
 //!   workgroup that owns their rows.
 
 mod backward;
-mod buffers;
+mod dispatches;
 mod input_rows;
 mod kernels;
 mod optimise;
 mod plan;
-mod program;
 mod steps;
 mod transfers;
 
@@ -60,13 +59,13 @@ use crate::conductance::engine::{
 };
 use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::Params;
-use crate::conductance::weights::{Layout, Weights, Wiring};
+use crate::conductance::weights::Weights;
 use crate::config::MatrixName;
-use crate::gpu::{Bound, Gpu, GpuError, Kernel, UniformArray};
+use crate::gpu::{Gpu, GpuError, Program};
 use crate::optim::Adam;
-use buffers::{Buffers, DISPATCHES_A_SUBMISSION, bind};
+use dispatches::{Chunk, DispatchBuilder};
 use input_rows::InputRows;
-use program::{Author, Chunk, Dispatch};
+use plan::Plan;
 use steps::STEP_WORDS;
 
 pub use backward::{Backward, UnknownBackward};
@@ -84,15 +83,9 @@ pub struct GpuOptions {
 /// Trains and runs one network on a GPU.
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
-    params: Params,
-    layout: Layout,
-    wiring: Wiring,
-    plan: MemoryPlan,
-    batch_trials: usize,
+    plan: Plan,
     adam: Adam,
-    kernels: Vec<Option<Kernel>>,
-    bounds: Vec<Option<Bound>>,
-    buffers: Buffers,
+    program: Program<STEP_WORDS>,
     input_rows: InputRows,
     optimiser_steps: u64,
 }
@@ -137,24 +130,13 @@ impl GpuEngine {
         plan: MemoryPlan,
         batch_trials: usize,
     ) -> Result<Self, EngineError> {
-        let layout = Layout::new(&params, weights)?;
-        let wiring = Wiring::new(&params, &layout);
-        let batch_trials = batch_trials.max(1);
-        let buffers = Buffers::new(&gpu, &params, &layout, &wiring, &plan, batch_trials)?;
-        let kernels = kernels::compile(&gpu, &params, &layout, &wiring, &plan)?;
-        let bounds = bind(&gpu, &kernels, &buffers)?;
-        let adam = Adam::new(&params.training);
+        let plan = Plan::new(params, weights, plan, batch_trials)?;
+        let program = Program::new(gpu.clone(), &plan.buffers(), kernels::sources(&plan)?)?;
         let mut engine = Self {
             gpu,
-            params,
-            layout,
-            wiring,
+            adam: Adam::new(&plan.params.training),
+            program,
             plan,
-            batch_trials,
-            adam,
-            kernels,
-            bounds,
-            buffers,
             input_rows: InputRows::default(),
             optimiser_steps: 0,
         };
@@ -164,22 +146,12 @@ impl GpuEngine {
 
     /// How batches go through the device.
     pub fn plan(&self) -> &MemoryPlan {
-        &self.plan
+        &self.plan.memory
     }
 
-    fn author(&self, chunk: Chunk) -> Author<'_> {
-        let Self {
-            params,
-            layout,
-            wiring,
-            plan,
-            ..
-        } = self;
-        Author {
-            params,
-            layout,
-            wiring,
-            plan,
+    fn dispatches(&self, chunk: Chunk) -> DispatchBuilder<'_> {
+        DispatchBuilder {
+            plan: &self.plan,
             chunk,
         }
     }
@@ -187,7 +159,7 @@ impl GpuEngine {
     /// Chunks of a batch, each of whole trial groups.
     fn chunks(&self, batch: &Batch, imposed: bool) -> Vec<Chunk> {
         let n = batch.trials();
-        let size = match self.plan.chunk_trials {
+        let size = match self.plan.memory.chunk_trials {
             whole if whole >= n => n,
             part => (part / TRIAL_GROUP).max(1) * TRIAL_GROUP,
         };
@@ -201,46 +173,11 @@ impl GpuEngine {
             })
             .collect()
     }
-
-    /// Runs dispatches in order.
-    fn run(&mut self, dispatches: &[Dispatch]) -> Result<(), GpuError> {
-        if dispatches.len() > self.buffers.steps.len() {
-            let slots = vec![[0; STEP_WORDS]; dispatches.len().next_power_of_two()];
-            self.buffers.steps = UniformArray::new(&self.gpu, "steps", &slots)?;
-            self.bounds = bind(&self.gpu, &self.kernels, &self.buffers)?;
-        }
-        let steps = dispatches.iter().map(|d| d.step);
-        self.buffers.steps.write(&self.gpu, steps)?;
-        let mut slot = 0;
-        for part in dispatches.chunks(DISPATCHES_A_SUBMISSION) {
-            let mut commands = self.gpu.commands();
-            let mut stage = "";
-            for d in part {
-                if stage != d.stage {
-                    stage = d.stage;
-                    commands.span(stage)?;
-                }
-                let offset = Some(self.buffers.steps.offset(slot)?);
-                let which = d.which as usize;
-                let (Some(kernel), Some(bound)) = (&self.kernels[which], &self.bounds[which])
-                else {
-                    return Err(GpuError::BadCommand {
-                        what: d.which.file().to_owned(),
-                        message: "this plan has no such kernel".to_owned(),
-                    });
-                };
-                commands.dispatch(kernel, bound, d.grid, offset)?;
-                slot += 1;
-            }
-            commands.submit()?;
-        }
-        Ok(())
-    }
 }
 
 impl Engine for GpuEngine {
     fn params(&self) -> &Params {
-        &self.params
+        &self.plan.params
     }
 
     fn forward(&mut self, batch: &Batch, request: Request<'_>) -> Result<Forward, EngineError> {
@@ -265,13 +202,9 @@ impl Engine for GpuEngine {
     fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError> {
         self.checked(batch, request)?;
         self.upload(batch)?;
-        let strength = self.params.training.rate_strength;
+        let strength = self.plan.params.training.rate_strength;
         let chunks = self.chunks(batch, request.history.is_some());
-        let mut commands = self.gpu.commands();
-        commands.clear(&self.buffers.totals);
-        commands.clear(&self.buffers.gradient);
-        commands.clear(&self.buffers.groups);
-        commands.submit()?;
+        self.program.clear(&["totals", "gradient", "groups"])?;
         self.forget_disagreements(request)?;
         let mut forward = self.empty_forward(batch, request);
         let mut totals = None;
@@ -286,30 +219,30 @@ impl Engine for GpuEngine {
         for &chunk in &chunks {
             self.forward_chunk(chunk, request, true, &mut forward)?;
             if let Some(totals) = &totals {
-                self.gpu.write(&self.buffers.totals, 0, totals)?;
+                self.program.write("totals", 0, totals)?;
             }
             if request.traces && chunk.offset == 0 {
                 forward.traces = Some(self.read_traces(chunk)?);
             }
             // The device is busy with the forward pass meanwhile.
             self.upload_input_rows(batch, chunk)?;
-            let dispatches = self.author(chunk).backward(&self.input_rows);
-            self.run(&dispatches)?;
+            let dispatches = self.dispatches(chunk).backward(&self.input_rows);
+            self.program.run(&dispatches)?;
         }
-        let dispatches: Vec<Dispatch> = self.norms();
-        self.run(&dispatches)?;
+        let dispatches = self.norms();
+        self.program.run(&dispatches)?;
         forward.logits = self.read_logits(batch)?;
         if request.history.is_some() {
             forward.disagreements = self.read_disagreements()?;
         }
-        let (scores, _) = cross_entropy(&forward.logits, &batch.labels, self.params.n_out);
+        let (scores, _) = cross_entropy(&forward.logits, &batch.labels, self.plan.params.n_out);
         let mut loss = scores.cross_entropy_sum / batch.trials() as f64;
         let totals = self.read_totals()?;
-        let (of_e, of_i) = totals.split_at(self.params.n_e());
+        let (of_e, of_i) = totals.split_at(self.plan.params.n_e());
         if strength > 0.0 {
-            let theta = self.params.training.rate_theta_hz;
-            let seconds = self.params.duration_s() * batch.trials() as f64;
-            loss += rate_penalty(of_e, self.params.n_e(), seconds, theta, strength).0;
+            let theta = self.plan.params.training.rate_theta_hz;
+            let seconds = self.plan.params.duration_s() * batch.trials() as f64;
+            loss += rate_penalty(of_e, self.plan.params.n_e(), seconds, theta, strength).0;
         }
         Ok(Gradient {
             forward,
@@ -325,13 +258,18 @@ impl Engine for GpuEngine {
 
     fn read(&mut self, quantity: Quantity) -> Result<BTreeMap<MatrixName, Vec<f64>>, EngineError> {
         let (buffer, len) = match quantity {
-            Quantity::Weights => (&self.buffers.stored, self.layout.len),
-            Quantity::Gradient => (&self.buffers.gradient, self.layout.trained_len),
-            Quantity::AdamM => (&self.buffers.m, self.layout.trained_len),
-            Quantity::AdamV => (&self.buffers.v, self.layout.trained_len),
+            Quantity::Weights => ("stored", self.plan.layout.len),
+            Quantity::Gradient => ("gradient", self.plan.layout.trained_len),
+            Quantity::AdamM => ("m", self.plan.layout.trained_len),
+            Quantity::AdamV => ("v", self.plan.layout.trained_len),
         };
-        let flat = self.gpu.read::<f32>(buffer, 0..len)?;
-        let slots = self.layout.slots.iter().filter(|s| s.range().end <= len);
+        let flat: Vec<f32> = self.program.read(buffer, 0..len)?;
+        let slots = self
+            .plan
+            .layout
+            .slots
+            .iter()
+            .filter(|s| s.range().end <= len);
         Ok(slots
             .map(|s| {
                 (
@@ -347,15 +285,16 @@ impl Engine for GpuEngine {
     }
 
     fn load(&mut self, weights: &Weights) -> Result<(), EngineError> {
-        let flat = self.layout.flatten_other(weights)?;
-        self.gpu.write(&self.buffers.stored, 0, &flat)?;
+        let flat = self.plan.layout.flatten_other(weights)?;
+        self.program.write("stored", 0, &flat)?;
         Ok(self.renew_effective()?)
     }
 
     fn restore(&mut self, m: &Weights, v: &Weights, steps: u64) -> Result<(), EngineError> {
-        for (buffer, from) in [(&self.buffers.m, m), (&self.buffers.v, v)] {
-            for slot in self.layout.trained_slots() {
-                self.gpu.write(buffer, slot.offset, moment(slot, from)?)?;
+        for (buffer, from) in [("m", m), ("v", v)] {
+            for slot in self.plan.layout.trained_slots() {
+                self.program
+                    .write(buffer, slot.offset, moment(slot, from)?)?;
             }
         }
         self.optimiser_steps = steps;
@@ -363,7 +302,7 @@ impl Engine for GpuEngine {
     }
 
     fn describe(&self) -> String {
-        format!("GPU engine, {}", self.plan)
+        format!("GPU engine, {}", self.plan.memory)
     }
 
     fn time_stages(&mut self, on: bool) {

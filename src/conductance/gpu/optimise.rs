@@ -1,9 +1,9 @@
 //! Norms, clipping, optimiser steps and the renewal of what passes use of the weights.
 
 use super::GpuEngine;
-use super::kernels::{self, MAX_PARTIALS};
-use super::plan::WORKGROUP;
-use super::program::{Dispatch, linear_grid};
+use super::dispatches::{Dispatch, dispatch, linear_grid};
+use super::kernels;
+use super::plan::{MAX_PARTIALS, WORKGROUP};
 use super::steps::{EffectiveStep, NormsStep, Step, UpdateStep, update_flags};
 use crate::conductance::engine::{EngineError, StepReport};
 use crate::conductance::weights::Slot;
@@ -13,7 +13,7 @@ use crate::gpu::GpuError;
 impl GpuEngine {
     /// Finishes the gradient and leaves its norms.
     pub(super) fn norms(&self) -> Vec<Dispatch> {
-        let slots = self.layout.trained_slots().enumerate();
+        let slots = self.plan.layout.trained_slots().enumerate();
         slots
             .map(|(matrix, slot)| {
                 let step = NormsStep {
@@ -31,11 +31,9 @@ impl GpuEngine {
 
     /// Clips, takes one optimiser step and keeps Dale's law.
     pub(super) fn optimise(&mut self) -> Result<StepReport, EngineError> {
-        let slots: Vec<Slot> = self.layout.trained_slots().cloned().collect();
-        let partials = self.gpu.read::<[f32; 2]>(
-            &self.buffers.partials,
-            0..slots.len() * MAX_PARTIALS as usize,
-        )?;
+        let slots: Vec<Slot> = self.plan.layout.trained_slots().cloned().collect();
+        let all = slots.len() * MAX_PARTIALS as usize;
+        let partials: Vec<[f32; 2]> = self.program.read("partials", 0..all)?;
         let mut report = StepReport::default();
         let mut total = 0.0;
         for (slot, partials) in slots
@@ -76,19 +74,20 @@ impl GpuEngine {
             dispatches.push(optimiser_dispatch(linear_grid(slot.len()), step));
             dispatches.push(self.effective_of(slot));
         }
-        self.run(&dispatches)?;
+        self.program.run(&dispatches)?;
         Ok(report)
     }
 
     /// Renews effective and transposed weights after the stored ones have changed.
     pub(super) fn renew_effective(&mut self) -> Result<(), GpuError> {
         let dispatches: Vec<Dispatch> = self
+            .plan
             .layout
             .slots
             .iter()
             .map(|slot| self.effective_of(slot))
             .collect();
-        self.run(&dispatches)
+        self.program.run(&dispatches)
     }
 
     fn effective_of(&self, slot: &Slot) -> Dispatch {
@@ -98,7 +97,7 @@ impl GpuEngine {
             post: slot.post as u32,
             clamped: u32::from(slot.clamped),
             has_transposed: u32::from(slot.name != MatrixName::WIn),
-            transposed_at: kernels::transposed_at(&self.layout, slot.name) as u32,
+            transposed_at: kernels::transposed_at(&self.plan.layout, slot.name) as u32,
             unused_a: 0,
             unused_b: 0,
         };
@@ -120,13 +119,7 @@ fn flags_of(slot: &Slot) -> u32 {
 }
 
 fn optimiser_dispatch<S: Step>(grid: [usize; 3], step: S) -> Dispatch {
-    let grid = grid.map(|n| n as u32);
-    Dispatch {
-        stage: "optimiser",
-        which: S::WHICH,
-        grid,
-        step: step.words(),
-    }
+    dispatch("optimiser", grid, step)
 }
 
 /// Workgroups of the norm kernel for one matrix.

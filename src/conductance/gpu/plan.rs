@@ -8,15 +8,14 @@
 use std::fmt;
 
 use super::GpuOptions;
-use super::backward::{Backward, LambdaRows, backward_iterations, trials_per_workgroup};
-use super::kernels::WORKGROUP_COLUMNS;
+use super::backward::{Backward, LambdaRows, looped, trials_per_workgroup};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Raster;
 use crate::conductance::engine::EngineError;
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Layout, Weights, Wiring};
 use crate::config::MatrixName;
-use crate::gpu::{AdapterInfo, AdapterLimits};
+use crate::gpu::{AdapterInfo, AdapterLimits, BufferSpec};
 
 /// Device memory a run takes unless told otherwise, bytes.
 pub const DEFAULT_BUDGET_BYTES: u64 = 1 << 30;
@@ -36,6 +35,19 @@ const MAX_CELL_STEPS: usize = 1 << 26;
 /// network has hardly less.
 const MAX_PRODUCTS: u64 = 1 << 33;
 
+/// Forward, backward and gradient steps and events of one dispatch at the most on a driver that ends long
+/// loops: few, and fewer the larger the network, whose loops grow with the square of its cells.
+fn software_most(cells: usize) -> [usize; 4] {
+    let steps = |most: usize| ((1 << 23) / (cells * cells).max(1)).clamp(1, most);
+    [steps(16), steps(64), 64, 1 << 14]
+}
+
+/// Workgroups of the norm kernel at the most.
+pub(super) const MAX_PARTIALS: u32 = 256;
+
+/// Differing decisions that are listed at the most.
+pub(super) const MAX_DISAGREEMENTS: usize = 1 << 16;
+
 /// Float counts of the kernels' rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows {
@@ -49,6 +61,10 @@ pub(super) struct Rows {
     pub(super) spikes: usize,
     /// Transposed matrices.
     pub(super) transposed: usize,
+    /// Where a state has its I cells and its read-outs.
+    pub(super) state_at: [usize; 2],
+    /// Where adjoints have their I cells and their read-outs.
+    pub(super) adjoint_at: [usize; 2],
 }
 
 impl Rows {
@@ -57,6 +73,8 @@ impl Rows {
         let if_ = |there: bool, n: usize| if there { n } else { 0 };
         let transposed = layout.slots.iter().filter(|s| s.name != MatrixName::WIn);
         Self {
+            state_at: [5 * e, 5 * (e + i)],
+            adjoint_at: [3 * e, 3 * (e + i)],
             state: 5 * (e + i) + 3 * out,
             trace: 2 * e + if_(wiring.ie, e) + if_(wiring.i_cells, 2 * i) + if_(wiring.ii, i) + out,
             adjoint: 3 * (e + i) + out,
@@ -87,6 +105,57 @@ pub struct MemoryPlan {
     pub gradient_events: usize,
     /// Device memory, bytes.
     pub bytes: u64,
+}
+
+/// Everything that is decided before the first dispatch and never changes: the network, where its
+/// numbers lie, and how its batches go through the device.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) params: Params,
+    pub(super) layout: Layout,
+    pub(super) wiring: Wiring,
+    pub(super) rows: Rows,
+    pub(super) memory: MemoryPlan,
+    /// Trials of the largest batch.
+    pub(super) batch_trials: usize,
+}
+
+impl Plan {
+    pub(super) fn new(
+        params: Params,
+        weights: &Weights,
+        memory: MemoryPlan,
+        batch_trials: usize,
+    ) -> Result<Self, EngineError> {
+        let layout = Layout::new(&params, weights)?;
+        let wiring = Wiring::new(&params, &layout);
+        Ok(Self {
+            rows: Rows::new(&params, &layout, &wiring),
+            params,
+            layout,
+            wiring,
+            memory,
+            batch_trials: batch_trials.max(1),
+        })
+    }
+
+    /// Every buffer to allocate.
+    pub(super) fn buffers(&self) -> Vec<BufferSpec> {
+        buffers(
+            &self.params,
+            &self.layout,
+            &self.wiring,
+            self.memory.backward,
+            self.batch_trials,
+            self.memory.chunk_trials,
+            self.memory.segment_steps,
+        )
+    }
+
+    /// The backward pass is a dispatch a step.
+    pub(super) fn is_per_step(&self) -> bool {
+        self.memory.backward == Backward::PerStep && looped(&self.wiring)
+    }
 }
 
 impl fmt::Display for MemoryPlan {
@@ -127,7 +196,7 @@ impl MemoryPlan {
             batch_trials.max(1),
             options.memory.unwrap_or(DEFAULT_BUDGET_BYTES),
             &adapter.limits,
-            adapter.max_loop_iterations(),
+            adapter.max_loop_iterations().is_some(),
         )
     }
 
@@ -143,12 +212,12 @@ impl MemoryPlan {
         trials: usize,
         budget: u64,
         limits: &AdapterLimits,
-        max_loop_iterations: Option<u32>,
+        ends_long_loops: bool,
     ) -> Result<Self, EngineError> {
         let rows = Rows::new(params, layout, wiring);
         let trials_per_workgroup = trials_per_workgroup(params, wiring, trials, limits)?;
         let groups = trials.div_ceil(TRIAL_GROUP);
-        let mut smallest: Option<Sizes> = None;
+        let mut smallest: Option<Vec<BufferSpec>> = None;
         for chunks in 1..=groups {
             let chunk_trials = (groups.div_ceil(chunks) * TRIAL_GROUP).min(trials);
             if chunk_trials > limits.workgroups_per_dimension as usize {
@@ -158,149 +227,137 @@ impl MemoryPlan {
             // The largest segment is the square-root one; a shorter one may fit one binding.
             for segment_steps in [segment_steps, segment_steps / 2, segment_steps / 4] {
                 let segment_steps = segment_steps.max(1);
-                let sizes = Sizes::new(
+                let buffers = buffers(
                     params,
                     layout,
                     wiring,
-                    &rows,
                     backward,
                     trials,
                     chunk_trials,
                     segment_steps,
                 );
-                if sizes.total() > budget || sizes.largest() > limits.storage_binding_bytes {
-                    if smallest.as_ref().is_none_or(|s| sizes.total() < s.total()) {
-                        smallest = Some(sizes);
+                let (total, largest) = (total_bytes(&buffers), largest_bytes(&buffers));
+                if total > budget || largest > limits.storage_binding_bytes {
+                    if smallest.as_ref().is_none_or(|s| total < total_bytes(s)) {
+                        smallest = Some(buffers);
                     }
                     continue;
                 }
-                let steps_within = |most_steps: usize, iterations: usize| {
-                    let most = max_loop_iterations.map_or(usize::MAX, |most| most as usize);
-                    (most / iterations).clamp(1, most_steps)
-                };
-                let bound = |iterations| steps_within(segment_steps, iterations);
                 let cells = params.n_e() + params.n_i();
-                let forward_steps = (MAX_CELL_STEPS / (chunk_trials * cells))
-                    .min(MAX_FORWARD_STEPS)
-                    .clamp(1, params.steps);
-                let backward_steps = MAX_PRODUCTS / (chunk_trials * rows.transposed).max(1) as u64;
+                let products = (chunk_trials * rows.transposed).max(1) as u64;
+                let forward = MAX_CELL_STEPS / (chunk_trials * cells);
+                let backward_most = (MAX_PRODUCTS / products) as usize;
+                let most = match ends_long_loops {
+                    true => software_most(cells),
+                    false => [MAX_FORWARD_STEPS, usize::MAX, usize::MAX, usize::MAX],
+                };
                 return Ok(Self {
                     chunk_trials,
                     segment_steps,
                     backward,
                     trials_per_workgroup,
-                    forward_steps: steps_within(forward_steps, forward_iterations(params)),
-                    backward_steps: bound(backward_iterations(
-                        params,
-                        wiring,
-                        trials_per_workgroup,
-                    ))
-                    .min(backward_steps.max(1) as usize),
-                    gradient_steps: bound(gradient_iterations()),
-                    gradient_events: max_loop_iterations.unwrap_or(u32::MAX) as usize,
-                    bytes: sizes.total(),
+                    forward_steps: forward.min(most[0]).clamp(1, params.steps),
+                    backward_steps: backward_most.min(most[1]).clamp(1, segment_steps),
+                    gradient_steps: most[2].clamp(1, segment_steps),
+                    gradient_events: most[3].min(u32::MAX as usize),
+                    bytes: total,
                 });
             }
         }
-        Err(refusal(&smallest.unwrap_or(Sizes([0; 13])), budget, limits))
+        Err(refusal(&smallest.unwrap_or_default(), budget, limits))
     }
 }
 
 /// Says what the smallest plan lacks.
-fn refusal(smallest: &Sizes, budget: u64, limits: &AdapterLimits) -> EngineError {
+fn refusal(smallest: &[BufferSpec], budget: u64, limits: &AdapterLimits) -> EngineError {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let keys = "lower network.duration_ms, network.n_e or training.batch_size";
-    EngineError::Memory(if smallest.total() > budget {
+    EngineError::Memory(if total_bytes(smallest) > budget {
         format!(
             "the smallest plan needs {:.1} MiB of device memory and {:.1} MiB are allowed: {keys}, or \
              raise --memory",
-            mib(smallest.total()),
+            mib(total_bytes(smallest)),
             mib(budget)
         )
     } else {
         format!(
             "the smallest plan needs a buffer of {:.1} MiB and this GPU's drivers allow {:.1} MiB: {keys}, \
              or use --device cpu",
-            mib(smallest.largest()),
+            mib(largest_bytes(smallest)),
             mib(limits.storage_binding_bytes)
         )
     })
 }
 
-/// Bytes of every buffer that depends on the plan.
-struct Sizes([u64; 13]);
-
-impl Sizes {
-    fn new(
-        params: &Params,
-        layout: &Layout,
-        wiring: &Wiring,
-        rows: &Rows,
-        backward: Backward,
-        trials: usize,
-        chunk: usize,
-        segment: usize,
-    ) -> Self {
-        let segments = params.steps.div_ceil(segment);
-        let groups = chunk.div_ceil(TRIAL_GROUP);
-        let floats = [
-            layout.len,
-            layout.len,
-            rows.transposed,
-            3 * layout.trained_len,
+/// Every buffer of the engine, from which memory is planned and allocated. Those of events grow where there
+/// are more: a generous share of the inputs is planned.
+fn buffers(
+    params: &Params,
+    layout: &Layout,
+    wiring: &Wiring,
+    backward: Backward,
+    batch_trials: usize,
+    chunk: usize,
+    segment: usize,
+) -> Vec<BufferSpec> {
+    let rows = Rows::new(params, layout, wiring);
+    let segments = params.steps.div_ceil(segment);
+    let groups = chunk.div_ceil(TRIAL_GROUP);
+    let cells = params.n_e() + params.n_i();
+    let lambda = match backward {
+        Backward::Persistent => 1,
+        Backward::PerStep => LambdaRows::new(params, wiring, chunk).len(params, segment),
+    };
+    let events = batch_trials * params.steps / 4;
+    let partials = 2 * layout.slots.len() * MAX_PARTIALS as usize;
+    let (host, scratch) = (BufferSpec::new, BufferSpec::scratch);
+    vec![
+        host("stored", "stored weights", layout.len),
+        scratch("effective", "effective weights", layout.len),
+        scratch("transposed", "transposed weights", rows.transposed),
+        host("m", "Adam m", layout.trained_len),
+        host("v", "Adam v", layout.trained_len),
+        scratch("gradient", "gradient", layout.trained_len),
+        scratch(
+            "groups",
+            "gradients of the trial groups",
             groups * layout.trained_len,
-            chunk * params.steps * rows.spikes,
-            chunk * rows.state * (segments + 2),
-            chunk * segment * rows.trace,
-            chunk * rows.adjoint,
-            match backward {
-                Backward::Persistent => 1,
-                Backward::PerStep => LambdaRows::new(params, wiring, chunk).len(params, segment),
-            },
-            chunk * (params.n_e() + params.n_i()),
-            trials * params.n_out * 3,
-            // Events: a generous share of the inputs; the buffer grows if there are more.
-            trials * params.steps,
-        ];
-        Self(floats.map(|n| 4 * n as u64))
-    }
+        ),
+        scratch("partials", "partial norms", partials),
+        scratch("state", "saved states", chunk * rows.state * (segments + 2)),
+        scratch("spikes", "spikes", chunk * params.steps * rows.spikes),
+        scratch("trace", "recorded states", chunk * segment * rows.trace),
+        scratch("adjoints", "adjoints", chunk * rows.adjoint),
+        scratch("lambda", "adjoints of two steps", lambda),
+        host("disagreements", "disagreements", 4 + 4 * MAX_DISAGREEMENTS),
+        scratch("counts", "spike counts", chunk * cells),
+        scratch("totals", "spike totals", cells),
+        host("labels", "labels", batch_trials),
+        scratch(
+            "by_logit",
+            "gradient by the logits",
+            2 * batch_trials * params.n_out,
+        ),
+        scratch("logits", "logits", batch_trials * params.n_out),
+        host("offsets", "event offsets", batch_trials + 1),
+        host("events", "events", 2 * events),
+        host("rows", "rows of input events", events),
+        host("row_events", "input events by row", events),
+    ]
+}
 
-    fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
+fn total_bytes(buffers: &[BufferSpec]) -> u64 {
+    buffers.iter().map(BufferSpec::bytes).sum()
+}
 
-    fn largest(&self) -> u64 {
-        // Moments and gradient are three buffers.
-        let mut sizes = self.0;
-        sizes[3] /= 3;
-        sizes.into_iter().max().unwrap_or(0)
-    }
+fn largest_bytes(buffers: &[BufferSpec]) -> u64 {
+    buffers.iter().map(BufferSpec::bytes).max().unwrap_or(0)
 }
 
 /// √(steps · state / trace): the least memory for saved plus recorded states.
 fn segment_steps(steps: usize, rows: &Rows) -> usize {
     let best = (steps as f64 * rows.state as f64 / rows.trace as f64).sqrt();
     (best.round() as usize).clamp(1, steps)
-}
-
-/// Most loop iterations of one invocation in one forward step: every cell and every input fires.
-fn forward_iterations(params: &Params) -> usize {
-    let per = |cells: usize| cells.div_ceil(WORKGROUP as usize);
-    let (e, i) = (params.n_e(), params.n_i());
-    let (e_per, i_per, out_per) = (per(e), per(i), per(params.n_out));
-    // A summary stands for 32 words of 32 cells; spikes are taken four at a time.
-    let summaries = e.div_ceil(1024) + i.div_ceil(1024);
-    let walk = summaries + (e.max(i).div_ceil(4) + 1) * (1 + e_per + i_per + out_per);
-    let words = e.div_ceil(32) + i.div_ceil(32) + params.n_out.div_ceil(32) + summaries;
-    walk + params.n_in * (1 + e_per) + 2 * (e_per + per(words)) + i_per + out_per + 8
-}
-
-/// The same for one step of the gradient out of spiking cells: every cell fires; entries are taken four
-/// at a time.
-fn gradient_iterations() -> usize {
-    let rows = 32 * WORKGROUP_COLUMNS as usize / WORKGROUP as usize;
-    let tile = WORKGROUP as usize / 32 + 2 + rows;
-    TRIAL_GROUP / 4 * (1 + rows) + tile
 }
 
 #[cfg(test)]
@@ -344,7 +401,7 @@ pub(super) mod tests {
             trials,
             budget,
             limits,
-            None,
+            false,
         )
     }
 

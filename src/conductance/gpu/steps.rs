@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::kernels::Which;
+use super::kernels::KernelId;
 
 /// Words of the largest `Step`; all kernels read theirs from slots of this size.
 pub(super) const STEP_WORDS: usize = 12;
@@ -13,7 +13,7 @@ pub(super) type StepWords = [u32; STEP_WORDS];
 /// The `Step` of one kernel.
 pub(super) trait Step: Pod {
     /// The kernel.
-    const WHICH: Which;
+    const KERNEL: KernelId;
 
     /// Padded to the common size.
     fn words(&self) -> StepWords {
@@ -25,7 +25,7 @@ pub(super) trait Step: Pod {
 }
 
 macro_rules! step {
-    ($(#[$doc:meta])* $name:ident for $which:ident { $($field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident for $kernel:ident { $($field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -34,7 +34,7 @@ macro_rules! step {
         }
 
         impl Step for $name {
-            const WHICH: Which = Which::$which;
+            const KERNEL: KernelId = KernelId::$kernel;
         }
 
         #[cfg(test)]
@@ -61,21 +61,35 @@ step!(
     }
 );
 
-/// Flags of [`ForwardStep`].
-pub(super) mod flags {
-    /// Start from rest.
-    pub(in super::super) const FRESH: u32 = 1;
-    /// Take spikes from the raster.
-    pub(in super::super) const IMPOSE: u32 = 2;
-    /// Take read-out resets from the raster.
-    pub(in super::super) const IMPOSE_OUT: u32 = 4;
-    /// Record the trace.
-    pub(in super::super) const TRACE: u32 = 8;
-    /// Trace voltages after integration.
-    pub(in super::super) const PROBE: u32 = 16;
-    /// List differing decisions.
-    pub(in super::super) const REPORT: u32 = 32;
+macro_rules! flags {
+    ($(#[$doc:meta])* $module:ident { $($(#[$flag_doc:meta])* $flag:ident = $bit:literal),* $(,)? }) => {
+        $(#[$doc])*
+        pub(super) mod $module {
+            $($(#[$flag_doc])* pub(in super::super) const $flag: u32 = 1 << $bit;)*
+
+            /// Name and value of every flag, for the shaders.
+            pub(in super::super) const ALL: &[(&str, u32)] = &[$((stringify!($flag), $flag)),*];
+        }
+    };
 }
+
+flags!(
+    /// Flags of [`ForwardStep`].
+    flags {
+        /// Start from rest instead of `slot_in`.
+        FRESH = 0,
+        /// Take spikes from the raster instead of deciding.
+        IMPOSE = 1,
+        /// Take read-out resets from the raster, too.
+        IMPOSE_OUT = 2,
+        /// Record the trace.
+        TRACE = 3,
+        /// Trace voltages after integration instead of before.
+        PROBE = 4,
+        /// List the engine's own decisions that differ from the imposed ones.
+        REPORT = 5,
+    }
+);
 
 step!(
     /// Steps of the backward pass.
@@ -209,15 +223,17 @@ step!(
     }
 );
 
-/// Flags of [`UpdateStep`].
-pub(super) mod update_flags {
-    /// Weights are set to max(w, 0) afterwards.
-    pub(in super::super) const PROJECT: u32 = 1;
-    /// Plain descent instead of Adam.
-    pub(in super::super) const DESCENT: u32 = 2;
-    /// The step is taken in ln |w|.
-    pub(in super::super) const LOG: u32 = 4;
-}
+flags!(
+    /// Flags of [`UpdateStep`].
+    update_flags {
+        /// Weights are set to max(w, 0) afterwards.
+        PROJECT = 0,
+        /// Plain descent instead of Adam.
+        DESCENT = 1,
+        /// The step is taken in ln |w|.
+        LOG = 2,
+    }
+);
 
 step!(
     /// One matrix whose effective copy is renewed.
@@ -240,7 +256,7 @@ mod tests {
     use crate::gpu::struct_layout;
 
     fn agrees<T: Step>(fields: &[(&str, usize)]) -> Result<(), String> {
-        let file = T::WHICH.file();
+        let file = T::KERNEL.file();
         let source = SHADERS
             .iter()
             .find(|(name, _)| *name == file)

@@ -1,28 +1,28 @@
 //! Trials on their way to the device, and results on their way back.
 
 use super::GpuEngine;
-use super::buffers::{MAX_DISAGREEMENTS, bind};
+use super::dispatches::Chunk;
 use super::input_rows::Shape;
 use super::kernels::TraceRow;
-use super::plan::Rows;
-use super::program::Chunk;
+use super::plan::MAX_DISAGREEMENTS;
 use crate::conductance::batch::{
     Batch, Disagreement, Forward, Population, Raster, Request, Traces,
 };
 use crate::conductance::engine::EngineError;
 use crate::conductance::{TRIAL_GROUP, check_batch};
 use crate::config::MatrixName;
-use crate::data::Event;
-use crate::gpu::{Buffer, GpuError};
+use crate::gpu::GpuError;
 
 impl GpuEngine {
     /// Refuses a batch that does not fit the network or the plan.
     pub(super) fn checked(&self, batch: &Batch, request: Request<'_>) -> Result<(), EngineError> {
-        check_batch(&self.params, batch, request)?;
-        if self.plan.chunk_trials < batch.trials() && self.plan.chunk_trials < TRIAL_GROUP {
+        check_batch(&self.plan.params, batch, request)?;
+        if self.plan.memory.chunk_trials < batch.trials()
+            && self.plan.memory.chunk_trials < TRIAL_GROUP
+        {
             return Err(EngineError::Memory(format!(
                 "the engine was made for batches of {} trials, this one has {}",
-                self.batch_trials,
+                self.plan.batch_trials,
                 batch.trials()
             )));
         }
@@ -31,30 +31,22 @@ impl GpuEngine {
 
     /// Sends the trials of a batch to the device.
     pub(super) fn upload(&mut self, batch: &Batch) -> Result<(), GpuError> {
-        let mut grown = false;
-        let mut fit = |buffer: &mut Buffer, bytes: usize| -> Result<(), GpuError> {
-            if buffer.bytes() < bytes as u64 {
-                let label = buffer.label().to_owned();
-                *buffer = self.gpu.storage(&label, bytes.next_power_of_two() as u64)?;
-                grown = true;
-            }
-            Ok(())
-        };
-        let b = &mut self.buffers;
-        fit(&mut b.events, batch.events.len() * size_of::<Event>())?;
-        fit(&mut b.row_events, batch.events.len() * 4)?;
-        // Each event may have a row of its own; one more entry ends the last.
-        fit(&mut b.rows, (batch.events.len() + 1) * 8)?;
-        fit(&mut b.offsets, batch.offsets.len() * 4)?;
-        fit(&mut b.labels, batch.labels.len() * 4)?;
-        fit(&mut b.by_logit, batch.trials() * self.params.n_out * 8)?;
-        fit(&mut b.logits, batch.trials() * self.params.n_out * 4)?;
-        if grown {
-            self.bounds = bind(&self.gpu, &self.kernels, &self.buffers)?;
+        let (trials, events, n_out) = (batch.trials(), batch.events.len(), self.plan.params.n_out);
+        for (name, words) in [
+            ("events", 2 * events),
+            ("row_events", events),
+            // Each event may have a row of its own; one more entry ends the last.
+            ("rows", 2 * (events + 1)),
+            ("offsets", batch.offsets.len()),
+            ("labels", batch.labels.len()),
+            ("by_logit", 2 * trials * n_out),
+            ("logits", trials * n_out),
+        ] {
+            self.program.fit(name, words)?;
         }
-        self.gpu.write(&self.buffers.events, 0, &batch.events)?;
-        self.gpu.write(&self.buffers.offsets, 0, &batch.offsets)?;
-        self.gpu.write(&self.buffers.labels, 0, &batch.labels)
+        self.program.write("events", 0, &batch.events)?;
+        self.program.write("offsets", 0, &batch.offsets)?;
+        self.program.write("labels", 0, &batch.labels)
     }
 
     /// Sends the input events of a chunk ordered for the gradient.
@@ -63,28 +55,32 @@ impl GpuEngine {
         batch: &Batch,
         chunk: Chunk,
     ) -> Result<(), GpuError> {
-        let Some(slot) = self.layout.trained(MatrixName::WIn) else {
+        let Some(slot) = self.plan.layout.trained(MatrixName::WIn) else {
             return Ok(());
         };
         let shape = Shape {
             n_in: slot.pre,
             columns: slot.post,
-            steps: self.params.steps,
-            segment_steps: self.plan.segment_steps,
-            trained_len: self.layout.trained_len,
+            steps: self.plan.params.steps,
+            segment_steps: self.plan.memory.segment_steps,
+            trained_len: self.plan.layout.trained_len,
             gradient_at: slot.offset,
         };
         self.input_rows.renew(batch, chunk, shape);
         let lists = &self.input_rows;
-        self.gpu.write(&self.buffers.rows, 0, &lists.rows)?;
-        self.gpu.write(&self.buffers.row_events, 0, &lists.events)
+        self.program.write("rows", 0, &lists.rows)?;
+        self.program.write("row_events", 0, &lists.events)
     }
 
     /// Words of spikes of `trials` trials.
     pub(super) fn raster_words(&self, trials: usize) -> usize {
         let (p, cells) = (
-            &self.params,
-            [self.params.n_e(), self.params.n_i(), self.params.n_out],
+            &self.plan.params,
+            [
+                self.plan.params.n_e(),
+                self.plan.params.n_i(),
+                self.plan.params.n_out,
+            ],
         );
         Raster::silent(0, p.steps, cells).row_words() * p.steps * trials
     }
@@ -99,20 +95,20 @@ impl GpuEngine {
     ) -> Result<(), GpuError> {
         let words = self.raster_words(chunk.offset)..self.raster_words(chunk.offset + chunk.trials);
         if let Some(history) = request.history {
-            self.gpu
-                .write(&self.buffers.spikes, 0, &history.words[words.clone()])?;
+            self.program
+                .write("spikes", 0, &history.words[words.clone()])?;
         }
-        let dispatches = self.author(chunk).forward(keep_states);
-        self.run(&dispatches)?;
+        let dispatches = self.dispatches(chunk).forward(keep_states);
+        self.program.run(&dispatches)?;
         if let Some(raster) = &mut forward.raster {
-            let read = self.gpu.read(&self.buffers.spikes, 0..words.len())?;
+            let read = self.program.read("spikes", 0..words.len())?;
             raster.words[words].copy_from_slice(&read);
         }
         Ok(())
     }
 
     pub(super) fn empty_forward(&self, batch: &Batch, request: Request<'_>) -> Forward {
-        let p = &self.params;
+        let p = &self.plan.params;
         let cells = [p.n_e(), p.n_i(), p.n_out];
         let raster = request
             .raster
@@ -125,10 +121,10 @@ impl GpuEngine {
 
     /// Spike counts of a chunk that has run.
     pub(super) fn read_counts(&self, chunk: Chunk, forward: &mut Forward) -> Result<(), GpuError> {
-        let (n_e, n_i) = (self.params.n_e(), self.params.n_i());
+        let (n_e, n_i) = (self.plan.params.n_e(), self.plan.params.n_i());
         let counts = self
-            .gpu
-            .read::<u32>(&self.buffers.counts, 0..chunk.trials * (n_e + n_i))?;
+            .program
+            .read::<u32>("counts", 0..chunk.trials * (n_e + n_i))?;
         for row in counts.chunks_exact(n_e + n_i) {
             forward.counts_e.extend_from_slice(&row[..n_e]);
             forward.counts_i.extend_from_slice(&row[n_e..]);
@@ -137,8 +133,8 @@ impl GpuEngine {
     }
 
     pub(super) fn read_logits(&self, batch: &Batch) -> Result<Vec<f64>, GpuError> {
-        let n = batch.trials() * self.params.n_out;
-        let logits = self.gpu.read::<f32>(&self.buffers.logits, 0..n)?;
+        let n = batch.trials() * self.plan.params.n_out;
+        let logits = self.program.read::<f32>("logits", 0..n)?;
         Ok(logits.into_iter().map(f64::from).collect())
     }
 
@@ -147,15 +143,15 @@ impl GpuEngine {
         if request.history.is_none() {
             return Ok(());
         }
-        self.gpu.write(&self.buffers.disagreements, 0, &[0u32; 4])
+        self.program.write("disagreements", 0, &[0u32; 4])
     }
 
     pub(super) fn read_disagreements(&self) -> Result<Vec<Disagreement>, GpuError> {
-        let count = self.gpu.read::<u32>(&self.buffers.disagreements, 0..1)?[0] as usize;
+        let count = self.program.read::<u32>("disagreements", 0..1)?[0] as usize;
         let listed = count.min(MAX_DISAGREEMENTS);
         let words = self
-            .gpu
-            .read::<u32>(&self.buffers.disagreements, 0..4 + 4 * listed)?;
+            .program
+            .read::<u32>("disagreements", 0..4 + 4 * listed)?;
         let mut all: Vec<Disagreement> = words[4..]
             .chunks_exact(4)
             .map(|w| Disagreement {
@@ -177,20 +173,19 @@ impl GpuEngine {
 
     /// Traces of the batch's first trial, from the saved states of a chunk that has run.
     pub(super) fn read_traces(&mut self, chunk: Chunk) -> Result<Traces, GpuError> {
-        let (p, w) = (self.params.clone(), self.wiring);
+        let (p, w) = (self.plan.params.clone(), self.plan.wiring);
         let (n_e, n_i) = (p.n_e(), p.n_i());
         let at = TraceRow::new(&p, &w);
-        let row_len = Rows::new(&p, &self.layout, &w).trace;
+        let row_len = self.plan.rows.trace;
         let mut traces = Traces::default();
-        for segment in 0..p.steps.div_ceil(self.plan.segment_steps) {
-            let dispatches = self.author(chunk).replay(segment, true);
-            self.run(&dispatches)?;
-            let first = segment * self.plan.segment_steps;
-            let steps = self.plan.segment_steps.min(p.steps - first);
-            let rows = self.gpu.read::<f32>(
-                &self.buffers.trace,
-                0..((steps - 1) * chunk.trials + 1) * row_len,
-            )?;
+        for segment in 0..p.steps.div_ceil(self.plan.memory.segment_steps) {
+            let dispatches = self.dispatches(chunk).replay(segment, true);
+            self.program.run(&dispatches)?;
+            let first = segment * self.plan.memory.segment_steps;
+            let steps = self.plan.memory.segment_steps.min(p.steps - first);
+            let rows = self
+                .program
+                .read::<f32>("trace", 0..((steps - 1) * chunk.trials + 1) * row_len)?;
             for step in 0..steps {
                 let row = &rows[step * chunk.trials * row_len..][..row_len];
                 let put = |to: &mut Vec<f64>, there: bool, at: usize, n: usize, rest: f64| {
@@ -209,7 +204,7 @@ impl GpuEngine {
 
     /// Spikes of each E cell, then of each I cell, over the trials of the batch that have run.
     pub(super) fn read_totals(&self) -> Result<Vec<u32>, GpuError> {
-        let cells = self.params.n_e() + self.params.n_i();
-        self.gpu.read(&self.buffers.totals, 0..cells)
+        let cells = self.plan.params.n_e() + self.plan.params.n_i();
+        self.program.read("totals", 0..cells)
     }
 }

@@ -99,7 +99,7 @@ fn period_stroke() -> Stroke {
 pub fn correlogram_key(correlograms: &[&Correlogram]) -> Vec<Key> {
     let mut key = vec![Key::new(
         Sample::Box(null_fill(), None),
-        "98 % of random spikes",
+        "98 % band of random spikes",
     )];
     if correlograms.iter().any(|c| c.population.is_rhythmic) {
         key.push(line_key(period_stroke(), "period"));
@@ -127,7 +127,11 @@ pub fn spectrum_panel(
     colour: Colour,
 ) -> Panel {
     let x = Axis::new("frequency (Hz)").from(0.0).to(SHOWN_HZ);
-    let mut panel = Panel::new(title, x, Axis::new("power (Hz²/Hz)").scaled(Scale::Log));
+    let mut panel = Panel::new(
+        title,
+        x,
+        Axis::new("power density (Hz²/Hz)").scaled(Scale::Log),
+    );
     for (rhythm, rows) in spectra {
         let mut points = table.points(rows, ["x", "y"]);
         points.retain(|(frequency, _)| *frequency <= SHOWN_HZ);
@@ -156,7 +160,7 @@ pub fn rhythm_words(rhythm: &Rhythm) -> String {
     if rhythm.f_gamma_hz.is_finite() {
         format!("f_{{γ}} = {} Hz", brief(rhythm.f_gamma_hz))
     } else if rhythm.is_rhythmic {
-        format!("rhythm of {} Hz", brief(rhythm.f_hz))
+        format!("rhythm at {} Hz", brief(rhythm.f_hz))
     } else {
         "no rhythm".into()
     }
@@ -165,7 +169,7 @@ pub fn rhythm_words(rhythm: &Rhythm) -> String {
 /// The contrast of a population beside what random spikes give.
 pub fn contrast_words(rhythm: &PopulationRhythm) -> String {
     if rhythm.contrast.is_nan() {
-        "no two cells fire".into()
+        "no two cells fire in a trial".into()
     } else {
         format!(
             "contrast {} (chance {})",

@@ -45,7 +45,7 @@ pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
 /// The panel of a condition; none without rates.
 fn panel(group: &Group, table: &mut Table) -> Option<Panel> {
     let x = Axis::new("rate of an E cell (Hz)");
-    let mut panel = Panel::new(&group.label, x, Axis::new("E cells").from(0.0));
+    let mut panel = Panel::new(&group.label, x, Axis::new("number of E cells").from(0.0));
     let rates = |run: &Run| Some(run.record.analysis.as_ref()?.e_cell_rate_hz.clone());
     let runs = group.runs.iter().enumerate();
     let lists: Vec<(usize, &Run, Vec<f64>)> = runs
@@ -83,7 +83,11 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
     let mut panel = |name: &str, rates: &[f64], colour: Colour| {
         let (edges, counts) = histogram(&[rates], BINS)?;
         let x = Axis::new(&format!("rate of an {name} cell (Hz)"));
-        let mut panel = Panel::new(format!("{name} cells"), x, Axis::new("cells").from(0.0));
+        let mut panel = Panel::new(
+            format!("{name} cells"),
+            x,
+            Axis::new("number of cells").from(0.0),
+        );
         let bins = edges.windows(2).zip(&counts[0]);
         let rows = table.add(
             &[name],

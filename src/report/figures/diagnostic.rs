@@ -173,9 +173,8 @@ fn caption(group: &Group, analyses: &Analyses) -> String {
         format!(" Diverged (cross): {}.", ends.join(", "))
     };
     format!(
-        "Norms of stored matrices over those at the start, rates and accuracy against the epoch, a line a seed; \
+        "Norms of stored matrices over those at the start, rates and accuracy against the epoch, a line for each seed; \
          how often pairs of different E cells fire at a lag, over chance, with the band of random spikes and an \
-         upright line at the period where there is a rhythm; spectrum of the E population rate{resolution}, for the \
-         eye.{shown}{lacking}{ends}"
+         vertical line at the period where there is a rhythm; spectrum of the E population rate{resolution}.{shown}{lacking}{ends}"
     )
 }

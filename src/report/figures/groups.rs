@@ -354,7 +354,7 @@ impl<'a> Groups<'a> {
         }
         if self.absent.len() > MOST_NAMED {
             remarks += &format!(
-                " Not measured: {} cells, which the page names.",
+                " Not measured: {} cells of the study, listed under “What could not be measured”.",
                 self.absent.len()
             );
         } else if !self.absent.is_empty() {

@@ -50,7 +50,7 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
                   both are equal; points in the upper left and lower right disagree in sign, where their bars do not reach \
                   0."
             .into(),
-        alt: "Measured slope of the loss against the surrogate's, a panel a loop matrix.".into(),
+        alt: "Measured slope of the loss against the surrogate's, a panel for each loop matrix.".into(),
         page: Page::grid(panels, 2, 200.0).with_key(key),
         table,
     })
@@ -141,7 +141,7 @@ pub fn i_silencing(groups: &Groups) -> Result<Sheet, Missing> {
     key.push(line_key(level, "1 Hz"));
     let columns = columns(panels.len());
     let caption = format!(
-        "Mean I rate over each training batch in the first {FIRST_EPOCHS} epochs, a line a cell; the axis is linear \
+        "Mean I rate over each training batch in the first {FIRST_EPOCHS} epochs, a line for each cell of the study; the axis is linear \
          below 0.1 Hz and logarithmic above.{}",
         groups.remarks()
     );
@@ -264,7 +264,7 @@ fn input_panel(group: &Group, bins: &InputBins, counts: &[Vec<f64>], table: &mut
     } else {
         x
     };
-    let mut panel = Panel::new(&group.label, x, Axis::new("I cells").from(0.0));
+    let mut panel = Panel::new(&group.label, x, Axis::new("number of I cells").from(0.0));
     // A threshold at the end of the axis must not look like a frame.
     panel.room.0 = 0.06;
     let pairs = bins.edges.windows(2).enumerate();

@@ -90,8 +90,8 @@ const CURVES: [(&str, &str, [Line; 2]); 6] = [
         ],
     ),
     (
-        "Answers",
-        "margin, confidence",
+        "Margin and confidence",
+        "logits; probability",
         [
             ("margin", MARGIN, Colour::Ink, Dash::Solid),
             ("confidence", CONFIDENCE, BLUE, Dash::Dashed),
@@ -132,7 +132,7 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
     Ok(Sheet {
         id: "curves".into(),
         title: "Training curves".into(),
-        caption: "Measures of every epoch; epoch 0 is the untrained network. Training measures are means over an epoch \
+        caption: "Metrics of every epoch; epoch 0 is the untrained network. Training metrics are means over an epoch \
                   while the weights change, the others are taken on the test set after it."
             .into(),
         alt: "Accuracy, loss, rates, activity, gradient norm and margin against the epoch.".into(),

@@ -58,7 +58,7 @@ pub fn grid(groups: &Groups) -> Result<Sheet, Missing> {
     };
     let others = match all.count() {
         0 => String::new(),
-        n => format!(" {n} more swept cells are in the table."),
+        n => format!(" The data file has {n} more."),
     };
     let whose = format!("{}, cell {}, ", group.label, run.cell);
     grid_of(&whose, sweep, &others, table, &rows)
@@ -233,7 +233,7 @@ pub fn diagonal(groups: &Groups) -> Result<Sheet, Missing> {
         title: title.into(),
         caption: format!(
             "Rates and accuracy over the test set with both loop matrices multiplied by the same number; the \
-             upright line marks the weights as trained. Cells: {}.",
+             vertical line marks the weights as trained. Cells: {}.",
             shown.join(", ")
         ),
         alt: "Rates and test accuracy against the common multiplier of the loop matrices.".into(),

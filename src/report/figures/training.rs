@@ -59,7 +59,7 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
         "The cross-entropy is that of the test set; that of training is in the data file."
     };
     let caption = format!(
-        "Measures of every epoch, a line a cell; epoch 0 is the untrained network. Rates, accuracy and activity \
+        "Metrics of every epoch, a line for each cell of the study; epoch 0 is the untrained network. Rates, accuracy and activity \
          are means over the test set. {loss}{}",
         groups.remarks()
     );
@@ -279,7 +279,7 @@ pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
     panel.marks.extend(path_dots(&paths, &table, every, &bar));
     panel.marks.extend(path_ends(&paths, &table));
     let caption = format!(
-        "Path of each cell through mean E rate and accuracy on the test set; the colour of the dots is the epoch.{}",
+        "Test accuracy against mean E rate over the test set, a line for each cell of the study from epoch 1 to the last; the colour of the dots is the epoch.{}",
         groups.remarks()
     );
     Ok(Sheet {
@@ -287,7 +287,7 @@ pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
         title: title.into(),
         caption,
         alt: format!(
-            "Test accuracy against E rate, a path a cell, for {}.",
+            "Test accuracy against E rate, a path for each cell, for {}.",
             names(groups)
         ),
         page: Page::grid(vec![panel], 1, 300.0)

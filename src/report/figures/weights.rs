@@ -77,7 +77,7 @@ fn panel(
     words: [String; 2],
 ) -> Panel {
     let x = Axis::new(&format!("effective {name}{}", unit(short)));
-    let y = Axis::new("entries").scaled(Scale::Log).from(0.7);
+    let y = Axis::new("number of entries").scaled(Scale::Log).from(0.7);
     let mut panel = Panel::new(title, x, y);
     let (fill, outline) = before();
     for (column, stroke, fill) in [
@@ -89,8 +89,8 @@ fn panel(
     }
     let [start, now] = words;
     for (sample, label) in [
-        (Sample::Box(fill, Some(outline)), format!("start{start}")),
-        (Sample::Box(after(colour), None), format!("now{now}")),
+        (Sample::Box(fill, Some(outline)), format!("before{start}")),
+        (Sample::Box(after(colour), None), format!("after{now}")),
     ] {
         panel.key.push(Key::new(sample, label));
     }

@@ -265,7 +265,9 @@ fn settled(run: &RunRecord) -> Option<&'static str> {
     Some(match slope.is_below(RATE_HZ_PER_EPOCH) {
         Some(true) => "has settled",
         Some(false) => "still drifts",
-        None => "may or may not have settled (its slope is within the error of the criterion)",
+        None => {
+            "may or may not have settled (the criterion is within two standard errors of its slope)"
+        }
     })
 }
 
@@ -438,7 +440,7 @@ fn slopes(analyses: &[&RunAnalysis]) -> Vec<String> {
         let surrogate = slopes.iter().map(|s| s.surrogate).sum::<f64>() / n;
         let claim = if measured == 0.0 && error == 0.0 {
             return Some(format!(
-                "the gain of {name} changes no answer (I is silent)"
+                "scaling {name} does not change the loss (I is silent)"
             ));
         } else if measured - 2.0 * error > 0.0 {
             format!("a stronger {name} raises the loss")
@@ -605,7 +607,9 @@ mod tests {
         let said = |pairs: &[Paired]| compared("A", "B", pairs).unwrap();
         // The interval of 5 against 0 is +0.2 to +2.3, but McNemar's p is 0.06.
         assert!(said(&[pair(0, 5)]).contains("cannot be told from chance"));
-        assert!(said(&[pair(0, 12)]).starts_with("B answers more test samples correctly than A"));
+        assert!(
+            said(&[pair(0, 12)]).starts_with("B classifies more test samples correctly than A")
+        );
         assert!(said(&[pair(30, 4)]).starts_with("B answers fewer"));
         // Seeds that disagree: together 40 against 20, yet no claim.
         let disagree = [pair(0, 40), pair(20, 0)];

@@ -108,7 +108,7 @@ fn left_out(cells: &[CellRecord]) -> Vec<String> {
     if names.is_empty() {
         Vec::new()
     } else {
-        vec![format!("In no mean: {}.", list(&names))]
+        vec![format!("Not included in any mean: {}.", list(&names))]
     }
 }
 

@@ -7,24 +7,33 @@ use crate::train::metrics::{EpochMetrics, WEIGHT_NORM};
 
 type Value = dyn Fn(&RunRecord) -> f64 + Send + Sync;
 
+/// A measure of the analysis.
+fn of(
+    name: &str,
+    label: &str,
+    unit: &'static str,
+    meaning: &str,
+    value: impl Fn(&RunAnalysis) -> f64 + Send + Sync + 'static,
+) -> Measure {
+    let group = match name {
+        "example_e_rate_hz" | "max_cell_e_rate_hz" => RATES,
+        _ => RHYTHM,
+    };
+    measure(group, name, label, unit, meaning, move |run| {
+        run.analysis.as_ref().map_or(f64::NAN, &value)
+    })
+}
+
 /// Rhythm and participation.
 pub(super) fn rhythm() -> Vec<Measure> {
-    fn of(
-        name: &str,
-        label: &str,
-        unit: &'static str,
-        meaning: &str,
-        value: impl Fn(&RunAnalysis) -> f64 + Send + Sync + 'static,
-    ) -> Measure {
-        let group = match name {
-            "example_e_rate_hz" | "max_cell_e_rate_hz" => RATES,
-            _ => RHYTHM,
-        };
-        measure(group, name, label, unit, meaning, move |run| {
-            run.analysis.as_ref().map_or(f64::NAN, &value)
-        })
-    }
-    let mut all = vec![
+    let mut all = of_rhythm();
+    all.extend(of_cycles());
+    all.extend(of_single_cells());
+    all
+}
+
+fn of_rhythm() -> Vec<Measure> {
+    vec![
         of(
             "f_gamma_hz",
             "f_γ",
@@ -50,7 +59,7 @@ pub(super) fn rhythm() -> Vec<Measure> {
             "spectrum_peak_hz",
             "spectrum peak",
             "Hz",
-            "Bin of the largest power of the E spectrum, 5–150 Hz, rhythm or not.",
+            "Frequency bin of the largest power of the E rate's spectrum, 5–150 Hz, rhythm or not.",
             |a| a.rhythm.spectrum.peak_hz,
         ),
         of(
@@ -64,7 +73,7 @@ pub(super) fn rhythm() -> Vec<Measure> {
             "i_contrast",
             "contrast of I",
             "1",
-            "The same of I cells.",
+            "Contrast of the correlogram of different I cells: 0 no rhythm, 1 silence between volleys.",
             |a| a.rhythm.i.contrast,
         ),
         of(
@@ -74,7 +83,11 @@ pub(super) fn rhythm() -> Vec<Measure> {
             "Coefficient of variation of E inter-spike intervals, mean over cells.",
             |a| a.rhythm.cv,
         ),
-    ];
+    ]
+}
+
+fn of_cycles() -> Vec<Measure> {
+    let mut all = Vec::new();
     for (i, spikes) in ["0 spikes", "1 spike", "2 spikes", "3 or more spikes"]
         .into_iter()
         .enumerate()
@@ -96,7 +109,7 @@ pub(super) fn rhythm() -> Vec<Measure> {
             "period_ms",
             "cycle of the rhythm",
             "ms",
-            "Mean cycle of the rhythm.",
+            "Mean duration of a cycle of the rhythm.",
             |a| a.participation.as_ref().map_or(f64::NAN, |p| p.period_ms),
         ),
         of(
@@ -110,11 +123,17 @@ pub(super) fn rhythm() -> Vec<Measure> {
                     .map_or(f64::NAN, |p| p.i_spikes_per_cycle)
             },
         ),
+    ]);
+    all
+}
+
+fn of_single_cells() -> Vec<Measure> {
+    vec![
         of(
             "example_e_rate_hz",
             "E rate, reference trial",
             "Hz",
-            "Mean E rate in one reference trial.",
+            "Mean E rate in the example trial.",
             |a| a.raster.e_rate_hz,
         ),
         of(
@@ -124,8 +143,7 @@ pub(super) fn rhythm() -> Vec<Measure> {
             "Largest mean rate of an E cell over the test set.",
             |a| a.e_cell_rate_hz.iter().copied().fold(f64::NAN, f64::max),
         ),
-    ]);
-    all
+    ]
 }
 
 /// The matrix `short`, called `name`.
@@ -199,14 +217,14 @@ pub(super) fn matrix(short: &'static str, name: &'static str) -> Vec<Measure> {
             "not_positive_percent",
             "not positive",
             "%",
-            "entries at or below 0 (the sources' \"pruned\").",
+            "share of the entries at or below 0 (the sources' \"pruned\").",
             |m| m.now.not_positive_percent,
         ),
         of(
             "really_pruned_percent",
             "really pruned",
             "%",
-            "entries now at or below 0 of those that began above.",
+            "share of the entries above 0 at the start that are now at or below 0.",
             |m| m.really_pruned_percent,
         ),
         of("max", "largest entry", unit, "largest stored entry.", |m| {
@@ -216,7 +234,7 @@ pub(super) fn matrix(short: &'static str, name: &'static str) -> Vec<Measure> {
             "unchanged",
             "unchanged",
             "1",
-            "1 where every bit is as at the start.",
+            "1 where the stored matrix is bit for bit as at the start.",
             |m| f64::from(u8::from(m.unchanged)),
         ),
     ]

@@ -12,7 +12,7 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
             "i_below_1hz_step",
             "I below 1 Hz from step",
             "1",
-            "First optimiser step (from 1) from which on the I rate of all batches is below 1 Hz.",
+            "First optimiser step (from 1) from which the I rate of all batches stays below 1 Hz.",
             |run| {
                 i_below(run, |run, at| {
                     (at < run.steps.len()).then_some(at as f64 + 1.0)
@@ -24,7 +24,7 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
             "i_below_1hz_epoch",
             "I below 1 Hz from epoch",
             "1",
-            "The epoch of that step.",
+            "Epoch of the first optimiser step from which the I rate stays below 1 Hz.",
             |run| {
                 i_below(run, |run, at| {
                     run.steps.get(at).map(|step| step.epoch as f64)
@@ -45,19 +45,19 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
         add(
             "measured",
             "measured",
-            "Slope of the test loss along the matrix's gain, by paired forward runs.",
+            "Derivative of the test loss with respect to the matrix's gain, by paired forward runs.",
             |slope| slope.measured,
         );
         add(
             "measured_error",
             "standard error",
-            "Standard error of that slope over trials, paired.",
+            "Standard error over trials of the measured derivative of the test loss with respect to the matrix's gain.",
             |slope| slope.measured_error,
         );
         add(
             "surrogate",
             "surrogate",
-            "The same slope by the surrogate gradient.",
+            "Derivative of the test loss with respect to the matrix's gain, by the surrogate gradient.",
             |slope| slope.surrogate,
         );
     }
@@ -111,7 +111,7 @@ pub(super) fn grid() -> Vec<Measure> {
             "grid_open_ie_i_rate_max_hz",
             "largest I rate at W_IE × 0",
             "Hz",
-            "Largest I rate with W_IE × 0.",
+            "Largest I rate over all gains of W_EI with W_IE × 0.",
             |s| open_ie(s, |p| p.i_rate_hz).fold(f64::NAN, f64::max),
         ),
         of(
@@ -132,28 +132,28 @@ pub(super) fn grid() -> Vec<Measure> {
             "grid_10_10_e_rate_hz",
             "E rate at loop × 10",
             "Hz",
-            "E rate with both × 10.",
+            "E rate with W_EI and W_IE × 10.",
             |s| at(s, 10.0, 10.0, |p| p.e_rate_hz),
         ),
         of(
             "grid_10_10_i_rate_hz",
             "I rate at loop × 10",
             "Hz",
-            "I rate with both × 10.",
+            "I rate with W_EI and W_IE × 10.",
             |s| at(s, 10.0, 10.0, |p| p.i_rate_hz),
         ),
         of(
             "grid_half_accuracy_percent",
             "accuracy at loop × 0.5",
             "%",
-            "Accuracy with both × 0.5.",
+            "Test accuracy with W_EI and W_IE × 0.5.",
             move |s| at(s, 0.5, 0.5, accuracy),
         ),
         of(
             "grid_one_accuracy_percent",
             "accuracy at loop × 1",
             "%",
-            "Accuracy with both × 1.",
+            "Test accuracy with W_EI and W_IE × 1.",
             move |s| at(s, 1.0, 1.0, accuracy),
         ),
     ]

@@ -15,7 +15,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is no safetensors file, or was cut short or damaged.
-    #[error("{}: not a readable safetensors file ({source}); take another one", path.display())]
+    #[error("{}: not a readable safetensors file ({source}); use another checkpoint (--checkpoint best or initial), or train again", path.display())]
     Container {
         /// The file.
         path: PathBuf,
@@ -23,13 +23,13 @@ pub enum CheckpointError {
         source: SafeTensorError,
     },
     /// A safetensors file, but not one that this program wrote.
-    #[error("{}: holds no dalenet progress, only tensors; import it as weights instead", path.display())]
+    #[error("{}: a safetensors file, but not a checkpoint of dalenet; begin a run with it: dalenet import", path.display())]
     NotACheckpoint {
         /// The file.
         path: PathBuf,
     },
     /// Written by a version of the program with another layout.
-    #[error("{}: checkpoint format {found}, but this program reads format {FORMAT}", path.display())]
+    #[error("{}: checkpoint format {found}, but this program reads format {FORMAT}; use the version of dalenet that wrote it", path.display())]
     Format {
         /// The file.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum CheckpointError {
         found: u64,
     },
     /// The progress in the header is not as this program writes it.
-    #[error("{}: bad header: {source}", path.display())]
+    #[error("{}: its header is damaged ({source}); use another checkpoint (--checkpoint best or initial), or train again", path.display())]
     Header {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum CheckpointError {
         source: serde_json::Error,
     },
     /// The content does not match its checksum.
-    #[error("{}: content does not match its checksum; the file is damaged, take another checkpoint", path.display())]
+    #[error("{}: content does not match its checksum, so the file is damaged; use another checkpoint (--checkpoint best or initial)", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -62,8 +62,8 @@ pub enum CheckpointError {
     },
     /// A tensor holds NaN or infinity.
     #[error(
-        "{}: tensor `{name}` holds {count} non-finite values, the first ({value}) at index {index}: \
-         the run had diverged; take an earlier checkpoint, or allow NaN to look at this one",
+        "{}: tensor `{name}` holds NaN or infinite values ({count} in all, the first, {value}, at index {index}): the \
+         run had diverged; use another checkpoint, as with --checkpoint best",
         path.display()
     )]
     NonFinite {
@@ -88,7 +88,7 @@ pub enum CheckpointError {
     },
     /// The checkpoint belongs to another configuration or data set.
     #[error(
-        "{}: made with another {what} (SHA-256 {found}, but now {expected}); resume with the {what} of the run",
+        "{}: belongs to a run with other {what} (SHA-256 {found}, now {expected}); give the {what} that the run was trained with",
         path.display()
     )]
     OtherRun {

@@ -135,29 +135,11 @@ impl Mark {
     /// of the panel, `left` and `right` its sides.
     pub fn draw(&self, svg: &mut Svg, place: &dyn Fn(Point) -> At, frame: Frame) {
         let shown = |points: &[Point]| -> Vec<At> {
-            points
-                .iter()
-                .map(|p| place(*p))
-                .filter(|(x, y)| x.is_finite() && y.is_finite())
-                .collect()
+            let placed = points.iter().map(|p| place(*p));
+            placed.filter(is_shown).collect()
         };
         match self {
-            Self::Line { points, stroke } => {
-                let placed: Vec<At> = points.iter().map(|p| place(*p)).collect();
-                let mut lines: Vec<Vec<At>> = placed
-                    .split(|(x, y)| !(x.is_finite() && y.is_finite()))
-                    .filter(|line| !line.is_empty())
-                    .map(thinned)
-                    .collect();
-                let alone: Vec<At> = lines
-                    .iter()
-                    .filter(|l| l.len() == 1)
-                    .map(|l| l[0])
-                    .collect();
-                svg.markers(&alone, Marker::Circle, 3.0, stroke.colour, false);
-                lines.retain(|line| line.len() > 1);
-                svg.lines(&lines, *stroke);
-            }
+            Self::Line { points, stroke } => draw_line(svg, points, *stroke, place),
             Self::Points {
                 points,
                 marker,
@@ -173,20 +155,7 @@ impl Mark {
                 stroke,
                 fill,
             } => {
-                let mut outline = vec![(place((edges[0], f64::NAN)).0, frame.bottom)];
-                for (pair, height) in edges.windows(2).zip(heights) {
-                    let y = place((pair[0], *height)).1;
-                    let y = if y.is_finite() {
-                        y.min(frame.bottom)
-                    } else {
-                        frame.bottom
-                    };
-                    outline.push((place((pair[0], f64::NAN)).0, y));
-                    outline.push((place((pair[1], f64::NAN)).0, y));
-                }
-                if let Some(last) = outline.last().copied() {
-                    outline.push((last.0, frame.bottom));
-                }
+                let outline = steps_outline(edges, heights, place, frame.bottom);
                 if let Some(fill) = fill {
                     svg.area(&outline, *fill);
                 }
@@ -196,7 +165,7 @@ impl Mark {
             }
             Self::Bar { from, to, fill } => {
                 let (a, b) = (place(*from), place(*to));
-                if [a.0, a.1, b.0, b.1].iter().all(|v| v.is_finite()) {
+                if is_shown(&a) && is_shown(&b) {
                     let at = (a.0.min(b.0), a.1.min(b.1));
                     svg.rectangle(at, (a.0 - b.0).abs(), (a.1 - b.1).abs(), *fill);
                 }
@@ -221,19 +190,7 @@ impl Mark {
                 spots.dedup_by_key(|at| spot(at));
                 svg.ticks(&spots, height, Stroke::solid(*colour, 1.4));
             }
-            Self::Band { points, fill } => {
-                let placed: Vec<(At, At)> = points
-                    .iter()
-                    .map(|(x, low, high)| (place((*x, *low)), place((*x, *high))))
-                    .collect();
-                let is_shown = |at: &At| at.0.is_finite() && at.1.is_finite();
-                let pieces = placed.split(|(low, high)| !(is_shown(low) && is_shown(high)));
-                for piece in pieces.filter(|piece| piece.len() > 1) {
-                    let there = piece.iter().map(|ends| ends.0);
-                    let back = piece.iter().rev().map(|ends| ends.1);
-                    svg.area(&there.chain(back).collect::<Vec<_>>(), *fill);
-                }
-            }
+            Self::Band { points, fill } => draw_band(svg, points, *fill, place),
             Self::Level { y, stroke } => {
                 let y = place((f64::NAN, *y)).1;
                 svg.lines(&[vec![(frame.left, y), (frame.right, y)]], *stroke);
@@ -256,6 +213,56 @@ impl Mark {
                 }
             }
         }
+    }
+}
+
+fn is_shown(at: &At) -> bool {
+    at.0.is_finite() && at.1.is_finite()
+}
+
+/// A line in pieces between its gaps; a point alone is a dot.
+fn draw_line(svg: &mut Svg, points: &[Point], stroke: Stroke, place: &dyn Fn(Point) -> At) {
+    let placed: Vec<At> = points.iter().map(|p| place(*p)).collect();
+    let pieces = placed.split(|at| !is_shown(at));
+    let pieces = pieces.filter(|piece| !piece.is_empty());
+    let mut lines: Vec<Vec<At>> = pieces.map(thinned).collect();
+    let single = lines.iter().filter(|line| line.len() == 1);
+    let alone: Vec<At> = single.map(|line| line[0]).collect();
+    svg.markers(&alone, Marker::Circle, 3.0, stroke.colour, false);
+    lines.retain(|line| line.len() > 1);
+    svg.lines(&lines, stroke);
+}
+
+/// The outline of a histogram, from the bottom of the panel and back.
+fn steps_outline(
+    edges: &[f64],
+    heights: &[f64],
+    place: &dyn Fn(Point) -> At,
+    bottom: f64,
+) -> Vec<At> {
+    let mut outline = vec![(place((edges[0], f64::NAN)).0, bottom)];
+    for (pair, height) in edges.windows(2).zip(heights) {
+        let y = place((pair[0], *height)).1;
+        let y = if y.is_finite() { y.min(bottom) } else { bottom };
+        outline.extend([pair[0], pair[1]].map(|edge| (place((edge, f64::NAN)).0, y)));
+    }
+    if let Some(last) = outline.last().copied() {
+        outline.push((last.0, bottom));
+    }
+    outline
+}
+
+/// An area in pieces between its gaps.
+fn draw_band(svg: &mut Svg, points: &[(f64, f64, f64)], fill: Fill, place: &dyn Fn(Point) -> At) {
+    let ends = points.iter();
+    let placed: Vec<(At, At)> = ends
+        .map(|(x, low, high)| (place((*x, *low)), place((*x, *high))))
+        .collect();
+    let pieces = placed.split(|(low, high)| !(is_shown(low) && is_shown(high)));
+    for piece in pieces.filter(|piece| piece.len() > 1) {
+        let there = piece.iter().map(|ends| ends.0);
+        let back = piece.iter().rev().map(|ends| ends.1);
+        svg.area(&there.chain(back).collect::<Vec<_>>(), fill);
     }
 }
 

@@ -169,17 +169,17 @@ pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
 /// The rhythm in a few words.
 fn outcome(rhythm: &Rhythm) -> String {
     if rhythm.is_rhythmic {
-        format!("volleys at {} Hz", brief(rhythm.f_hz))
+        format!("{} Hz", brief(rhythm.f_hz))
     } else {
-        format!("none above {} Hz", brief(rhythm.lowest_hz))
+        format!("none detected above {} Hz", brief(rhythm.lowest_hz))
     }
 }
 
 /// A histogram of the inter-spike intervals of E.
 fn intervals(rhythm: &Rhythm, table: &mut Table) -> Panel {
     let x = Axis::new("interval (ms)").from(0.0);
-    let y = Axis::new("intervals").from(0.0);
-    let mut panel = Panel::new("Inter-spike intervals of E", x, y);
+    let y = Axis::new("number of intervals").from(0.0);
+    let mut panel = Panel::new("Inter-spike intervals of E cells", x, y);
     let bins = rhythm.interval_ms.iter().zip(&rhythm.interval_count);
     let rows = table.add(
         &["intervals_from_ms"],
