@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::conductance::engine::EngineError;
 use crate::conductance::gpu::{GpuOptions, MemoryPlan};
-use crate::conductance::model::{Network, Trials, initial_state, matrices_of, weights_of};
+use crate::conductance::model::{NetworkModel, Trials, initial_state, matrices_of, weights_of};
 use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
 use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, PlanError, Resources, Workload, available_memory};
 use crate::conductance::weights::{Layout, Weights, WeightsError, draw_initial};
 use crate::config::Config;
 use crate::data::{
-    DataError, Dataset, LoadedData, Samples, Split, check_rate, encode_events, load_dataset,
+    DataError, LoadedData, Samples, Split, SplitSamples, check_rate, encode_events, load_dataset,
 };
 use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
@@ -21,7 +21,7 @@ use crate::train::model::ModelState;
 use crate::train::session::{Session, TrainError};
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
-pub use analyse::{Subject, analysis_json, write_analysis};
+pub use analyse::{AnalysedWeights, analysis_json, write_analysis};
 pub use run::Run;
 pub use spikes::{SpikeAnalysis, analyse_spikes};
 
@@ -234,7 +234,7 @@ impl Experiment {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn network(&self, weights: &Weights) -> Result<(Network, OpenedDevice), EngineError> {
+    pub fn network(&self, weights: &Weights) -> Result<(NetworkModel, OpenedDevice), EngineError> {
         let opened = self.open(weights)?;
         let device = OpenedDevice {
             summary: opened.engine.describe(),
@@ -244,7 +244,7 @@ impl Experiment {
             },
             reason: opened.reason,
         };
-        let network = Network::new(
+        let network = NetworkModel::new(
             opened.engine,
             self.trials.clone(),
             self.split.clone(),
@@ -402,7 +402,11 @@ impl std::fmt::Display for OpenedDevice {
 }
 
 /// How much there is to compute; refuses samples that cannot be encoded.
-fn workload(config: &Config, params: &Params, dataset: &Dataset) -> Result<Workload, DataError> {
+fn workload(
+    config: &Config,
+    params: &Params,
+    dataset: &SplitSamples,
+) -> Result<Workload, DataError> {
     let split = &dataset.split;
     let used = || {
         split

@@ -144,7 +144,9 @@ impl LineFile {
             .open(path)
             .map_err(FileError::io("open", path))?;
         sync_folder(folder_of(path))?;
-        let metadata = file.metadata().map_err(FileError::io("measure", path))?;
+        let metadata = file
+            .metadata()
+            .map_err(FileError::io("read the size of", path))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,

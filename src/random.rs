@@ -48,7 +48,7 @@ pub enum Purpose {
     TrainNoise = 4,
     /// Input spikes of evaluation trials, the same every epoch.
     EvalNoise = 5,
-    /// The built-in drawn digits.
+    /// The built-in synthetic digits.
     Digits = 6,
     /// Spikes put anywhere in their trial, the null of a spectrum.
     ShuffledSpikes = 7,

@@ -128,10 +128,10 @@ pub trait Real:
     fn expm1(self) -> Self;
     /// exp(x), above zero for all x of −80 and more.
     fn exp(self) -> Self;
-    /// The same bits as [`expm1`](Self::expm1) for less where |x| ≤ [`MILD`](Self::MILD).
-    fn expm1_mild(self) -> Self;
+    /// The same bits as [`expm1`](Self::expm1) for less where |x| ≤ [`UNREDUCED_MOST`](Self::UNREDUCED_MOST).
+    fn expm1_unreduced(self) -> Self;
     /// Largest argument that [`expm1`](Self::expm1) does not reduce.
-    const MILD: Self;
+    const UNREDUCED_MOST: Self;
     /// |x|.
     fn abs(self) -> Self;
     /// √x.
@@ -166,10 +166,10 @@ impl Real for f64 {
         libm::exp(self)
     }
     #[inline(always)]
-    fn expm1_mild(self) -> Self {
+    fn expm1_unreduced(self) -> Self {
         libm::expm1(self)
     }
-    const MILD: Self = 0.34;
+    const UNREDUCED_MOST: Self = 0.34;
     #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
@@ -218,17 +218,17 @@ impl Real for f32 {
     #[inline(always)]
     fn expm1(self) -> Self {
         let (scale, r) = reduce(self);
-        f32::mul_add(scale, r.expm1_mild(), scale - 1.0)
+        f32::mul_add(scale, r.expm1_unreduced(), scale - 1.0)
     }
     /// 2ⁿ (1 + (exp(r) − 1)) with the same polynomial. The twin is `shaders/common/exp.wgsl`.
     #[inline(always)]
     fn exp(self) -> Self {
         let (scale, r) = reduce(self);
-        scale * (1.0 + r.expm1_mild())
+        scale * (1.0 + r.expm1_unreduced())
     }
     /// The polynomial alone: for such x, n is 0 and r is x.
     #[inline(always)]
-    fn expm1_mild(self) -> Self {
+    fn expm1_unreduced(self) -> Self {
         let r = self;
         let p = 1.0 / 5040.0;
         let p = f32::mul_add(p, r, 1.0 / 720.0);
@@ -238,7 +238,7 @@ impl Real for f32 {
         let p = f32::mul_add(p, r, 0.5);
         f32::mul_add(p, r * r, r)
     }
-    const MILD: Self = 0.34;
+    const UNREDUCED_MOST: Self = 0.34;
     #[inline(always)]
     fn abs(self) -> Self {
         f32::abs(self)
@@ -274,7 +274,11 @@ mod tests {
         }
         for i in -3_400_000..=3_400_000 {
             let x = i as f32 * 1e-7;
-            assert_eq!(x.expm1_mild().to_bits(), Real::expm1(x).to_bits(), "{x}");
+            assert_eq!(
+                x.expm1_unreduced().to_bits(),
+                Real::expm1(x).to_bits(),
+                "{x}"
+            );
         }
         assert!(Real::expm1(f32::NAN).is_nan());
         assert_eq!(Real::expm1(-1e30f32), -1.0);

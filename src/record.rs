@@ -191,13 +191,13 @@ impl Origin {
             ));
         }
         if self.config_sha256 != expected.config_sha256 {
-            return Some("is of a run with another configuration".into());
+            return Some("belongs to a run with another configuration".into());
         }
         if self.data_sha256 != expected.data_sha256 {
-            return Some("is of a run on other data".into());
+            return Some("belongs to a run on other data".into());
         }
         if self.checkpoint != expected.checkpoint {
-            return Some(format!("is of the {} checkpoint", self.checkpoint));
+            return Some(format!("belongs to the {} checkpoint", self.checkpoint));
         }
         (self.epoch != expected.epoch).then(|| {
             format!(
@@ -230,7 +230,7 @@ fn read_belonging<T: DeserializeOwned>(
     if let Some(difference) = origin.difference(expected) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         left_out.push(format!(
-            "{name} {difference}; make it again with `{command} {}`",
+            "{name} {difference}; recreate it with `{command} {}`",
             path.parent().unwrap_or(Path::new(".")).display()
         ));
         return Ok(None);

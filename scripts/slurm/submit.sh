@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a study on a Slurm cluster: an array job with a cell a task, and a job after it that collects.
+# Runs a study on a Slurm cluster: an array job with one task per cell, and a job after it that collects.
 #
 #   submit.sh STUDY [--out DIR] [--at-once N] [OPTIONS OF `dalenet study run`] [-- OPTIONS OF sbatch]
 #

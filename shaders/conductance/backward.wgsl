@@ -385,7 +385,7 @@ fn cell_adjoints_i(first_trial: u32, end_trial: u32, t: u32, tid: u32) {
 
 // Adjoints of E cells through step t. A thread touches rows of its own cells alone.
 fn cell_adjoints_e(first_trial: u32, end_trial: u32, t: u32, tid: u32) {
-    if LOOPED {
+    if RECURRENT {
         for (var k = 0u; k < E_PER; k++) {
             let c = k * WG + tid;
             if c < N_E {
@@ -406,7 +406,7 @@ fn cell_adjoints_e(first_trial: u32, end_trial: u32, t: u32, tid: u32) {
         }
         if c < N_E {
             var through: vec4<f32>;
-            if LOOPED {
+            if RECURRENT {
                 through = row(WORK_ROW + c, q);
             } else {
                 for (var column = 0u; column < N_OUT; column++) {
@@ -443,13 +443,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
 
-        if LOOPED {
+        if RECURRENT {
             spike_adjoints_e(tid);
         }
         if INTO_I {
             spike_adjoints_i(tid);
         }
-        if LOOPED {
+        if RECURRENT {
             workgroupBarrier();
         }
         if I_CELLS {
@@ -460,7 +460,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             workgroupBarrier();
         }
         cell_adjoints_e(first_trial, end_trial, t, tid);
-        if !LOOPED {
+        if !RECURRENT {
             workgroupBarrier();
         }
     }

@@ -328,9 +328,9 @@ fn read_out(trial: u32, t: u32, spiked: u32, tid: u32) {
 // Kicks and decay of the conductances of E cells, then the input of step t, which acts undecayed.
 fn deliver(t: u32, tid: u32) {
     for (var k = 0u; k < E_PER; k++) {
-        e[k].ge = decayed(e[k].ge, kick_ee[k], LOSS_AMPA);
+        e[k].ge = decayed(e[k].ge, kick_ee[k], DECAY_FRACTION_AMPA);
         if HAS_IE {
-            e[k].gi = decayed(e[k].gi, kick_ie[k], LOSS_GABA);
+            e[k].gi = decayed(e[k].gi, kick_ie[k], DECAY_FRACTION_GABA);
         }
     }
     while due == t {
@@ -363,9 +363,9 @@ fn step_cells(trial: u32, t: u32, following: u32, tid: u32) {
         for (var k = 0u; k < I_PER; k++) {
             let c = k * WG + tid;
             if exists(c, k, N_I) {
-                i[k].ge = decayed(i[k].ge, kick_ei[k], LOSS_AMPA);
+                i[k].ge = decayed(i[k].ge, kick_ei[k], DECAY_FRACTION_AMPA);
                 if HAS_II {
-                    i[k].gi = decayed(i[k].gi, kick_ii[k], LOSS_GABA);
+                    i[k].gi = decayed(i[k].gi, kick_ii[k], DECAY_FRACTION_GABA);
                 }
                 i[k] = fire(I_KIND, trial, t, c, i[k], word_i[k]);
                 if flag(IMPOSE) {

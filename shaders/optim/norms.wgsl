@@ -1,6 +1,6 @@
 // Finishes the gradient of one matrix (none where a clamped weight is negative) and leaves the sums of
 // squares of gradient and weights of each workgroup's share, added in a fixed tree. A matrix that
-// learns in u = ln |w| enters with the gradient by u, which is w times that by w.
+// learns in u = ln |w| enters with the gradient with respect to u, which is w times that by w.
 //
 // grid      at most MAX_PARTIALS workgroups; each strides through the matrix
 // stored    all matrices

@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 use super::report::Ceilings;
-use super::spread::Spread;
+use super::spread::MedianSpread;
 
 /// Bytes copied by all threads together: more than any cache holds.
 const COPY_BYTES: usize = 256 << 20;
@@ -17,7 +17,7 @@ const REPETITION_SECONDS: f64 = 0.05;
 /// The ceilings of `threads` threads, each the spread of `repetitions`.
 pub(super) fn of_processor(threads: usize, repetitions: usize) -> Ceilings {
     let n = PRODUCT_SIZE;
-    let product = Spread::of(&product_gflops(threads, &[[n, n, n]], repetitions));
+    let product = MedianSpread::of(&product_gflops(threads, &[[n, n, n]], repetitions));
     Ceilings {
         copy_bytes: COPY_BYTES as u64,
         copy_gb_per_s: copy(threads, repetitions),
@@ -29,7 +29,7 @@ pub(super) fn of_processor(threads: usize, repetitions: usize) -> Ceilings {
 }
 
 /// Bytes read and written a second when every thread copies its share, GB/s.
-fn copy(threads: usize, repetitions: usize) -> Spread {
+fn copy(threads: usize, repetitions: usize) -> MedianSpread {
     let floats = COPY_BYTES / 4 / threads.max(1);
     let seconds = on_all_threads(threads, repetitions, || {
         let source = vec![1.0f32; floats];
@@ -37,7 +37,7 @@ fn copy(threads: usize, repetitions: usize) -> Spread {
         move || destination.copy_from_slice(std::hint::black_box(&source))
     });
     let bytes = 2.0 * 4.0 * (floats * threads.max(1)) as f64;
-    Spread::of(&seconds).rate(bytes * 1e-9)
+    MedianSpread::of(&seconds).rate(bytes * 1e-9)
 }
 
 /// Rates at which all threads together make products `[rows, columns, inner]`, one after another,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::report::Ceilings;
-use super::spread::Spread;
+use super::spread::MedianSpread;
 use crate::gpu::{AdapterKind, Bound, Buffer, Constant, Gpu, GpuError, Kernel, with_constants};
 
 const COPY: &str = include_str!("../../shaders/bench/copy.wgsl");
@@ -78,7 +78,7 @@ pub(super) fn of_gpu(gpu: &Gpu, repetitions: usize) -> Result<Ceilings, GpuError
 }
 
 /// Bytes copied, half as many where the memory is too small, and seconds of a copy.
-fn copy(gpu: &Gpu, bytes: u64, repetitions: usize) -> Result<(u64, Spread), GpuError> {
+fn copy(gpu: &Gpu, bytes: u64, repetitions: usize) -> Result<(u64, MedianSpread), GpuError> {
     let both = gpu
         .storage("copy source", bytes)
         .and_then(|source| Ok((source, gpu.storage("copy destination", bytes)?)));
@@ -95,7 +95,7 @@ fn copy(gpu: &Gpu, bytes: u64, repetitions: usize) -> Result<(u64, Spread), GpuE
 }
 
 /// Seconds of a product of two square matrices of `size`.
-fn product(gpu: &Gpu, size: usize, repetitions: usize) -> Result<Spread, GpuError> {
+fn product(gpu: &Gpu, size: usize, repetitions: usize) -> Result<MedianSpread, GpuError> {
     let matrix = |label| gpu.storage(label, 4 * (size * size) as u64);
     let (a, b, c) = (matrix("a")?, matrix("b")?, matrix("c")?);
     let (kernel, bound, grid) = bind_product(gpu, size, [&a, &b, &c])?;
@@ -115,7 +115,7 @@ fn bind_product(
 }
 
 /// Seconds of `rounds` rounds in `groups` workgroups.
-fn fma(gpu: &Gpu, groups: u32, rounds: u32, repetitions: usize) -> Result<Spread, GpuError> {
+fn fma(gpu: &Gpu, groups: u32, rounds: u32, repetitions: usize) -> Result<MedianSpread, GpuError> {
     let result = gpu.storage("result", 4 * WORKGROUP * u64::from(groups))?;
     let source = with_constants(FMA, &[("ROUNDS", Constant::U32(rounds))])?;
     let kernel = Kernel::new(gpu, "fma", &source, "main")?;
@@ -130,7 +130,7 @@ fn time(
     bound: &Bound,
     grid: [u32; 3],
     repetitions: usize,
-) -> Result<Spread, GpuError> {
+) -> Result<MedianSpread, GpuError> {
     let run = |dispatches: usize| -> Result<f64, GpuError> {
         let mut commands = gpu.commands();
         commands.span(kernel.name())?;
@@ -149,7 +149,7 @@ fn time(
     let once = run(1)?;
     let dispatches = (REPETITION_SECONDS / once).clamp(1.0, 100.0) as usize;
     let seconds = (0..repetitions.max(1)).map(|_| run(dispatches));
-    Ok(Spread::of(&seconds.collect::<Result<Vec<_>, _>>()?))
+    Ok(MedianSpread::of(&seconds.collect::<Result<Vec<_>, _>>()?))
 }
 
 #[cfg(test)]

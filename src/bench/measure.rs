@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use super::BenchError;
 use super::ceilings::product_gflops;
-use super::report::{Ceilings, Limits, Memory, ProductLimit, Stage, State, Task, Workload};
-use super::spread::Spread;
-use super::subject::Subject;
+use super::report::{
+    Ceilings, Limits, MemoryUse, NetworkActivity, ProductLimit, StageReport, Task, TaskReport,
+};
+use super::spread::MedianSpread;
+use super::subject::BenchNetwork;
 use crate::conductance::block_trials;
 use crate::conductance::engine::{Quantity, StageTime};
 use crate::conductance::work::{
@@ -28,11 +30,11 @@ pub(super) struct Setup<'a> {
 
 /// Times `task` batches of `subject`, in total and by stage.
 pub(super) fn workload(
-    subject: &mut Subject,
+    subject: &mut BenchNetwork,
     network: &str,
     task: Task,
     setup: &Setup<'_>,
-) -> Result<Workload, BenchError> {
+) -> Result<TaskReport, BenchError> {
     // The spikes of a batch are counted by inference only; they are the same in training.
     subject.infer()?;
     let mut product_gflops = loop_products(subject, task, setup);
@@ -52,7 +54,7 @@ pub(super) fn workload(
     let (flops, bytes) = work::total(&stage_work);
     let trials = subject.batch_trials();
     let samples_per_second = seconds.rate(trials as f64);
-    Ok(Workload {
+    Ok(TaskReport {
         network: network.to_owned(),
         config_sha256: config::sha256(&subject.config),
         task,
@@ -75,7 +77,7 @@ pub(super) fn workload(
             setup.ceilings,
         ),
         stages: stages(subject, task, &stage_work, setup)?,
-        memory: Memory {
+        memory: MemoryUse {
             peak_bytes: after.peak_bytes,
             dispatches_per_batch: per_batch(before.dispatches, after.dispatches),
             submissions_per_batch: per_batch(before.submissions, after.submissions),
@@ -88,10 +90,10 @@ pub(super) fn workload(
 
 /// Batches a repetition and seconds a batch, after one batch as a warm-up.
 pub(super) fn repeat(
-    subject: &mut Subject,
+    subject: &mut BenchNetwork,
     task: Task,
     repetitions: usize,
-) -> Result<(usize, Spread), BenchError> {
+) -> Result<(usize, MedianSpread), BenchError> {
     let start = Instant::now();
     run(subject, task)?;
     let once = start.elapsed().as_secs_f64().max(1e-6);
@@ -104,22 +106,22 @@ pub(super) fn repeat(
         }
         seconds.push(start.elapsed().as_secs_f64().max(1e-9) / batches as f64);
     }
-    Ok((batches, Spread::of(&seconds)))
+    Ok((batches, MedianSpread::of(&seconds)))
 }
 
-fn run(subject: &mut Subject, task: Task) -> Result<(), BenchError> {
+fn run(subject: &mut BenchNetwork, task: Task) -> Result<(), BenchError> {
     match task {
         Task::Training => subject.train(),
         Task::Inference => subject.infer(),
     }
 }
 
-fn state(subject: &Subject) -> State {
+fn state(subject: &BenchNetwork) -> NetworkActivity {
     let (p, activity) = (&subject.params, subject.activity);
     let trials = activity.trials as f64;
     let per_step = |spikes: u64| spikes as f64 / (trials * p.steps as f64);
     let hz = |spikes: u64, cells: usize| spikes as f64 / (trials * cells as f64 * p.duration_s());
-    State {
+    NetworkActivity {
         weights: format!("initial, in_mean_us {}", subject.config.weights.in_mean_us),
         input_events_per_trial: activity.input_events as f64 / trials,
         e_spikes_per_trial_step: per_step(activity.spikes_e),
@@ -131,7 +133,7 @@ fn state(subject: &Subject) -> State {
 
 /// What the ceilings and the products of the loop allow, against `reached` samples a second.
 fn limits(
-    subject: &Subject,
+    subject: &BenchNetwork,
     stage_work: &[StageWork],
     product_gflops: &[f64],
     threads: Option<usize>,
@@ -146,7 +148,7 @@ fn limits(
         .sum();
     let allowed = subject.batch_trials() as f64 / least;
     let products = (!product_gflops.is_empty()).then(|| {
-        let gflops = Spread::of(product_gflops);
+        let gflops = MedianSpread::of(product_gflops);
         let gflop = 1e-9 * loop_flops_per_trial(&subject.params, subject.wiring());
         let allowed = gflops.median / gflop;
         ProductLimit {
@@ -166,7 +168,7 @@ fn limits(
 
 /// Rates of the products of the loop alone, as the CPU engine makes them in training; none without
 /// a loop, or on a GPU.
-fn loop_products(subject: &Subject, task: Task, setup: &Setup<'_>) -> Vec<f64> {
+fn loop_products(subject: &BenchNetwork, task: Task, setup: &Setup<'_>) -> Vec<f64> {
     let matrices = loop_matrices(&subject.params, subject.wiring());
     let (Some(threads), Task::Training, false) = (setup.threads, task, matrices.is_empty()) else {
         return Vec::new();
@@ -180,7 +182,7 @@ fn loop_products(subject: &Subject, task: Task, setup: &Setup<'_>) -> Vec<f64> {
 }
 
 /// Trials that the CPU engine multiplies together.
-fn block_of(subject: &Subject, threads: usize) -> usize {
+fn block_of(subject: &BenchNetwork, threads: usize) -> usize {
     let trials = subject.batch_trials();
     block_trials(trials, threads).min(trials)
 }
@@ -188,11 +190,11 @@ fn block_of(subject: &Subject, threads: usize) -> usize {
 /// Times of the stages, in batches of their own since timing may cost time; then what a batch does
 /// besides, and what runs beside batches.
 fn stages(
-    subject: &mut Subject,
+    subject: &mut BenchNetwork,
     task: Task,
     stage_work: &[StageWork],
     setup: &Setup<'_>,
-) -> Result<Vec<Stage>, BenchError> {
+) -> Result<Vec<StageReport>, BenchError> {
     let batches = setup.repetitions.max(1);
     subject.opened.engine.time_stages(true);
     subject.opened.engine.stage_times()?;
@@ -215,7 +217,7 @@ fn stages(
                 "upload, submission, waiting, read-back",
             ),
         };
-        stages.push(Stage {
+        stages.push(StageReport {
             share_percent: Some(0.1 * ms / wall),
             ..other(name, ms, remark)
         });
@@ -224,13 +226,13 @@ fn stages(
     stages.push(other(
         "encode",
         1e3 * encode,
-        "on a host thread, beside the batch before",
+        "on a host thread, overlapping the previous batch",
     ));
     if task == Task::Training {
         let seconds = median_seconds(batches, || {
             Ok(subject.opened.engine.read(Quantity::Weights).map(drop)?)
         })?;
-        stages.push(Stage {
+        stages.push(StageReport {
             gb_per_s: Some(4e-9 * subject.layout.len as f64 / seconds),
             ..other(
                 "read-back of weights",
@@ -253,12 +255,12 @@ fn median_seconds(
         work()?;
         seconds.push(start.elapsed().as_secs_f64().max(1e-9));
     }
-    Ok(Spread::of(&seconds[1..]).median)
+    Ok(MedianSpread::of(&seconds[1..]).median)
 }
 
 /// A row without known work.
-fn other(stage: &str, ms: f64, remark: &'static str) -> Stage {
-    Stage {
+fn other(stage: &str, ms: f64, remark: &'static str) -> StageReport {
+    StageReport {
         stage: stage.to_owned(),
         ms,
         share_percent: None,
@@ -275,7 +277,7 @@ fn by_stage(
     batches: usize,
     wall: f64,
     stage_work: &[StageWork],
-) -> Vec<Stage> {
+) -> Vec<StageReport> {
     let mut sums: Vec<(&str, f64)> = Vec::new();
     for time in times {
         match sums.iter_mut().find(|(stage, _)| *stage == time.stage) {
@@ -310,7 +312,7 @@ fn by_stage(
             },
             _ => "",
         };
-        Stage {
+        StageReport {
             share_percent: Some(100.0 * seconds / wall),
             tflops: work.map(|work| work.flops / seconds * 1e-12),
             gb_per_s: work.map(|work| work.bytes / seconds * 1e-9),

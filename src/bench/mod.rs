@@ -7,7 +7,7 @@
 //! many spikes there were.
 //!
 //! The way through: [`run`] opens networks on their engines, takes the ceilings, measures, and hands
-//! out a [`Report`], which [`table`] writes for people.
+//! out a [`BenchReport`], which [`table`] writes for people.
 
 mod ceilings;
 mod gpu_ceilings;
@@ -22,13 +22,13 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use report::{
-    About, BackwardForm, Ceilings, Limits, Memory, ProductLimit, Report, Scaling, ScalingPoint,
-    Stage, StartUp, State, Task, Workload,
+    About, BenchReport, Ceilings, FormTiming, Limits, MemoryUse, NetworkActivity, ProductLimit,
+    Scaling, ScalingPoint, StageReport, StartUp, Task, TaskReport,
 };
-pub use spread::Spread;
+pub use spread::MedianSpread;
 
 use crate::conductance::engine::EngineError;
-use crate::conductance::gpu::Backward;
+use crate::conductance::gpu::BackwardForm;
 use crate::conductance::open::{DeviceOptions, OpenedEngine};
 use crate::conductance::plan::PlanError;
 use crate::conductance::work;
@@ -37,9 +37,10 @@ use crate::config::{self, Config, ConfigError, Override};
 use crate::data::DataError;
 use crate::fault::{Blame, Fault};
 use crate::gpu::{Gpu, GpuError, Selection, select};
+use crate::text::count;
 use crate::train::manifest::{DeviceInfo, now_utc};
 use measure::Setup;
-use subject::{Place, Subject};
+use subject::{BenchNetwork, BenchTarget};
 
 /// Largest default batch: that of the published networks.
 const FULL_BATCH: usize = 256;
@@ -87,7 +88,7 @@ impl Blame for BenchError {
 
 /// What to measure.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct BenchOptions {
     /// When the program began, for the start-up time.
     pub started: Instant,
     /// Device, threads, memory.
@@ -108,7 +109,7 @@ pub struct Options {
     pub command: Vec<String>,
 }
 
-impl Options {
+impl BenchOptions {
     fn repetitions(&self) -> usize {
         let usual = if self.quick { 3 } else { 5 };
         self.repetitions.unwrap_or(usual).max(1)
@@ -125,13 +126,16 @@ struct Candidate {
 ///
 /// # Errors
 /// A configuration that cannot be used, no such device or one that fails, or too little memory.
-pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchError> {
+pub fn run(
+    options: &BenchOptions,
+    progress: &mut dyn FnMut(&str),
+) -> Result<BenchReport, BenchError> {
     let selection = select(options.device.device)?;
     let (on_gpu, software) = match &selection {
         Selection::Adapter { adapter, .. } => (true, adapter.info().kind.is_software()),
         Selection::CpuEngine { .. } => (false, false),
     };
-    let place = Place {
+    let target = BenchTarget {
         selection,
         options: options.device,
     };
@@ -151,7 +155,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
     let mut ceilings = None;
     let mut workloads = Vec::new();
     for candidate in &candidates {
-        let mut subject = Subject::open(candidate.config.clone(), &place)?;
+        let mut subject = BenchNetwork::open(candidate.config.clone(), &target)?;
         if start_up.is_none() {
             let engine_ready_seconds = options.started.elapsed().as_secs_f64();
             subject.train()?;
@@ -164,7 +168,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         }
         let ceilings = match &ceilings {
             Some(known) => known,
-            None => ceilings.insert(measure_ceilings(&place, options.repetitions())?),
+            None => ceilings.insert(measure_ceilings(&target, options.repetitions())?),
         };
         let setup = Setup {
             repetitions: options.repetitions(),
@@ -174,17 +178,17 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         for task in [Task::Training, Task::Inference] {
             let name = &candidate.name;
             progress(&format!(
-                "{name}, {}: batches of {} trials of {} steps",
+                "{name}, {}: batches of {} of {}",
                 task.name(),
-                subject.batch_trials(),
-                subject.params.steps
+                count(subject.batch_trials(), "trial", "trials"),
+                count(subject.params.steps, "time step", "time steps")
             ));
             let measured = measure::workload(&mut subject, name, task, &setup)?;
             workloads.push(measured);
         }
     }
     let backward_forms = match on_gpu {
-        true => backward_forms(&candidates, &place, options.repetitions(), progress)?,
+        true => backward_forms(&candidates, &target, options.repetitions(), progress)?,
         false => Vec::new(),
     };
     let growing = if options.quick { 1 } else { candidates.len() };
@@ -196,9 +200,9 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
             config.network.duration_ms /= QUICK_SHORTER;
         }
         let repetitions = options.repetitions();
-        scaling.push(scaling::scaling(&config, name, &place, repetitions)?);
+        scaling.push(scaling::scaling(&config, name, &target, repetitions)?);
     }
-    Ok(Report {
+    Ok(BenchReport {
         about,
         start_up: start_up.unwrap_or_default(),
         ceilings: ceilings.unwrap_or_default(),
@@ -211,22 +215,22 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
 /// Trains the first network with a loop by each form of the backward pass.
 fn backward_forms(
     candidates: &[Candidate],
-    place: &Place,
+    target: &BenchTarget,
     repetitions: usize,
     progress: &mut dyn FnMut(&str),
-) -> Result<Vec<BackwardForm>, BenchError> {
+) -> Result<Vec<FormTiming>, BenchError> {
     let mut measured = Vec::new();
     for Candidate { name, config } in candidates {
-        for form in Backward::ALL {
-            let mut place = place.clone();
-            place.options.backward = form;
-            let mut subject = Subject::open(config.clone(), &place)?;
+        for form in BackwardForm::ALL {
+            let mut target = target.clone();
+            target.options.backward = form;
+            let mut subject = BenchNetwork::open(config.clone(), &target)?;
             if work::loop_matrices(&subject.params, subject.wiring()).is_empty() {
                 break;
             }
             progress(&format!("{name}, training: {} backward pass", form.name()));
             let (_, seconds) = measure::repeat(&mut subject, Task::Training, repetitions)?;
-            measured.push(BackwardForm {
+            measured.push(FormTiming {
                 network: name.clone(),
                 form: form.name(),
                 samples_per_second: seconds.rate(subject.batch_trials() as f64),
@@ -243,7 +247,7 @@ fn backward_forms(
 /// The configuration `name` with the changes that the bench makes, then the user's.
 fn candidate(
     name: &str,
-    options: &Options,
+    options: &BenchOptions,
     batch: usize,
     software: bool,
 ) -> Result<Candidate, ConfigError> {
@@ -266,18 +270,19 @@ fn candidate(
     })
 }
 
-fn measure_ceilings(place: &Place, repetitions: usize) -> Result<Ceilings, BenchError> {
-    match &place.selection {
-        Selection::CpuEngine { .. } => {
-            Ok(ceilings::of_processor(place.options.threads(), repetitions))
-        }
+fn measure_ceilings(target: &BenchTarget, repetitions: usize) -> Result<Ceilings, BenchError> {
+    match &target.selection {
+        Selection::CpuEngine { .. } => Ok(ceilings::of_processor(
+            target.options.threads(),
+            repetitions,
+        )),
         Selection::Adapter { adapter, .. } => {
             Ok(gpu_ceilings::of_gpu(&Gpu::open(adapter)?, repetitions)?)
         }
     }
 }
 
-fn about(options: &Options, threads: usize, software: bool) -> About {
+fn about(options: &BenchOptions, threads: usize, software: bool) -> About {
     let mut notes = Vec::new();
     if software {
         notes.push(

@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 
-use super::spread::Spread;
+use super::spread::MedianSpread;
 use crate::train::manifest::DeviceInfo;
 
 /// Everything that was measured in one run.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct BenchReport {
     /// Where, when and with what.
     pub about: About,
     /// Seconds from the start of the program until the first batch was trained.
@@ -16,25 +16,25 @@ pub struct Report {
     /// What the device can do at the most.
     pub ceilings: Ceilings,
     /// Training and inference of each network.
-    pub workloads: Vec<Workload>,
+    pub workloads: Vec<TaskReport>,
     /// The forms of the GPU engine's backward pass against each other, on the first network with a
     /// loop; empty on the CPU.
-    pub backward_forms: Vec<BackwardForm>,
+    pub backward_forms: Vec<FormTiming>,
     /// Time as batch, steps and cells double.
     pub scaling: Vec<Scaling>,
 }
 
 /// Training with one form of the GPU engine's backward pass.
 #[derive(Clone, Debug, Serialize)]
-pub struct BackwardForm {
+pub struct FormTiming {
     /// Name of the network's configuration.
     pub network: String,
     /// The form, as `--backward` names it.
     pub form: &'static str,
     /// Samples a second.
-    pub samples_per_second: Spread,
+    pub samples_per_second: MedianSpread,
     /// Time of a batch, ms.
-    pub ms_per_batch: Spread,
+    pub ms_per_batch: MedianSpread,
 }
 
 /// Where, when and with what a report was made.
@@ -82,13 +82,13 @@ pub struct Ceilings {
     /// Bytes of the array that was copied.
     pub copy_bytes: u64,
     /// Bytes read and written a second in that copy, GB/s.
-    pub copy_gb_per_s: Spread,
+    pub copy_gb_per_s: MedianSpread,
     /// Rows and columns of the matrices that were multiplied.
     pub product_size: usize,
     /// Rate of a large float32 product, TFLOP/s; on the CPU one product a thread.
-    pub product_tflops: Spread,
+    pub product_tflops: MedianSpread,
     /// Rate of independent fused multiply-adds, TFLOP/s; only on a GPU.
-    pub fma_tflops: Option<Spread>,
+    pub fma_tflops: Option<MedianSpread>,
     /// How they were timed.
     pub timed_by: &'static str,
 }
@@ -123,7 +123,7 @@ impl Task {
 
 /// One network at one task.
 #[derive(Clone, Debug, Serialize)]
-pub struct Workload {
+pub struct TaskReport {
     /// Name of its configuration.
     pub network: String,
     /// SHA-256 of that configuration with all overrides.
@@ -137,11 +137,11 @@ pub struct Workload {
     /// Input channels, E cells, I cells, classes.
     pub cells: [usize; 4],
     /// Which weights and how active they make it.
-    pub state: State,
+    pub state: NetworkActivity,
     /// Samples a second.
-    pub samples_per_second: Spread,
+    pub samples_per_second: MedianSpread,
     /// Time of a batch, ms.
-    pub ms_per_batch: Spread,
+    pub ms_per_batch: MedianSpread,
     /// Batches timed as one repetition.
     pub batches_per_repetition: usize,
     /// Operations that a batch needs at the least, 10⁹.
@@ -153,16 +153,16 @@ pub struct Workload {
     /// What the ceilings would allow.
     pub limits: Limits,
     /// Stage by stage; empty where the device has no timestamps.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<StageReport>,
     /// Memory and commands.
-    pub memory: Memory,
+    pub memory: MemoryUse,
     /// The engine's plan in words.
     pub engine: String,
 }
 
 /// How active a network was.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct State {
+pub struct NetworkActivity {
     /// Which weights it had.
     pub weights: String,
     /// Input events of a trial.
@@ -193,7 +193,7 @@ pub struct Limits {
 #[derive(Clone, Debug, Serialize)]
 pub struct ProductLimit {
     /// Their rate on all threads together, GFLOP/s.
-    pub gflops: Spread,
+    pub gflops: MedianSpread,
     /// Trials of a block.
     pub block_trials: usize,
     /// Operations of one trial's loop products, 10⁹.
@@ -206,7 +206,7 @@ pub struct ProductLimit {
 
 /// One stage of a batch.
 #[derive(Clone, Debug, Serialize)]
-pub struct Stage {
+pub struct StageReport {
     /// Its name.
     pub stage: String,
     /// Time in a batch, ms.
@@ -223,7 +223,7 @@ pub struct Stage {
 
 /// Memory and commands of a workload, from the program's own counters.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Memory {
+pub struct MemoryUse {
     /// Most bytes at once: of the device on a GPU, of the whole process on the CPU; none where the
     /// system does not tell.
     pub peak_bytes: Option<u64>,
@@ -245,7 +245,7 @@ pub struct Scaling {
     /// Trials, steps, E cells, I cells at the start.
     pub base: [usize; 4],
     /// Time of a batch there, ms.
-    pub base_ms: Spread,
+    pub base_ms: MedianSpread,
     /// What was doubled.
     pub points: Vec<ScalingPoint>,
 }
@@ -256,7 +256,7 @@ pub struct ScalingPoint {
     /// `batch`, `steps` or `cells`.
     pub doubled: &'static str,
     /// Time of a batch, ms; none where it could not run.
-    pub ms: Option<Spread>,
+    pub ms: Option<MedianSpread>,
     /// Over the time at the start.
     pub ratio: Option<f64>,
     /// The ratio of a linear cost (batch, steps), or of the least work (cells).

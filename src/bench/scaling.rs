@@ -3,20 +3,20 @@
 use super::BenchError;
 use super::measure::repeat;
 use super::report::{Scaling, ScalingPoint, Task};
-use super::spread::Spread;
-use super::subject::{Place, Subject};
+use super::spread::MedianSpread;
+use super::subject::{BenchNetwork, BenchTarget};
 use crate::conductance::work;
 use crate::config::Config;
 
 /// What can double.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Axis {
+enum GrowthAxis {
     Batch,
     Steps,
     Cells,
 }
 
-impl Axis {
+impl GrowthAxis {
     fn name(self) -> &'static str {
         match self {
             Self::Batch => "batch",
@@ -40,9 +40,9 @@ impl Axis {
 }
 
 /// One measured size.
-struct Point {
+struct GrowthPoint {
     size: [usize; 4],
-    seconds: Spread,
+    seconds: MedianSpread,
     /// Least operations of a batch.
     flops: f64,
 }
@@ -52,21 +52,21 @@ struct Point {
 pub(super) fn scaling(
     config: &Config,
     network: &str,
-    place: &Place,
+    target: &BenchTarget,
     repetitions: usize,
 ) -> Result<Scaling, BenchError> {
-    let base = point(config.clone(), place, repetitions)?;
+    let base = point(config.clone(), target, repetitions)?;
     let mut points = Vec::new();
-    for axis in [Axis::Batch, Axis::Steps, Axis::Cells] {
-        let doubled = point(axis.double(config), place, repetitions);
+    for axis in [GrowthAxis::Batch, GrowthAxis::Steps, GrowthAxis::Cells] {
+        let doubled = point(axis.double(config), target, repetitions);
         points.push(match doubled {
             Ok(doubled) => ScalingPoint {
                 doubled: axis.name(),
                 ms: Some(doubled.seconds.times(1e3)),
                 ratio: Some(doubled.seconds.median / base.seconds.median),
                 ideal: Some(match axis {
-                    Axis::Batch | Axis::Steps => 2.0,
-                    Axis::Cells => doubled.flops / base.flops,
+                    GrowthAxis::Batch | GrowthAxis::Steps => 2.0,
+                    GrowthAxis::Cells => doubled.flops / base.flops,
                 }),
                 problem: None,
             },
@@ -87,13 +87,17 @@ pub(super) fn scaling(
     })
 }
 
-fn point(config: Config, place: &Place, repetitions: usize) -> Result<Point, BenchError> {
-    let mut subject = Subject::open(config, place)?;
+fn point(
+    config: Config,
+    target: &BenchTarget,
+    repetitions: usize,
+) -> Result<GrowthPoint, BenchError> {
+    let mut subject = BenchNetwork::open(config, target)?;
     subject.infer()?;
     let (_, seconds) = repeat(&mut subject, Task::Training, repetitions)?;
     let stages = work::training(&subject.params, &subject.layout, subject.activity);
     let p = &subject.params;
-    Ok(Point {
+    Ok(GrowthPoint {
         size: [subject.batch_trials(), p.steps, p.n_e(), p.n_i()],
         seconds,
         flops: work::total(&stages).0,
@@ -113,14 +117,14 @@ mod tests {
         };
         let [batch, steps, e, i] = sizes(&config);
         assert_eq!(
-            sizes(&Axis::Batch.double(&config)),
+            sizes(&GrowthAxis::Batch.double(&config)),
             [2 * batch, steps, e, i]
         );
         assert_eq!(
-            sizes(&Axis::Steps.double(&config)),
+            sizes(&GrowthAxis::Steps.double(&config)),
             [batch, 2 * steps, e, i]
         );
-        let cells = Axis::Cells.double(&config);
+        let cells = GrowthAxis::Cells.double(&config);
         assert_eq!(sizes(&cells), [batch, steps, 2 * e, 2 * i]);
     }
 }

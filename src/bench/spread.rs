@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// Median and range of repeated measurements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Spread {
+pub struct MedianSpread {
     /// Middle value; the mean of the two middle ones of an even number.
     pub median: f64,
     /// Smallest.
@@ -13,7 +13,7 @@ pub struct Spread {
     pub max: f64,
 }
 
-impl Spread {
+impl MedianSpread {
     /// The spread of `values`; zeros where there are none.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
@@ -50,20 +50,20 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::Spread;
+    use super::MedianSpread;
 
     #[test]
     fn medians_of_odd_even_and_no_values() {
-        let spread = Spread::of(&[5.0, 1.0, 3.0]);
+        let spread = MedianSpread::of(&[5.0, 1.0, 3.0]);
         assert_eq!((spread.min, spread.median, spread.max), (1.0, 3.0, 5.0));
-        assert_eq!(Spread::of(&[4.0, 1.0, 2.0, 9.0]).median, 3.0);
-        assert_eq!(Spread::of(&[7.0]).median, 7.0);
-        assert_eq!(Spread::of(&[]), Spread::default());
+        assert_eq!(MedianSpread::of(&[4.0, 1.0, 2.0, 9.0]).median, 3.0);
+        assert_eq!(MedianSpread::of(&[7.0]).median, 7.0);
+        assert_eq!(MedianSpread::of(&[]), MedianSpread::default());
     }
 
     #[test]
     fn the_fastest_time_gives_the_largest_rate() {
-        let rate = Spread::of(&[2.0, 4.0, 8.0]).rate(16.0);
+        let rate = MedianSpread::of(&[2.0, 4.0, 8.0]).rate(16.0);
         assert_eq!((rate.min, rate.median, rate.max), (2.0, 4.0, 8.0));
     }
 }

@@ -16,7 +16,7 @@ use crate::data::{Samples, check_rate, digits};
 use crate::gpu::Selection;
 
 /// What every network is given, so that figures of different machines can be compared.
-pub const INPUT: &str = "drawn digits (built in): 784 inputs, mean intensity as MNIST's";
+pub const INPUT: &str = "synthetic digits (built in): 784 inputs, mean intensity as MNIST's";
 
 /// Seed of the drawn digits.
 const INPUT_SEED: u64 = 1;
@@ -26,13 +26,13 @@ const EVENTS_PER_TRIAL: f64 = 520.0;
 
 /// A device and how much of it may be used.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct BenchTarget {
     pub(super) selection: Selection,
     pub(super) options: DeviceOptions,
 }
 
 /// A network with weights, trials and an open engine.
-pub(super) struct Subject {
+pub(super) struct BenchNetwork {
     pub(super) config: Config,
     pub(super) params: Params,
     pub(super) layout: Layout,
@@ -43,10 +43,10 @@ pub(super) struct Subject {
     batch: Batch,
 }
 
-impl Subject {
+impl BenchNetwork {
     /// Draws weights and `config.training.batch_size` trials and opens the engine. The learning
     /// rate is set to zero: every repetition then does the same work.
-    pub(super) fn open(mut config: Config, place: &Place) -> Result<Self, BenchError> {
+    pub(super) fn open(mut config: Config, target: &BenchTarget) -> Result<Self, BenchError> {
         config.training.learning_rate = 0.0;
         let trials_of_batch = config.training.batch_size;
         let samples = Samples::Images(digits(trials_of_batch, INPUT_SEED));
@@ -72,19 +72,19 @@ impl Subject {
                 data_bytes: (trials_of_batch * params.n_in) as u64,
             },
             Resources {
-                on_gpu: matches!(place.selection, Selection::Adapter { .. }),
-                threads: place.options.threads(),
-                memory: place.options.memory,
+                on_gpu: matches!(target.selection, Selection::Adapter { .. }),
+                threads: target.options.threads(),
+                memory: target.options.memory,
                 available: available_memory(),
             },
         )?;
         let weights = draw_initial(&params, &config.weights, config.seeds.weights);
         let layout = Layout::new(&params, &weights).map_err(EngineError::from)?;
         let options = DeviceOptions {
-            segment_steps: place.options.segment_steps.or(Some(plan.segment_steps)),
-            ..place.options
+            segment_steps: target.options.segment_steps.or(Some(plan.segment_steps)),
+            ..target.options
         };
-        let selection = place.selection.clone();
+        let selection = target.selection.clone();
         let opened = open_selected(selection, &params, &weights, &options, trials_of_batch)?;
         Ok(Self {
             activity: Activity {

@@ -1,12 +1,12 @@
 //! A report for people: facts and tables.
 
-use super::report::{BackwardForm, Ceilings, Report, Scaling, Stage, Workload};
-use crate::text::{self, number};
+use super::report::{BenchReport, Ceilings, FormTiming, Scaling, StageReport, TaskReport};
+use crate::text::{self, count, number};
 use crate::train::manifest::DeviceInfo;
 
 /// One table. The last column is text, the others but the first are numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Section {
+pub struct BenchSection {
     /// What it shows.
     pub title: String,
     /// Names of the columns.
@@ -16,7 +16,7 @@ pub struct Section {
 }
 
 /// Where and with what the report was made: pairs of a label and a value.
-pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
+pub fn facts(report: &BenchReport) -> Vec<(&'static str, String)> {
     let about = &report.about;
     let commit = about.commit.map_or_else(String::new, |c| format!(" ({c})"));
     let DeviceInfo {
@@ -62,7 +62,7 @@ fn ceilings(c: &Ceilings) -> String {
         format!(", multiply-adds {} TFLOP/s", number(rate.median))
     });
     format!(
-        "copy of {} at {} GB/s, product of size {} at {} TFLOP/s{fma} ({})",
+        "copy of {} at {} GB/s, matrix product of size {} at {} TFLOP/s{fma} ({})",
         text::bytes(c.copy_bytes),
         number(c.copy_gb_per_s.median),
         c.product_size,
@@ -72,7 +72,7 @@ fn ceilings(c: &Ceilings) -> String {
 }
 
 /// The tables: throughput, activity and memory of all workloads, the stages of each, growth.
-pub fn sections(report: &Report) -> Vec<Section> {
+pub fn sections(report: &BenchReport) -> Vec<BenchSection> {
     let mut sections = vec![throughput(report), work(report), memory(report)];
     sections.extend(report.workloads.iter().map(stages));
     sections.push(backward_forms(report));
@@ -81,8 +81,8 @@ pub fn sections(report: &Report) -> Vec<Section> {
     sections
 }
 
-fn throughput(report: &Report) -> Section {
-    let row = |w: &Workload| {
+fn throughput(report: &BenchReport) -> BenchSection {
+    let row = |w: &TaskReport| {
         let limit = match &w.limits.products {
             Some(limit) => format!(
                 "{:.0} % of {} allowed by the loop's products at {} GFLOP/s",
@@ -106,7 +106,7 @@ fn throughput(report: &Report) -> Section {
             limit,
         ]
     };
-    Section {
+    BenchSection {
         title: "samples per second".to_owned(),
         head: vec![
             "",
@@ -121,8 +121,8 @@ fn throughput(report: &Report) -> Section {
     }
 }
 
-fn backward_forms(report: &Report) -> Section {
-    let row = |form: &BackwardForm| {
+fn backward_forms(report: &BenchReport) -> BenchSection {
+    let row = |form: &FormTiming| {
         vec![
             format!("{}, {}", form.network, form.form),
             number(form.ms_per_batch.median),
@@ -130,15 +130,15 @@ fn backward_forms(report: &Report) -> Section {
             String::new(),
         ]
     };
-    Section {
+    BenchSection {
         title: "forms of the backward pass (--backward)".to_owned(),
         head: vec!["", "ms/batch", "samples/s", ""],
         rows: report.backward_forms.iter().map(row).collect(),
     }
 }
 
-fn work(report: &Report) -> Section {
-    let row = |w: &Workload| {
+fn work(report: &BenchReport) -> BenchSection {
+    let row = |w: &TaskReport| {
         vec![
             title(w),
             number(w.state.input_events_per_trial),
@@ -152,8 +152,8 @@ fn work(report: &Report) -> Section {
             w.state.weights.clone(),
         ]
     };
-    Section {
-        title: "activity and least work".to_owned(),
+    BenchSection {
+        title: "activity and minimum arithmetic".to_owned(),
         head: vec![
             "",
             "events/trial",
@@ -170,22 +170,22 @@ fn work(report: &Report) -> Section {
     }
 }
 
-fn memory(report: &Report) -> Section {
-    let peak = |w: &Workload| {
+fn memory(report: &BenchReport) -> BenchSection {
+    let peak = |w: &TaskReport| {
         w.memory
             .peak_bytes
             .map_or_else(|| "not known".to_owned(), text::bytes)
     };
     if report.about.device.backend == "cpu" {
-        let row = |w: &Workload| vec![title(w), peak(w), w.engine.clone()];
-        return Section {
+        let row = |w: &TaskReport| vec![title(w), peak(w), w.engine.clone()];
+        return BenchSection {
             title: "memory (of the whole process)".to_owned(),
             head: vec!["", "peak", "engine"],
             rows: report.workloads.iter().map(row).collect(),
         };
     }
     let bytes = |bytes: f64| text::bytes(bytes as u64);
-    let row = |w: &Workload| {
+    let row = |w: &TaskReport| {
         let m = &w.memory;
         vec![
             title(w),
@@ -197,7 +197,7 @@ fn memory(report: &Report) -> Section {
             w.engine.clone(),
         ]
     };
-    Section {
+    BenchSection {
         title: "memory (of the device), commands and transfers of a batch".to_owned(),
         head: vec![
             "",
@@ -212,9 +212,9 @@ fn memory(report: &Report) -> Section {
     }
 }
 
-fn stages(w: &Workload) -> Section {
+fn stages(w: &TaskReport) -> BenchSection {
     let optional = |value: Option<f64>| value.map_or_else(String::new, number);
-    let row = |stage: &Stage| {
+    let row = |stage: &StageReport| {
         vec![
             stage.stage.clone(),
             number(stage.ms),
@@ -226,14 +226,14 @@ fn stages(w: &Workload) -> Section {
             stage.remark.to_owned(),
         ]
     };
-    Section {
+    BenchSection {
         title: format!("stages of {}", title(w)),
         head: vec!["stage", "ms", "share %", "TFLOP/s", "GB/s", ""],
         rows: w.stages.iter().map(row).collect(),
     }
 }
 
-fn scaling(all: &[Scaling]) -> Section {
+fn scaling(all: &[Scaling]) -> BenchSection {
     let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |r| format!("{r:.2}"));
     let mut rows = Vec::new();
     for s in all {
@@ -243,7 +243,11 @@ fn scaling(all: &[Scaling]) -> Section {
             number(s.base_ms.median),
             String::new(),
             String::new(),
-            format!("{batch} trials, {steps} steps, {n_e} + {n_i} cells"),
+            format!(
+                "{}, {}, {n_e} E + {n_i} I",
+                count(batch, "trial", "trials"),
+                count(steps, "time step", "time steps")
+            ),
         ]);
         rows.extend(s.points.iter().map(|point| {
             vec![
@@ -255,14 +259,14 @@ fn scaling(all: &[Scaling]) -> Section {
             ]
         }));
     }
-    Section {
+    BenchSection {
         title: "time of a training batch as sizes double".to_owned(),
         head: vec!["", "ms", "ratio", "ideal", ""],
         rows,
     }
 }
 
-fn title(w: &Workload) -> String {
+fn title(w: &TaskReport) -> String {
     format!("{} {}", w.network, w.task.name())
 }
 
@@ -270,14 +274,15 @@ fn title(w: &Workload) -> String {
 mod tests {
     use super::*;
     use crate::bench::{
-        About, Limits, Memory, ProductLimit, ScalingPoint, Spread, StartUp, State, Task,
+        About, Limits, MedianSpread, MemoryUse, NetworkActivity, ProductLimit, ScalingPoint,
+        StartUp, Task,
     };
 
-    fn spread(median: f64) -> Spread {
-        Spread::of(&[median])
+    fn spread(median: f64) -> MedianSpread {
+        MedianSpread::of(&[median])
     }
 
-    fn report() -> Report {
+    fn report() -> BenchReport {
         let about = About {
             device: DeviceInfo {
                 backend: "cpu".to_owned(),
@@ -287,14 +292,14 @@ mod tests {
             notes: vec!["mind this".to_owned()],
             ..About::default()
         };
-        let workload = Workload {
+        let workload = TaskReport {
             network: "ping".to_owned(),
             config_sha256: String::new(),
             task: Task::Training,
             batch_trials: 64,
             steps: 2000,
             cells: [784, 1024, 256, 10],
-            state: State::default(),
+            state: NetworkActivity::default(),
             samples_per_second: spread(41.5),
             ms_per_batch: spread(1542.0),
             batches_per_repetition: 1,
@@ -312,7 +317,7 @@ mod tests {
                     reached_percent: 83.0,
                 }),
             },
-            stages: vec![Stage {
+            stages: vec![StageReport {
                 stage: "forward".to_owned(),
                 ms: 300.0,
                 share_percent: Some(19.45),
@@ -320,7 +325,7 @@ mod tests {
                 gb_per_s: None,
                 remark: "",
             }],
-            memory: Memory::default(),
+            memory: MemoryUse::default(),
             engine: "CPU engine".to_owned(),
         };
         let point = |doubled, ratio| ScalingPoint {
@@ -330,7 +335,7 @@ mod tests {
             ideal: ratio.and(Some(2.0)),
             problem: None,
         };
-        Report {
+        BenchReport {
             about,
             start_up: StartUp::default(),
             ceilings: Ceilings::default(),

@@ -6,7 +6,9 @@ use dalenet::analysis::compare::wilson_percent;
 use dalenet::analysis::record::{Participation, PopulationRhythm, Rhythm, RunAnalysis};
 use dalenet::analysis::rhythm::Settings;
 use dalenet::data::load_recorded_npz;
-use dalenet::experiment::{Experiment, Subject, analyse_spikes, analysis_json, write_analysis};
+use dalenet::experiment::{
+    AnalysedWeights, Experiment, analyse_spikes, analysis_json, write_analysis,
+};
 use dalenet::text;
 use dalenet::train::stored::{StoredCheckpoint, StoredRun, WhichCheckpoint};
 
@@ -19,7 +21,7 @@ use super::output::{note, say, say_facts, say_table};
 ///
 /// Runs all test trials and records their spikes. The outcome for the last checkpoint becomes `analysis.json` in the
 /// run folder, as at the end of training; that for another checkpoint is only printed. With --spikes, spikes of any
-/// simulator are analysed instead, as far as they tell.
+/// simulator are analysed instead: rates, rhythm and spikes by cycle only.
 #[derive(clap::Args)]
 pub struct Args {
     /// Run folder
@@ -160,7 +162,7 @@ pub fn analyse(
     let mut opened = experiment.open(&now)?;
     let trials = text::count(experiment.split.test.len(), "test trial", "test trials");
     note(format!("analysing {trials}\u{2026}"));
-    let subject = Subject {
+    let subject = AnalysedWeights {
         checkpoint: checkpoint.which.name(),
         epoch: checkpoint.content.progress.epochs_done,
         initial: &initial,
@@ -204,7 +206,7 @@ fn report(analysis: &RunAnalysis, path: &Path) {
         (
             "E cells",
             format!(
-                "at most {largest:.1} Hz; {:.1} % fire in a trial, {:.1} % never",
+                "at most {largest:.1} Hz; {:.1} % fire in a trial on average, {:.1} % are silent in all test trials",
                 test.active_e_percent, test.silent_e_percent
             ),
         ),
@@ -234,7 +236,14 @@ fn report(analysis: &RunAnalysis, path: &Path) {
             ]
         })
         .collect();
-    let head = ["matrix", "norm", "effective mean", "≤ 0 %", "pruned %", ""];
+    let head = [
+        "matrix",
+        "norm",
+        "effective mean",
+        "w ≤ 0, %",
+        "newly ≤ 0, %",
+        "",
+    ];
     say_table(&head, &rows);
     if !analysis.loop_slopes.is_empty() {
         say("");
@@ -252,7 +261,12 @@ fn report(analysis: &RunAnalysis, path: &Path) {
                 ]
             })
             .collect();
-        let head = ["gain of", "d loss, nats", "by surrogate gradient", ""];
+        let head = [
+            "gain of",
+            "d loss / d gain, measured",
+            "d loss / d gain, surrogate gradient",
+            "",
+        ];
         say_table(&head, &rows);
     }
 }
@@ -264,10 +278,10 @@ fn rhythm_facts(
 ) -> Vec<(&'static str, String)> {
     let contrast = |name: &str, population: &PopulationRhythm| {
         if population.contrast.is_nan() {
-            format!("no two {name} cells fire")
+            format!("no trial has spikes of two different {name} cells")
         } else {
             format!(
-                "contrast of {name} {:.2} (chance {:.2})",
+                "contrast of {name} {:.2} (99 % point by chance {:.2})",
                 population.contrast, population.null_contrast
             )
         }
@@ -277,13 +291,10 @@ fn rhythm_facts(
     } else if rhythm.is_rhythmic {
         format!("{:.1} Hz", rhythm.f_hz)
     } else {
-        format!("none (from {:.0} Hz on)", rhythm.lowest_hz)
+        format!("none at or above {:.0} Hz", rhythm.lowest_hz)
     };
     let found = if rhythm.i.is_rhythmic && !rhythm.is_rhythmic {
-        format!(
-            "{found} of E cells; I cells alone fire together at {:.1} Hz",
-            rhythm.i.f_hz
-        )
+        format!("E cells: {found}; I cells: {:.1} Hz", rhythm.i.f_hz)
     } else {
         found
     };
@@ -298,8 +309,8 @@ fn rhythm_facts(
         facts.push((
             "cycles",
             format!(
-                "{} of {:.1} ms, cut by {}; E cells with 0, 1, 2, 3+ spikes: {none:.1}, {one:.1}, {two:.2}, \
-                 {more:.2} %; I spikes a cell {:.2}",
+                "{} of {:.1} ms on average, cut by {}; E cells firing 0, 1, 2, 3+ spikes in a cycle: {none:.1}, \
+                 {one:.1}, {two:.2}, {more:.2} %; spikes per I cell and cycle {:.2}",
                 p.cycles, p.period_ms, p.cut_by, p.i_spikes_per_cycle
             ),
         ));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dalenet::conductance::gpu::Backward;
+use dalenet::conductance::gpu::BackwardForm;
 use dalenet::conductance::open::DeviceOptions;
 use dalenet::config::{self, Config, ConfigError, Override};
 use dalenet::gpu::DeviceChoice;
@@ -14,16 +14,16 @@ pub struct Device {
     /// Device: auto, gpu, cpu, or an adapter's number from `dalenet info`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
-    /// Worker threads of the CPU engine (0: all cores); changes no result
+    /// Worker threads of the CPU engine (0: all cores); does not affect results
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_threads)]
     pub threads: usize,
-    /// Maximum memory, for example 512M or 2G; changes no result
+    /// Maximum memory, for example 512M or 2G; does not affect results
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
     /// Backward pass of the GPU engine: persistent (many time steps in a dispatch), or per-step (a dispatch for each time step; `dalenet bench`
-    /// tells which is faster); changes no result
+    /// tells which is faster); does not affect results
     #[arg(long, value_name = "FORM", default_value = "persistent")]
-    pub backward: Backward,
+    pub backward: BackwardForm,
 }
 
 impl Device {
@@ -99,7 +99,7 @@ pub fn parse_threads(text: &str) -> Result<usize, String> {
 
 /// A number of bytes: digits, a decimal point, and K, M, G or T (powers of 1024).
 fn parse_bytes(text: &str) -> Result<u64, String> {
-    let bad = || format!("`{text}` is no size; write it as 512M or 2G");
+    let bad = || format!("`{text}` is no size; write it as e.g. 512M or 2G");
     let upper = text.trim().to_ascii_uppercase();
     let plain = upper.strip_suffix("IB").or(upper.strip_suffix('B'));
     let plain = plain.unwrap_or(&upper).trim();

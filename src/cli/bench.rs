@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use dalenet::bench::{Options, run as measure, table};
+use dalenet::bench::{BenchOptions, run as measure, table};
 
 use super::SUCCESS;
 use super::arguments::{Device, Overrides, command_line};
 use super::error::Result;
 use super::output::{note, say, say_facts, say_table};
 
-/// Measure training and inference on a device, beside its ceilings
+/// Measure training and inference on a device, compared with its measured ceilings
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let options = Options {
+    let options = BenchOptions {
         started: Instant::now(),
         device: args.device.options(),
         networks: args.networks,

@@ -8,10 +8,11 @@ use dalenet::data::{
     load_new_samples, user_mnist_folder, write_npz,
 };
 use dalenet::files::write_atomic;
+use dalenet::text;
 use image::{GrayImage, ImageFormat};
 
 use super::SUCCESS;
-use super::error::{Failed, Result, WrongUse};
+use super::error::{Failed, Result, UsageError};
 use super::output::{note, say, say_facts};
 
 /// Fetch, inspect or draw data
@@ -21,7 +22,7 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Say what data is found, where, and whether it is the original
     Info(InfoArgs),
-    /// Write the built-in drawn digits, or a file's images, as a picture or an .npz file
+    /// Write the built-in synthetic digits, or a file's images, as a picture or an .npz file
     Digits(DigitsArgs),
 }
 
@@ -44,7 +45,7 @@ pub struct InfoArgs {
     data: Option<PathBuf>,
 }
 
-/// Write the built-in drawn digits, or a file's images, as a picture or an .npz file
+/// Write the built-in synthetic digits, or a file's images, as a picture or an .npz file
 #[derive(clap::Args)]
 pub struct DigitsArgs {
     /// File to write: .png (a contact sheet) or .npz (images and labels)
@@ -53,7 +54,7 @@ pub struct DigitsArgs {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
-    /// Seed of the drawn digits
+    /// Seed of the synthetic digits
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     /// Show the images of this file or folder instead
@@ -73,7 +74,7 @@ fn fetch(args: &FetchArgs) -> Result<u8> {
     let folder = match &args.to {
         Some(folder) => folder.clone(),
         None => user_mnist_folder().ok_or_else(|| {
-            WrongUse("this system names no folder for user data; name one with --to DIR".into())
+            UsageError("this system names no folder for user data; name one with --to DIR".into())
         })?,
     };
     let on_terminal = std::io::stderr().is_terminal();
@@ -94,9 +95,9 @@ fn fetch(args: &FetchArgs) -> Result<u8> {
     })?;
     let mnist = load_mnist(Some(&folder))?;
     say(format!(
-        "{}: {} images{}",
+        "{}: {}{}",
         folder.display(),
-        mnist.images.len(),
+        text::count(mnist.images.len(), "image", "images"),
         if mnist.verified { ", verified" } else { "" }
     ));
     if args.to.is_some() {
@@ -184,7 +185,7 @@ fn draw(args: &DigitsArgs) -> Result<u8> {
             }
             Samples::Events(_) => {
                 let path = path.display();
-                return Err(WrongUse(format!("{path}: holds events, not images")).into());
+                return Err(UsageError(format!("{path}: holds events, not images")).into());
             }
         },
     };
@@ -205,10 +206,14 @@ fn draw(args: &DigitsArgs) -> Result<u8> {
         }
         _ => {
             let path = args.out.display();
-            return Err(WrongUse(format!("{path}: end the name in .png or .npz")).into());
+            return Err(UsageError(format!("{path}: end the name in .png or .npz")).into());
         }
     }
-    say(format!("{} images: {}", set.len(), args.out.display()));
+    say(format!(
+        "{}: {}",
+        text::count(set.len(), "image", "images"),
+        args.out.display()
+    ));
     Ok(SUCCESS)
 }
 
@@ -227,7 +232,7 @@ fn write_sheet(set: &ImageSet, path: &Path) -> Result<()> {
         _ => {
             let problem =
                 format!("a sheet of {width} x {height} pixels is too large; lower --count");
-            return Err(WrongUse(problem).into());
+            return Err(UsageError(problem).into());
         }
     };
     let mut sheet = GrayImage::from_pixel(width, height, image::Luma([235]));

@@ -24,9 +24,9 @@ pub struct CliError {
 /// The user asked for something that cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct WrongUse(pub String);
+pub struct UsageError(pub String);
 
-impl Blame for WrongUse {
+impl Blame for UsageError {
     fn fault(&self) -> Fault {
         Fault::User
     }
@@ -136,6 +136,9 @@ mod tests {
         let failure = failure.with_context(|| "cell 3".into()).unwrap_err();
         assert_eq!(failure.in_words(), "cell 3: page.png: no space");
         assert_eq!(failure.exit_code(), FAILED);
-        assert_eq!(CliError::from(WrongUse("no".into())).exit_code(), WRONG_USE);
+        assert_eq!(
+            CliError::from(UsageError("no".into())).exit_code(),
+            WRONG_USE
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dalenet::conductance::batch::{Population, Request};
 use dalenet::conductance::evaluation::Evaluation;
 use dalenet::conductance::loss::predicted;
-use dalenet::conductance::model::Network;
+use dalenet::conductance::model::NetworkModel;
 use dalenet::conductance::weights::{Weights, scale};
 use dalenet::config::MatrixName;
 use dalenet::data::{ArrayValues, NamedArray, write_npz};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::SUCCESS;
 use super::arguments::Device;
-use super::error::{CliError, Result, WrongUse};
+use super::error::{CliError, Result, UsageError};
 use super::output::{note, say, say_facts, say_table};
 
 /// Measure a trained network on the test samples of its run
@@ -68,7 +68,7 @@ pub fn run(args: Args) -> Result<u8> {
     }
     let test = &experiment.split.test;
     if let Some(trial) = args.record.iter().find(|&&trial| trial >= test.len()) {
-        return Err(WrongUse(format!(
+        return Err(UsageError(format!(
             "--record {trial}: there are test trials 0 to {}",
             test.len() - 1
         ))
@@ -104,7 +104,7 @@ pub fn run(args: Args) -> Result<u8> {
 fn scale_loop(weights: &mut Weights, name: MatrixName, factor: f32) -> Result<()> {
     let matrix = name.short();
     if !factor.is_finite() {
-        return Err(WrongUse(format!("--scale-{matrix} {factor}: give a finite number")).into());
+        return Err(UsageError(format!("--scale-{matrix} {factor}: give a finite number")).into());
     }
     if !scale(weights, name, f64::from(factor)) && factor != 1.0 {
         note(format!(
@@ -129,7 +129,7 @@ fn report(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) {
         (
             "accuracy",
             format!(
-                "{:.2} % ± {:.2} (standard error), {} of {} test trials",
+                "{:.2} % ± {:.2} (standard error), {} of {}",
                 m.accuracy_percent,
                 evaluation.accuracy_standard_error_percent(),
                 evaluation.scores.correct,
@@ -150,7 +150,11 @@ fn report(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) {
         ),
         (
             "logits",
-            format!("margin {:.3}, confidence {:.3}", m.margin, m.confidence),
+            format!(
+                "mean margin {}, mean probability of the true class {}",
+                text::fixed(m.margin, 3),
+                text::fixed(m.confidence, 3)
+            ),
         ),
     ]);
     let rows: Vec<Vec<String>> = evaluation
@@ -209,7 +213,7 @@ fn as_json(evaluation: &Evaluation, epoch: u64, path: &Path, device: &str) -> Va
 /// Writes the spikes of these test trials, a trial once, with all that an analysis of them needs.
 fn record(
     experiment: &Experiment,
-    network: &mut Network,
+    network: &mut NetworkModel,
     wanted: &[usize],
     file: &Path,
 ) -> Result<usize> {

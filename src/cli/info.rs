@@ -12,7 +12,7 @@ use super::output::{say, say_facts};
 
 /// Where drivers come from, for machines that show no hardware GPU.
 const DRIVER_ADVICE: &str = "\
-No hardware GPU is shown. To use one, install its vendor's driver with the Vulkan part:
+No hardware GPU was found. To use one, install its vendor's driver with the Vulkan part:
   Linux    the NVIDIA driver; `mesa-vulkan-drivers` (Debian, Ubuntu) for AMD and Intel
   Windows  a current driver of the vendor (Vulkan or Direct3D 12)
   macOS    nothing: Metal is built in
@@ -48,7 +48,11 @@ pub fn run(args: Args) -> Result<u8> {
         ("dalenet", env!("CARGO_PKG_VERSION").to_owned()),
         (
             "processor",
-            format!("{}, {threads} threads", processor_name()),
+            format!(
+                "{}, {}",
+                processor_name(),
+                text::count(threads, "thread", "threads")
+            ),
         ),
         ("free memory", memory),
         ("--device auto", auto),

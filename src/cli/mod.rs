@@ -49,7 +49,7 @@ enum Command {
     Sweep(sweep::Args),
     /// Analyse rhythm, firing rates, weights and the E–I loop of a trained network
     Analyse(analyse::Args),
-    /// Answer new images or events with a trained network
+    /// Classify new images or spike trains with a trained network
     Predict(predict::Args),
     /// Write the weights of a run to a plain file
     Export(weights::ExportArgs),
@@ -67,7 +67,7 @@ enum Command {
     Data(data::Command),
     /// Print a configuration with every key, or the schema of all keys
     Config(config::Args),
-    /// Measure how fast networks train and run on a device, beside what it allows
+    /// Measure how fast networks train and run on a device, compared with its measured ceilings
     Bench(bench::Args),
     /// Show the devices of this machine and which one would be used
     Info(info::Args),

@@ -7,12 +7,12 @@ use dalenet::conductance::engine::{Engine, EngineError};
 use dalenet::conductance::open::{DeviceOptions, open_selected};
 use dalenet::conductance::plan::default_segment_steps;
 use dalenet::gpu::{DeviceChoice, Selection, select};
-use dalenet::parity::{self, Case, CaseError, Precision, Report, Row};
+use dalenet::parity::{self, Case, CaseError, CaseReport, Precision, Row};
 use dalenet::text;
 use serde_json::{Value, json};
 
 use super::arguments::parse_threads;
-use super::error::{Result, WRONG_USE, While, WrongUse};
+use super::error::{Result, UsageError, WRONG_USE, While};
 use super::output::{note, say, say_table};
 use super::{NOT_EQUAL, SUCCESS};
 
@@ -54,7 +54,7 @@ pub fn run(args: Args) -> Result<u8> {
         (PrecisionName::F32, _) => Precision::F32,
         (PrecisionName::F64, Selection::CpuEngine { .. }) => Precision::F64,
         (PrecisionName::F64, Selection::Adapter { .. }) => {
-            return Err(WrongUse(
+            return Err(UsageError(
                 "GPUs compute in single precision here: use --precision f32, or --device cpu"
                     .into(),
             )
@@ -92,7 +92,7 @@ pub fn run(args: Args) -> Result<u8> {
         reports.push(report);
     }
     if reports.is_empty() && unreadable.is_empty() {
-        return Err(WrongUse(format!("there is no case of the {FAMILY} family to run")).into());
+        return Err(UsageError(format!("there is no case of the {FAMILY} family to run")).into());
     }
     let passed = reports.iter().filter(|report| report.passed()).count();
     if args.json {
@@ -170,15 +170,15 @@ fn find_cases(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(cases)
 }
 
-fn show(case: &Case, report: &Report) {
+fn show(case: &Case, report: &CaseReport) {
     let p = &case.params;
     say(format!(
-        "{}: {} E and {} I cells, {} steps, {} trials: {}",
+        "{}: {}, {}, {}, {}: {}",
         report.case,
-        p.n_e(),
-        p.n_i(),
-        p.steps,
-        case.batch.trials(),
+        text::count(p.n_e(), "E cell", "E cells"),
+        text::count(p.n_i(), "I cell", "I cells"),
+        text::count(p.steps, "time step", "time steps"),
+        text::count(case.batch.trials(), "trial", "trials"),
         if report.passed() { "ok" } else { "FAIL" }
     ));
     let row = |row: &Row| {
@@ -213,7 +213,7 @@ fn show(case: &Case, report: &Report) {
     say("");
 }
 
-fn as_json(report: &Report) -> Value {
+fn as_json(report: &CaseReport) -> Value {
     let rows: Vec<Value> = report
         .rows
         .iter()

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::SUCCESS;
 use super::arguments::Device;
-use super::error::{Result, WrongUse};
+use super::error::{Result, UsageError};
 use super::output::{note, say, say_table};
 
 /// Most answers shown to a person who names no file for them.
@@ -61,8 +61,8 @@ fn axis(checkpoint: &StoredCheckpoint, matrix: &str, axis: usize) -> Result<usiz
     let tensor = checkpoint.content.weights.get(matrix);
     let length = tensor.and_then(|tensor| tensor.shape.get(axis).copied());
     Ok(length.ok_or_else(|| {
-        WrongUse(format!(
-            "{} has no matrix `{matrix}`; it holds no network of this kind",
+        UsageError(format!(
+            "{} has no matrix `{matrix}`; so it is not a checkpoint of a conductance network; check the run folder",
             checkpoint.path.display()
         ))
     })?)
@@ -79,10 +79,10 @@ pub fn run(args: Args) -> Result<u8> {
     } = load_new_samples(&args.data, args.labels.as_deref())?;
     if samples.inputs() > n_in || (samples.inputs() < n_in && matches!(samples, Samples::Images(_)))
     {
-        return Err(WrongUse(format!(
-            "{}: the samples have {} inputs, but this network takes {n_in}; give samples like those it was trained on",
+        return Err(UsageError(format!(
+            "{}: the samples have {}, but this network takes {n_in}; give samples like those it was trained on",
             args.data.display(),
-            samples.inputs()
+            text::count(samples.inputs(), "input", "inputs")
         ))
         .into());
     }
@@ -171,7 +171,11 @@ fn show(args: &Args, answers: &[Answer]) {
             ));
         }
         if let Some(file) = &args.out {
-            say(format!("{} answers: {}", answers.len(), file.display()));
+            say(format!(
+                "{}: {}",
+                text::count(answers.len(), "prediction", "predictions"),
+                file.display()
+            ));
         }
     }
     let labelled = answers.iter().filter(|answer| answer.label.is_some());

@@ -7,7 +7,7 @@ use dalenet::study::StudyFolder;
 use dalenet::train::run_folder::RunFiles;
 
 use super::SUCCESS;
-use super::error::{Result, WrongUse};
+use super::error::{Result, UsageError};
 use super::output::{note, say};
 
 /// Write the page of a run or a study, with figures and numbers
@@ -32,7 +32,7 @@ pub fn run(args: Args) -> Result<u8> {
             (StudyFolder::at(out).study(), "a study"),
         ];
         if let Some((_, what)) = holder.iter().find(|(file, _)| file.is_file()) {
-            return Err(WrongUse(format!(
+            return Err(UsageError(format!(
                 "--out {}: that folder holds {what}; name another, or leave --out away to write beside {}",
                 out.display(),
                 args.folder.display()

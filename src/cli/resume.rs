@@ -10,7 +10,7 @@ use dalenet::train::stored::{StoredRun, WhichCheckpoint};
 
 use super::SUCCESS;
 use super::arguments::{Device, LogFormat};
-use super::error::{Result, WrongUse};
+use super::error::{Result, UsageError};
 use super::output::note;
 use super::train::finish;
 
@@ -43,7 +43,7 @@ pub fn run(args: Args) -> Result<u8> {
     if let Some(epochs) = args.epochs {
         let least = done.epochs_done + u64::from(done.batches_done_in_epoch > 0);
         if epochs < least {
-            return Err(WrongUse(format!(
+            return Err(UsageError(format!(
                 "--epochs {epochs}: the run has trained {least} already, one begun counted; give {least} or more"
             ))
             .into());
@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<u8> {
     let is_finished = matches!(&run.manifest, Ok(m) if m.status == Status::Finished);
     if is_finished && done.epochs_done >= config.training.epochs {
         note(format!(
-            "{} has done all of its {}; train longer with --epochs N",
+            "{} has trained all of its {}; to train longer, give --epochs with a larger number",
             args.run.display(),
             text::count(done.epochs_done as usize, "epoch", "epochs")
         ));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use dalenet::study::measures::{Measure, measures};
 use dalenet::study::spec::StudySpec;
-use dalenet::study::{Standing, StudyFolder, table};
+use dalenet::study::{CellStatus, StudyFolder, table};
 use serde_json::json;
 
 use super::SUCCESS;
@@ -14,8 +14,8 @@ use super::error::Result;
 use super::output::{say, say_table};
 
 mod after;
-mod board;
 mod cell;
+mod progress;
 mod run;
 
 /// Studies: many runs along axes, and their tables
@@ -23,11 +23,11 @@ mod run;
 pub enum Command {
     /// Run every cell of a study that is not complete, each in its own process
     ///
-    /// Cells that are complete are left as they are, begun ones go on from their checkpoint; so the
-    /// same command continues a study that was stopped. A cell that fails does not stop the others:
-    /// the exit code is 1 at the end. At its end, tables are collected.
+    /// Cells that are complete are left as they are, begun ones continue from their checkpoint; so the
+    /// same command continues a study that was stopped. A cell that fails does not stop the others;
+    /// the exit code is then 1. When all have ended, the tables and the page are written.
     Run(Box<RunArgs>),
-    /// Show the status of the cells of a study, also while it runs
+    /// Show the status of each cell of a study; also works while the study is running
     Status {
         /// Study folder
         folder: PathBuf,
@@ -73,7 +73,7 @@ pub struct RunArgs {
     /// Output: human or json
     #[arg(long, value_enum, default_value = "human")]
     log: LogFormat,
-    /// Check everything, show the cells and how they stand, and stop
+    /// Check everything, show the status of each cell, and stop
     #[arg(long)]
     dry_run: bool,
     /// Stop when the standard input ends or names an exit code: for cells of a study that runs
@@ -107,21 +107,21 @@ pub fn run(command: Command) -> Result<u8> {
 
 fn status(folder: StudyFolder, as_json: bool) -> Result<u8> {
     let study = folder.load_study()?;
-    let cells: Vec<Standing> = study.cells.iter().map(|c| folder.standing(c)).collect();
+    let cells: Vec<CellStatus> = study.cells.iter().map(|c| folder.status(c)).collect();
     if as_json {
         say(json!({ "study": study.spec.name, "cells": cells }));
     } else {
-        say_standings(&cells);
+        print_statuses(&cells);
     }
     Ok(SUCCESS)
 }
 
 /// A table of how cells stand.
-fn say_standings(cells: &[Standing]) {
+fn print_statuses(cells: &[CellStatus]) {
     let shown = |value: Option<f64>, decimals: usize| {
         value.map_or_else(|| "-".to_owned(), |x| format!("{x:.decimals$}"))
     };
-    let row = |(index, cell): (usize, &Standing)| {
+    let row = |(index, cell): (usize, &CellStatus)| {
         let epoch = cell.epoch.map_or("-".to_owned(), |n| n.to_string());
         let problem = cell.problem.as_deref().and_then(|text| text.lines().next());
         vec![

@@ -83,7 +83,7 @@ pub fn run(args: Args) -> Result<u8> {
         checkpoint: args.checkpoint.name(),
         epoch: checkpoint.content.progress.epochs_done,
     };
-    let mut progress = Progress::new();
+    let mut progress = SweepProgress::new();
     let sweep = loop_sweep(&experiment, swept, &grid, &mut |done, of| {
         progress.show(done, of);
         interrupt.requested().is_none()
@@ -104,20 +104,20 @@ pub fn run(args: Args) -> Result<u8> {
 }
 
 /// How far the sweep is: a bar on a terminal, else a line now and then.
-struct Progress {
+struct SweepProgress {
     bar: Option<ProgressBar>,
     started: Instant,
     last_line: Instant,
 }
 
-impl Progress {
+impl SweepProgress {
     fn new() -> Self {
         let now = Instant::now();
         Self {
             bar: stderr().is_terminal().then(|| {
                 let bar = ProgressBar::new(0);
                 // A constant template; should it ever be wrong, the plain bar does.
-                match ProgressStyle::with_template("{bar:32} {pos}/{len} points  {msg}") {
+                match ProgressStyle::with_template("{bar:32}  points {pos}/{len}  {msg}") {
                     Ok(style) => bar.with_style(style),
                     Err(_) => bar,
                 }
@@ -141,7 +141,7 @@ impl Progress {
             bar.set_message(left);
         } else if self.last_line.elapsed() >= PLAIN_INTERVAL {
             self.last_line = Instant::now();
-            note(format!("{done}/{of} points  {left}").trim_end());
+            note(format!("points {done}/{of}  {left}").trim_end());
         }
     }
 

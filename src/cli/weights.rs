@@ -19,7 +19,7 @@ use safetensors::tensor::TensorView;
 
 use super::SUCCESS;
 use super::arguments::{Overrides, command_line};
-use super::error::{Result, While, WrongUse};
+use super::error::{Result, UsageError, While};
 use super::output::{note, say};
 
 /// Write the weights of a run to a plain file
@@ -67,11 +67,11 @@ enum Format {
 }
 
 impl Format {
-    fn of(path: &Path) -> Result<Self, WrongUse> {
+    fn of(path: &Path) -> Result<Self, UsageError> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("safetensors") => Ok(Self::Safetensors),
             Some("npz") => Ok(Self::Npz),
-            _ => Err(WrongUse(format!(
+            _ => Err(UsageError(format!(
                 "{}: weights are kept in .safetensors or .npz files; give it one of these endings",
                 path.display()
             ))),
@@ -145,14 +145,14 @@ pub fn read_weights_file(params: &Params, path: &Path) -> Result<Weights> {
     let tensors = match Format::of(path)? {
         // A damaged file of the user's is wrong data, unlike a damaged checkpoint of a run.
         Format::Safetensors => {
-            read_weights(path, NonFinite::Refuse).map_err(|error| WrongUse(error.to_string()))?
+            read_weights(path, NonFinite::Refuse).map_err(|error| UsageError(error.to_string()))?
         }
         Format::Npz => {
             let arrays = read_npz_f32(path)?;
             let mut tensors = BTreeMap::new();
             for (name, (shape, data)) in arrays {
                 if let Some(at) = data.iter().position(|w| !w.is_finite()) {
-                    return Err(WrongUse(format!(
+                    return Err(UsageError(format!(
                         "{}: array `{name}` holds {} at entry {at}; weights must be finite",
                         path.display(),
                         data[at]

@@ -39,7 +39,7 @@ impl Batch {
     }
 }
 
-/// Which cells a bit of a [`Raster`] stands for.
+/// Which cells a bit of a [`SpikeBits`] stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Population {
     /// Excitatory cells: spikes.
@@ -54,7 +54,7 @@ pub enum Population {
 /// E cells, of the I cells, of the classes; cell `c` is bit `c % 32` of word `c / 32`. Rows lie
 /// `[trial, step]`. Both engines and the shaders use this layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raster {
+pub struct SpikeBits {
     /// Trials.
     pub trials: usize,
     /// Steps of a trial.
@@ -65,7 +65,7 @@ pub struct Raster {
     pub words: Vec<u32>,
 }
 
-impl Raster {
+impl SpikeBits {
     /// A raster without spikes.
     pub fn silent(trials: usize, steps: usize, cells: [usize; 3]) -> Self {
         let row: usize = cells.iter().map(|n| n.div_ceil(32)).sum();
@@ -150,7 +150,7 @@ pub fn set_bits(words: &[u32]) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-/// A decision the engine would have taken otherwise than the imposed history.
+/// A decision the engine would have taken otherwise than the imposed spikes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Disagreement {
     /// Trial in the batch.
@@ -189,7 +189,7 @@ pub struct Traces {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
     /// Spikes and resets to impose instead of the engine's own decisions.
-    pub history: Option<&'a Raster>,
+    pub imposed: Option<&'a SpikeBits>,
     /// Return the engine's own decisions as a raster.
     pub raster: bool,
     /// Return the traces of the first trial.
@@ -206,9 +206,9 @@ pub struct Forward {
     /// Spikes of each I cell, `[trial, cell]`.
     pub counts_i: Vec<u32>,
     /// The spikes, where asked for: the engine's own, or those imposed.
-    pub raster: Option<Raster>,
+    pub raster: Option<SpikeBits>,
     /// Traces of the first trial, where asked for.
     pub traces: Option<Traces>,
-    /// Decisions that differ from the imposed history.
+    /// Decisions that differ from the imposed spikes.
     pub disagreements: Vec<Disagreement>,
 }

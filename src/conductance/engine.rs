@@ -36,9 +36,9 @@ pub enum EngineError {
         /// Number of allowed values.
         limit: usize,
     },
-    /// An imposed history has another shape than the batch.
-    #[error("the imposed history has another number of trials, steps or cells than the batch")]
-    History,
+    /// The imposed spikes have another shape than the batch.
+    #[error("the imposed spikes have another number of trials, steps or cells than the batch")]
+    Imposed,
     /// Threads cannot be started.
     #[error("cannot start worker threads: {0}; lower --threads")]
     Threads(String),
@@ -77,7 +77,7 @@ pub struct Gradient {
 }
 
 /// What an optimiser step did. Norms are Frobenius norms before the step and before clipping; where
-/// a matrix learns in u = ln |w|, its gradient is that by u.
+/// a matrix learns in u = ln |w|, its gradient is that with respect to u.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepReport {
     /// Norm of the whole gradient.

@@ -12,7 +12,7 @@ use crate::train::model::Measures;
 pub struct ClassScores {
     /// Trials.
     pub trials: usize,
-    /// Those answered correctly.
+    /// Those classified correctly.
     pub correct: usize,
     /// Spikes of all E cells in them.
     pub spikes_e: u64,

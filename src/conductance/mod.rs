@@ -9,12 +9,23 @@
 //! 3. spikes: s = [v ≥ V_th] unless refractory; reset;
 //! 4. read-out from the E spikes of the same step.
 //!
-//! The gradient goes backwards through exactly this, with the surrogate k/(1 + k|v − V_th|)² for ds/dv and
-//! the gradient that enters a voltage change divided by γ.
+//! The gradient goes backwards through exactly this, from the last step to the first. With λ for the
+//! derivative of the loss with respect to a quantity, a = 1 − exp(−dt g/C) and the damping d:
+//!
+//! 1. read-out: λ_out(t) = ∂loss/∂v_out(t) + β_out λ_out(t+1), nothing through a reset;
+//! 2. spikes: λ_s,E(t) = gain λ_out(t) W_outᵀ + β (λ_ge,I(t+1) W_EIᵀ + λ_ge,E(t+1) W_EEᵀ), for I cells
+//!    likewise with λ_gi and W_IE, W_II; a firing-rate penalty adds its own derivative;
+//! 3. membranes: λ = λ_v(t) + k/(1 + k|v − V_th|)² λ_s(t), where λ_v(t) is 0 for a cell that fires, and
+//!    λ is 0 for one that is refractory or held by the floor; then λ_v(t−1) = λ − a λ/d;
+//! 4. conductances: λ_gx(t) = β λ_gx(t+1) + λ/d ((E_x − v∞) a/g + (v∞ − v(t−1))(1 − a) dt/C);
+//! 5. weights: ∂loss/∂W_in += x(t) λ_ge,E(t), ∂loss/∂W_EI += β s_E(t−1) λ_ge,I(t), the others of the loop
+//!    likewise, ∂loss/∂W_out += gain s_E(t) λ_out(t).
+//!
+//! With `euler` integration a = dt g/C in step 3, and step 4 adds λ/d (E_x − v(t−1)) dt/C.
 //!
 //! [`params`] holds the settings and derived constants, [`weights`] the matrices, [`batch`] what goes
 //! in and comes out, [`engine`] what engines can do, [`work`] what a batch costs at the least; [`cpu`]
-//! and [`gpu`] are the two engines, which do not know each other.
+//! and [`gpu`] are the two engines, which do not depend on each other.
 
 pub mod batch;
 pub mod cpu;
@@ -75,7 +86,7 @@ fn check_batch(params: &Params, batch: &Batch, request: Request<'_>) -> Result<(
             }
         }
     }
-    match request.history {
+    match request.imposed {
         Some(h)
             if (h.trials, h.steps, h.cells)
                 != (
@@ -84,7 +95,7 @@ fn check_batch(params: &Params, batch: &Batch, request: Request<'_>) -> Result<(
                     [params.n_e(), params.n_i(), params.n_out],
                 ) =>
         {
-            Err(EngineError::History)
+            Err(EngineError::Imposed)
         }
         _ => Ok(()),
     }

@@ -75,7 +75,7 @@ impl Encoder for Trials {
 }
 
 /// A network on its engine, and the parts of the data it is measured on.
-pub struct Network {
+pub struct NetworkModel {
     engine: Box<dyn Engine>,
     trials: Trials,
     split: Split,
@@ -84,7 +84,7 @@ pub struct Network {
     kept: Option<BTreeMap<bool, Vec<Arc<Batch>>>>,
 }
 
-impl Network {
+impl NetworkModel {
     /// A network that is evaluated in batches of `batch_size`; with `keep`, evaluation trials are
     /// encoded once and kept.
     pub fn new(
@@ -144,7 +144,7 @@ impl Network {
     }
 }
 
-impl Model for Network {
+impl Model for NetworkModel {
     type Batch = Batch;
 
     fn train_batch(&mut self, batch: &Batch) -> Result<TrainedBatch, ModelError> {

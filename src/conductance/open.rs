@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::conductance::cpu::CpuEngine;
 use crate::conductance::engine::{Engine, EngineError};
-use crate::conductance::gpu::{Backward, GpuEngine, GpuOptions};
+use crate::conductance::gpu::{BackwardForm, GpuEngine, GpuOptions};
 use crate::conductance::params::Params;
 use crate::conductance::plan::default_segment_steps;
 use crate::conductance::weights::Weights;
@@ -24,7 +24,7 @@ pub struct DeviceOptions {
     /// memory, never results.
     pub segment_steps: Option<usize>,
     /// Form of the GPU engine's backward pass; changes time, never results.
-    pub backward: Backward,
+    pub backward: BackwardForm,
 }
 
 impl DeviceOptions {

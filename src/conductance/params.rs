@@ -88,8 +88,8 @@ impl Params {
             i: cell(n.c_m_i_nf, n.g_l_i_us, n.ref_i_ms),
             beta_ampa: R::from_f64(decay(n.tau_ampa_ms)),
             beta_gaba: R::from_f64(decay(n.tau_gaba_ms)),
-            loss_ampa: R::from_f64(loss(n.tau_ampa_ms)),
-            loss_gaba: R::from_f64(loss(n.tau_gaba_ms)),
+            decay_fraction_ampa: R::from_f64(loss(n.tau_ampa_ms)),
+            decay_fraction_gaba: R::from_f64(loss(n.tau_gaba_ms)),
             readout: ReadoutConstants::new(self),
         }
     }
@@ -112,9 +112,9 @@ pub struct Constants<R> {
     /// Decay of inhibitory conductances a step.
     pub beta_gaba: R,
     /// 1 − `beta_ampa`, to full precision.
-    pub loss_ampa: R,
+    pub decay_fraction_ampa: R,
     /// 1 − `beta_gaba`, to full precision.
-    pub loss_gaba: R,
+    pub decay_fraction_gaba: R,
     /// Read-out.
     pub readout: ReadoutConstants<R>,
 }
@@ -142,7 +142,7 @@ pub struct CellConstants<R> {
     pub v_floor_mv: R,
     /// k of the surrogate derivative, 1/mV.
     pub surrogate_slope: R,
-    /// 1/γ.
+    /// One over the damping of the gradient.
     pub inverse_dampen: R,
     /// Refractory time, a whole number of steps.
     pub ref_steps: R,

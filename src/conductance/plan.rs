@@ -181,10 +181,10 @@ impl Plan {
             (
                 "network",
                 format!(
-                    "{}, {} E and {} I cells, {}; {} weights, {} trained",
+                    "{}, {}, {}, {}; {} weights, {} trained",
                     text::count(self.inputs, "input", "inputs"),
-                    self.e_cells,
-                    self.i_cells,
+                    text::count(self.e_cells, "E cell", "E cells"),
+                    text::count(self.i_cells, "I cell", "I cells"),
                     text::count(self.classes, "class", "classes"),
                     self.weights,
                     self.trained_weights

@@ -121,7 +121,7 @@ pub enum WeightsError {
     #[error("weights have no matrix `{0}`; a network needs at least `in` and `out`")]
     Missing(&'static str),
     /// A file holds a matrix under two of its names.
-    #[error("matrix `{0}` is there under two of its names (`{0}`, `w_{0}`, `w.{0}`); leave one")]
+    #[error("matrix `{0}` is there under two of its names (`{0}`, `w_{0}`, `w.{0}`); remove one")]
     Twice(&'static str),
     /// A matrix has another shape than the network.
     #[error(

@@ -6,7 +6,7 @@
 //! replay of the states before their gradient is work that an engine chooses, so it is counted as
 //! a stage but not in the [`total`].
 
-use crate::conductance::batch::Raster;
+use crate::conductance::batch::SpikeBits;
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Layout, Slot, Wiring};
 use crate::config::MatrixName;
@@ -227,7 +227,7 @@ impl<'a> Work<'a> {
     /// Spikes and resets as bits.
     fn raster_bytes(&self) -> f64 {
         let p = self.params;
-        let row = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
+        let row = SpikeBits::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
         4.0 * row as f64 * self.trial_steps
     }
 }

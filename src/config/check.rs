@@ -199,12 +199,12 @@ fn allowed(part: &'static Value) -> String {
     } else if takes(part, "array") {
         format!("a list, each item {}", allowed(resolve(&part["items"])))
     } else if takes(part, "object") {
-        "a section: keys and values in braces".to_owned()
+        "a section: a JSON object { … }".to_owned()
     } else if takes(part, "null") {
-        "a text in quotes, or null".to_owned()
+        "a string, or null".to_owned()
     } else {
         let (least, most) = (limit("minLength", "0"), limit("maxLength", "∞"));
-        format!("a text in quotes, from {least} to {most} characters")
+        format!("a string, from {least} to {most} characters")
     }
 }
 

@@ -56,7 +56,7 @@ pub enum Family {
 pub struct Seeds {
     /// Initial weights.
     pub weights: u64,
-    /// Subset, split and drawn digits.
+    /// Subset, split and synthetic digits.
     pub data: u64,
     /// Order of the training samples in each epoch.
     pub shuffle: u64,
@@ -188,7 +188,7 @@ pub struct Network {
     /// Slope k of the surrogate derivative k / (1 + k·|v − V_th|)², 1/mV.
     #[schemars(range(min = 0.000_001, max = 1_000_000.0))]
     pub surrogate_slope: f64,
-    /// Damping of the gradient: what enters a membrane's voltage change is divided by it.
+    /// Damping of the gradient: in the backward pass, the gradient through each voltage update of a membrane is divided by it.
     #[schemars(range(min = 0.000_001, max = 1e12))]
     pub grad_dampen: f64,
     /// How output spikes become class scores.
@@ -218,7 +218,7 @@ pub enum Readout {
     MemMean,
     /// Weighted number of E spikes.
     SpikeCount,
-    /// Weighted number of E spikes a step.
+    /// Weighted number of E spikes per time step.
     Rate,
     /// Largest voltage over time of a leaky integrator that does not spike.
     Li,
@@ -234,8 +234,8 @@ pub enum ReadoutReset {
     None,
 }
 
-/// Initial weights: max(N(mean, std), 0), masked, rescaled by the kept share, divided by the
-/// number of presynaptic cells.
+/// Initial weights: max(N(mean, std), 0), randomly masked, divided by the fraction kept
+/// and by the number of presynaptic cells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {

@@ -1,4 +1,4 @@
-//! A built-in set of drawn digits: no download, the same on every machine.
+//! A built-in set of synthetic digits: no download, the same on every machine.
 //!
 //! Each sample is a digit's strokes with slightly displaced points, under a random rotation, shear,
 //! scale, shift and pen width, drawn by the distance of each pixel to the strokes. The size, the
@@ -12,19 +12,19 @@ const SIZE: usize = 28;
 /// Straight pieces a curve is drawn with between two of its points.
 const PIECES: usize = 6;
 
-type Point = [f64; 2];
+type PenPoint = [f64; 2];
 
 /// A pen stroke through points in the unit square, x to the right and y down.
-enum Stroke {
+enum PenStroke {
     /// Straight from point to point.
-    Line(&'static [Point]),
+    Line(&'static [PenPoint]),
     /// Smooth through every point (Catmull–Rom).
-    Curve(&'static [Point]),
+    Curve(&'static [PenPoint]),
 }
-use Stroke::{Curve, Line};
+use PenStroke::{Curve, Line};
 
 /// The ways to write a digit.
-type Glyph = &'static [&'static [Stroke]];
+type Glyph = &'static [&'static [PenStroke]];
 
 const GLYPHS: [Glyph; 10] = [
     &[&[Curve(&[
@@ -192,8 +192,8 @@ fn draw(glyph: Glyph, stream: &mut Stream, image: &mut [u8]) {
             Line(points) => (points, 1),
             Curve(points) => (points, PIECES),
         };
-        let wobbled = |&[x, y]: &Point| [x + 0.05 * stream.normal(), y + 0.05 * stream.normal()];
-        let points: Vec<Point> = points
+        let wobbled = |&[x, y]: &PenPoint| [x + 0.05 * stream.normal(), y + 0.05 * stream.normal()];
+        let points: Vec<PenPoint> = points
             .iter()
             .map(wobbled)
             .map(|point| place.apply(point))
@@ -212,8 +212,8 @@ fn draw(glyph: Glyph, stream: &mut Stream, image: &mut [u8]) {
 
 /// Where the unit square comes to lie in the image: an affine map.
 struct Placement {
-    matrix: [Point; 2],
-    centre: Point,
+    matrix: [PenPoint; 2],
+    centre: PenPoint,
 }
 
 impl Placement {
@@ -232,7 +232,7 @@ impl Placement {
         Placement { matrix, centre }
     }
 
-    fn apply(&self, [x, y]: Point) -> Point {
+    fn apply(&self, [x, y]: PenPoint) -> PenPoint {
         let (x, y) = (x - 0.5, y - 0.5);
         let [across, down] = self.matrix;
         [
@@ -243,7 +243,7 @@ impl Placement {
 }
 
 /// Points along the Catmull–Rom curve through `points`; with one piece, the points themselves.
-fn path(points: &[Point], pieces: usize) -> Vec<Point> {
+fn path(points: &[PenPoint], pieces: usize) -> Vec<PenPoint> {
     let at = |i: usize| points[i.clamp(1, points.len()) - 1];
     let mut path = vec![points[0]];
     for i in 1..points.len() {
@@ -261,7 +261,7 @@ fn path(points: &[Point], pieces: usize) -> Vec<Point> {
 }
 
 /// Lowers the squared distances of the pixels within `reach` of the segment.
-fn lay_segment(from: Point, to: Point, reach: f64, nearest: &mut [f64]) {
+fn lay_segment(from: PenPoint, to: PenPoint, reach: f64, nearest: &mut [f64]) {
     let along = [to[0] - from[0], to[1] - from[1]];
     let length_squared = along[0] * along[0] + along[1] * along[1];
     let range = |axis: usize| {

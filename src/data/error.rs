@@ -44,7 +44,7 @@ pub enum DataError {
     /// No folder that was looked at holds the four MNIST files.
     #[error(
         "MNIST was not found. Looked in:\n{}\nFetch it with `dalenet data fetch mnist`, name its folder with \
-         `--data DIR` or DALENET_DATA, or use the built-in drawn digits: `--set data.dataset=digits --set data.subset=stratified`.",
+         `--data DIR` or DALENET_DATA, or use the built-in synthetic digits: `--set data.dataset=digits --set data.subset=stratified`.",
         list(looked_in)
     )]
     MnistNotFound {

@@ -70,7 +70,7 @@ pub fn check_rate(rate_hz: f64, dt_ms: f64) -> Result<(), DataError> {
         })
     };
     if !(dt_ms > 0.0 && dt_ms.is_finite()) {
-        return error("dt_ms", dt_ms, "must be above 0".into());
+        return error("network.dt_ms", dt_ms, "must be above 0".into());
     }
     let highest_hz = 1000.0 / dt_ms;
     if !(0.0..=highest_hz).contains(&rate_hz) {

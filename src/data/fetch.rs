@@ -130,11 +130,11 @@ pub fn fetch_files(
         let mut is_complete = false;
         for mirror in &options.mirrors {
             match fetch.try_mirror(mirror, &mut progress)? {
-                Outcome::Complete => {
+                Fetched::Complete => {
                     is_complete = true;
                     break;
                 }
-                Outcome::Failed(reason) => attempts.push(format!("{mirror}: {reason}")),
+                Fetched::Failed(reason) => attempts.push(format!("{mirror}: {reason}")),
             }
         }
         if !is_complete {
@@ -152,7 +152,7 @@ pub fn fetch_files(
 }
 
 /// What a mirror made of a request; errors of this machine are reported apart.
-enum Outcome {
+enum Fetched {
     Complete,
     Failed(String),
 }
@@ -170,23 +170,23 @@ impl Fetch<'_> {
         &self,
         mirror: &str,
         progress: &mut impl FnMut(&str, u64, u64),
-    ) -> Result<Outcome, DataError> {
+    ) -> Result<Fetched, DataError> {
         let url = format!("{}/{}", mirror.trim_end_matches('/'), self.file.name);
         let mut may_start_over = true;
         loop {
             let before = self.done();
             match self.request(&url, progress)? {
-                Outcome::Failed(_) if self.done() > before => continue,
-                Outcome::Failed(reason) => return Ok(Outcome::Failed(reason)),
-                Outcome::Complete => {}
+                Fetched::Failed(_) if self.done() > before => continue,
+                Fetched::Failed(reason) => return Ok(Fetched::Failed(reason)),
+                Fetched::Complete => {}
             }
             if sha256(&self.part)? == self.file.sha256 {
-                return Ok(Outcome::Complete);
+                return Ok(Fetched::Complete);
             }
             self.discard()?;
             // The wrong bytes may have come from an earlier mirror or an earlier call.
             if before == 0 || !may_start_over {
-                return Ok(Outcome::Failed(
+                return Ok(Fetched::Failed(
                     "sent wrong bytes (the checksum differs)".into(),
                 ));
             }
@@ -199,13 +199,13 @@ impl Fetch<'_> {
         &self,
         url: &str,
         progress: &mut impl FnMut(&str, u64, u64),
-    ) -> Result<Outcome, DataError> {
+    ) -> Result<Fetched, DataError> {
         if self.done() > self.file.bytes {
             self.discard()?;
         }
         let mut done = self.done();
         if done == self.file.bytes {
-            return Ok(Outcome::Complete);
+            return Ok(Fetched::Complete);
         }
         let mut request = self.agent.get(url);
         if done > 0 {
@@ -213,7 +213,7 @@ impl Fetch<'_> {
         }
         let response = match request.call() {
             Ok(response) => response,
-            Err(error) => return Ok(Outcome::Failed(error.to_string())),
+            Err(error) => return Ok(Fetched::Failed(error.to_string())),
         };
         let is_continued = response.status().as_u16() == 206 && {
             let range = response
@@ -224,7 +224,7 @@ impl Fetch<'_> {
         };
         if !is_continued {
             if response.status().as_u16() != 200 {
-                return Ok(Outcome::Failed(format!("answered {}", response.status())));
+                return Ok(Fetched::Failed(format!("answered {}", response.status())));
             }
             // The mirror sends the whole file, whatever was asked for. A page of another length,
             // as a login portal sends, must not cost what has been fetched.
@@ -233,7 +233,7 @@ impl Fetch<'_> {
                 .content_length()
                 .filter(|&n| n != self.file.bytes)
             {
-                return Ok(Outcome::Failed(format!(
+                return Ok(Fetched::Failed(format!(
                     "has {length} bytes instead of {}",
                     self.file.bytes
                 )));
@@ -253,9 +253,9 @@ impl Fetch<'_> {
         let mut buffer = vec![0; 1 << 16];
         let outcome = loop {
             let count = match body.read(&mut buffer) {
-                Ok(0) if done == self.file.bytes => break Outcome::Complete,
+                Ok(0) if done == self.file.bytes => break Fetched::Complete,
                 Ok(0) => {
-                    break Outcome::Failed(format!(
+                    break Fetched::Failed(format!(
                         "ended after {done} of {} bytes",
                         self.file.bytes
                     ));
@@ -263,13 +263,13 @@ impl Fetch<'_> {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    break Outcome::Failed(format!("broke off after {done} bytes: {error}"));
+                    break Fetched::Failed(format!("broke off after {done} bytes: {error}"));
                 }
             };
             done += count as u64;
             if done > self.file.bytes {
                 self.discard()?;
-                return Ok(Outcome::Failed(format!(
+                return Ok(Fetched::Failed(format!(
                     "sent more than {} bytes",
                     self.file.bytes
                 )));

@@ -9,6 +9,7 @@ use flate2::read::MultiGzDecoder;
 use super::file::read_promised;
 use super::{DataError, ImageSet};
 use crate::files::write_atomic_with;
+use crate::text;
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -60,8 +61,12 @@ pub fn load_images_idx(images_path: &Path, labels_path: &Path) -> Result<ImageSe
     let images = read_images(images_path)?;
     let labels = read_labels(labels_path)?;
     if labels.len() != images.count {
-        let (count, path) = (images.count, images_path.display());
-        let problem = format!("{} labels, but {path} holds {count} images", labels.len());
+        let problem = format!(
+            "{}, but {} holds {}",
+            text::count(labels.len(), "label", "labels"),
+            images_path.display(),
+            text::count(images.count, "image", "images")
+        );
         return Err(DataError::malformed(labels_path, problem));
     }
     if images.pixels.is_empty() {
@@ -148,8 +153,8 @@ fn write_idx(path: &Path, magic: u32, shape: &[usize], bytes: &[u8]) -> Result<(
         .try_fold(1usize, |all, &size| all.checked_mul(size));
     let (Some(sizes), Some(true)) = (sizes, promised.map(|n| n == bytes.len())) else {
         let problem = format!(
-            "{} values cannot be written with the shape {shape:?}",
-            bytes.len()
+            "{} cannot be written with the shape {shape:?}",
+            text::count(bytes.len(), "value", "values")
         );
         return Err(DataError::malformed(path, problem));
     };

@@ -6,10 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::samples::hex;
 use super::{
-    DataError, Dataset, STUDIES_SAMPLES, Samples, Split, digits, load_events_npz, load_images_idx,
-    load_images_npz, load_mnist, stratified, studies_split,
+    DataError, STUDIES_SAMPLES, Samples, Split, SplitSamples, digits, load_events_npz,
+    load_images_idx, load_images_npz, load_mnist, stratified, studies_split,
 };
 use crate::config::{self, Subset};
+use crate::text;
 
 /// Share of the samples that train where a whole source without parts of its own is used.
 const FULL_TRAIN_SHARE: (usize, usize) = (4, 5);
@@ -21,14 +22,14 @@ const MOST_DIGITS: usize = 1_000_000;
 #[derive(Clone, Debug)]
 pub struct LoadedData {
     /// Samples and split.
-    pub dataset: Dataset,
+    pub dataset: SplitSamples,
     /// File, folder or "built-in".
     pub origin: String,
     /// What is unusual about it.
     pub warnings: Vec<String>,
 }
 
-impl Dataset {
+impl SplitSamples {
     /// SHA-256, in hexadecimal, of the samples in use and of their indices: all that results
     /// depend on.
     pub fn sha256(&self) -> String {
@@ -122,7 +123,8 @@ pub fn load_dataset(
     let split = split.hold_out(labels, classes, data.validation_percent / 100.0, seed)?;
     if split.train.is_empty() || split.test.is_empty() {
         return Err(DataError::Split(format!(
-            "{count} samples leave {} to train and {} to test; both are needed",
+            "{} {} for training and {} for testing, and both are needed; add samples (data.path)",
+            text::count(count, "sample leaves", "samples leave"),
             split.train.len(),
             split.test.len()
         )));
@@ -131,7 +133,7 @@ pub fn load_dataset(
         Samples::Images(set) => set.name.clone(),
         Samples::Events(set) => set.name.clone(),
     };
-    let dataset = Dataset {
+    let dataset = SplitSamples {
         name,
         samples,
         split,

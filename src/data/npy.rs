@@ -13,7 +13,7 @@ const MAX_HEADER_BYTES: u64 = 1 << 16;
 #[derive(Debug, PartialEq)]
 pub(crate) struct NpyArray {
     pub(crate) shape: Vec<usize>,
-    kind: Kind,
+    kind: NumberKind,
     /// Bytes of an element: 1, 2, 4 or 8.
     size: usize,
     /// Elements in C order, little-endian.
@@ -21,7 +21,7 @@ pub(crate) struct NpyArray {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+enum NumberKind {
     Unsigned,
     Signed,
     Float,
@@ -82,20 +82,20 @@ impl NpyArray {
 
     /// The elements, if their type is an unsigned byte.
     pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
-        (self.kind == Kind::Unsigned && self.size == 1).then_some(&self.bytes[..])
+        (self.kind == NumberKind::Unsigned && self.size == 1).then_some(&self.bytes[..])
     }
 
     pub(crate) fn is_float(&self) -> bool {
-        self.kind == Kind::Float
+        self.kind == NumberKind::Float
     }
 
     /// The elements as floats; 64-bit integers are rounded.
     pub(crate) fn floats(&self) -> impl Iterator<Item = f64> + '_ {
         self.raw().map(|raw| match (self.kind, self.size) {
-            (Kind::Unsigned, _) => raw as f64,
-            (Kind::Signed, _) => self.sign_extend(raw) as f64,
-            (Kind::Float, 4) => f64::from(f32::from_bits(raw as u32)),
-            (Kind::Float, _) => f64::from_bits(raw),
+            (NumberKind::Unsigned, _) => raw as f64,
+            (NumberKind::Signed, _) => self.sign_extend(raw) as f64,
+            (NumberKind::Float, 4) => f64::from(f32::from_bits(raw as u32)),
+            (NumberKind::Float, _) => f64::from_bits(raw),
         })
     }
 
@@ -105,9 +105,9 @@ impl NpyArray {
         self.raw()
             .zip(self.floats())
             .map(|(raw, float)| match self.kind {
-                Kind::Unsigned => i64::try_from(raw).ok(),
-                Kind::Signed => Some(self.sign_extend(raw)),
-                Kind::Float => {
+                NumberKind::Unsigned => i64::try_from(raw).ok(),
+                NumberKind::Signed => Some(self.sign_extend(raw)),
+                NumberKind::Float => {
                     let is_whole = float.fract() == 0.0 && float.abs() <= (1u64 << 53) as f64;
                     is_whole.then_some(float as i64)
                 }
@@ -162,7 +162,7 @@ fn field<'a>(header: &'a str, key: &str) -> Result<&'a str, String> {
 }
 
 /// Kind, size and whether big-endian, from e.g. `'<f4'`.
-fn element_type(header: &str) -> Result<(Kind, usize, bool), String> {
+fn element_type(header: &str) -> Result<(NumberKind, usize, bool), String> {
     let value = field(header, "descr")?;
     let descr = value
         .strip_prefix(['\'', '"'])
@@ -175,16 +175,16 @@ fn element_type(header: &str) -> Result<(Kind, usize, bool), String> {
     };
     let (order, name) = descr.split_at_checked(1).ok_or_else(unsupported)?;
     let (kind, size) = match name {
-        "b1" | "u1" => (Kind::Unsigned, 1),
-        "u2" => (Kind::Unsigned, 2),
-        "u4" => (Kind::Unsigned, 4),
-        "u8" => (Kind::Unsigned, 8),
-        "i1" => (Kind::Signed, 1),
-        "i2" => (Kind::Signed, 2),
-        "i4" => (Kind::Signed, 4),
-        "i8" => (Kind::Signed, 8),
-        "f4" => (Kind::Float, 4),
-        "f8" => (Kind::Float, 8),
+        "b1" | "u1" => (NumberKind::Unsigned, 1),
+        "u2" => (NumberKind::Unsigned, 2),
+        "u4" => (NumberKind::Unsigned, 4),
+        "u8" => (NumberKind::Unsigned, 8),
+        "i1" => (NumberKind::Signed, 1),
+        "i2" => (NumberKind::Signed, 2),
+        "i4" => (NumberKind::Signed, 4),
+        "i8" => (NumberKind::Signed, 8),
+        "f4" => (NumberKind::Float, 4),
+        "f8" => (NumberKind::Float, 8),
         _ => return Err(unsupported()),
     };
     match order {

@@ -12,6 +12,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::DataError;
 use super::npy::{NpyArray, write_header};
 use crate::files::write_atomic_with;
+use crate::text;
 
 /// Shape and row-major values of each named array.
 pub type NamedMatrices = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -94,8 +95,8 @@ pub fn write_npz(path: &Path, arrays: &[NamedArray<'_>]) -> Result<(), DataError
             .try_fold(1usize, |all, &axis| all.checked_mul(axis));
         if count != Some(array.values.len()) {
             let problem = format!(
-                "{} values do not fit the shape {:?}",
-                array.values.len(),
+                "{}, which do not fit the shape {:?}",
+                text::count(array.values.len(), "value", "values"),
                 array.shape
             );
             return Err(DataError::array(path, array.name, problem));
@@ -133,7 +134,7 @@ pub fn read_npz_f32(path: &Path) -> Result<NamedMatrices, DataError> {
                 return Err(DataError::array(
                     path,
                     &name,
-                    format!("{value:e} is beyond 32-bit floats"),
+                    format!("{value:e} is too large for float32"),
                 ));
             }
             values.push(value as f32);

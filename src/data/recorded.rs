@@ -8,6 +8,7 @@ use super::events::step_of;
 use super::npy::NpyArray;
 use super::npz::Npz;
 use super::user::scalar;
+use crate::text::count;
 
 /// Shortest and longest time step, and longest trial, ms: those of a configuration.
 const DT_MS: [f64; 2] = [1e-4, 10.0];
@@ -57,8 +58,9 @@ pub fn load_recorded_npz(path: &Path) -> Result<RecordedSpikes, DataError> {
     let places = trial_places(path, &npz.array("trials")?)?;
     if places.len().saturating_mul(steps as usize) > MOST_STEPS {
         let problem = format!(
-            "{} trials of {steps} steps are more than the {MOST_STEPS} steps allowed",
-            places.len()
+            "{} of {} are more than the {MOST_STEPS} time steps allowed",
+            count(places.len(), "trial", "trials"),
+            count(steps as usize, "time step", "time steps")
         );
         return Err(DataError::array(path, "trials", problem));
     }
@@ -150,27 +152,34 @@ fn spikes_of(
     let named = ["trial", "time_ms", "cell"].map(|kind| format!("spikes_{name}_{kind}"));
     let [trial, time, cell] = &named;
     let [trials, times, cells_of] = npz.lists([trial, time, cell])?;
-    let spikes = (trials.integers().zip(times.floats())).zip(cells_of.integers());
-    let spike =
-        |(entry, ((number, time_ms), index)): (usize, ((Option<i64>, f64), Option<i64>))| {
-            let wrong = |array: &str, problem: String| {
-                DataError::array(path, array, format!("entry {entry} {problem}"))
-            };
-            let step = step_of(time_ms, dt_ms).filter(|step| *step < steps);
-            let step = step.ok_or_else(|| {
-                let problem = format!("is {time_ms}; expected 0 to below {duration_ms} ms");
-                wrong(time, problem)
-            })?;
-            let index = index.and_then(|index| u32::try_from(index).ok());
-            let index = index.filter(|index| (*index as usize) < cells);
-            Ok(Spike {
+    let wrong = |array: &str, entry: usize, problem: String| {
+        DataError::array(path, array, format!("entry {entry} {problem}"))
+    };
+    let mut spikes = Vec::new();
+    let times = times.floats().zip(cells_of.integers());
+    for (entry, (number, (time_ms, index))) in trials.integers().zip(times).enumerate() {
+        let Some(number) = number else {
+            return Err(wrong(
+                trial,
                 entry,
-                trial: number
-                    .ok_or_else(|| wrong(trial, "is no number of a trial in `trials`".into()))?,
-                step,
-                cell: index
-                    .ok_or_else(|| wrong(cell, format!("is no cell; `n_{name}` is {cells}")))?,
-            })
+                "is no number of a trial in `trials`".into(),
+            ));
         };
-    spikes.enumerate().map(spike).collect()
+        let Some(step) = step_of(time_ms, dt_ms).filter(|step| *step < steps) else {
+            let problem = format!("is {time_ms}; expected 0 to below {duration_ms} ms");
+            return Err(wrong(time, entry, problem));
+        };
+        let index = index.and_then(|index| u32::try_from(index).ok());
+        let Some(index) = index.filter(|index| (*index as usize) < cells) else {
+            let problem = format!("is no cell; `n_{name}` is {cells}");
+            return Err(wrong(cell, entry, problem));
+        };
+        spikes.push(Spike {
+            entry,
+            trial: number,
+            step,
+            cell: index,
+        });
+    }
+    Ok(spikes)
 }

@@ -181,7 +181,7 @@ impl Samples {
 
 /// Samples and which of them train, validate and test.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dataset {
+pub struct SplitSamples {
     /// What the data set is called in reports.
     pub name: String,
     /// All samples.

@@ -131,7 +131,7 @@ fn draw(
 ) -> Result<[Vec<usize>; 2], DataError> {
     if sizes[0].saturating_add(sizes[1]) > labels.len() {
         let problem = format!(
-            "{} + {} samples are asked for, but there are {}",
+            "data.train_samples and data.test_samples ask for {} + {}, but the data set has {}; lower one of them",
             sizes[0],
             sizes[1],
             labels.len()
@@ -141,8 +141,9 @@ fn draw(
     let mut members = vec![Vec::new(); classes];
     for (index, &label) in labels.iter().enumerate() {
         let Some(class) = members.get_mut(usize::from(label)) else {
-            let problem =
-                format!("sample {index} has label {label}, but there are {classes} classes");
+            let problem = format!(
+                "sample {index} has label {label}, which is not below {classes}, the number of classes"
+            );
             return Err(DataError::Split(problem));
         };
         class.push(index);

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::npy::NpyArray;
 use super::npz::Npz;
 use super::{DataError, EventSet, ImageSet};
+use crate::text;
 
 /// Trials of a file without labels are numbered below this.
 const MOST_UNLABELLED_TRIALS: i64 = 10_000_000;
@@ -52,9 +53,10 @@ pub(crate) fn images_npz(path: &Path, needs_labels: bool) -> Result<(ImageSet, b
     let is_labelled = found.is_some();
     let (labels, classes) = found.unwrap_or_else(|| (vec![0; count], 1));
     if count != labels.len() {
-        let (shape, labels) = (&images.shape, labels.len());
         return Err(error(format!(
-            "its shape is {shape:?}, but there are {labels} labels"
+            "its shape is {:?}, but the file has {}",
+            images.shape,
+            text::count(labels.len(), "label", "labels")
         )));
     }
     let pixels = read_pixels(&images).map_err(error)?;
@@ -121,7 +123,7 @@ pub(crate) fn events_npz(path: &Path, needs_labels: bool) -> Result<(EventSet, b
                 wrong(
                     "trial",
                     show(trial),
-                    format!("0 to below {}, as there are {0} labels", labels.len()),
+                    format!("0 to below {}, the number of labels", labels.len()),
                 )
             })?;
         if !(0.0..duration_ms).contains(&time_ms) {

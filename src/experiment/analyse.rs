@@ -8,7 +8,7 @@ use super::{Experiment, ExperimentError};
 use crate::analysis::record::{FORMAT, MatrixAnalysis, Participation, Rhythm, RunAnalysis};
 use crate::analysis::rhythm::Settings;
 use crate::analysis::weights::{self, input_of_cells};
-use crate::conductance::batch::{Batch, Forward, Raster, Request};
+use crate::conductance::batch::{Batch, Forward, Request, SpikeBits};
 use crate::conductance::engine::Engine;
 use crate::conductance::weights::{Layout, Weights};
 use crate::config::MatrixName;
@@ -25,7 +25,7 @@ const RASTER_BYTES: usize = 64 << 20;
 
 /// What is analysed.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct AnalysedWeights<'a> {
     /// `last`, `best` or `initial`.
     pub checkpoint: &'a str,
     /// Epochs trained.
@@ -50,7 +50,7 @@ impl Experiment {
     pub fn analyse(
         &self,
         engine: &mut dyn Engine,
-        subject: &Subject<'_>,
+        subject: &AnalysedWeights<'_>,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<RunAnalysis>, ExperimentError> {
         engine.load(subject.now)?;
@@ -139,13 +139,16 @@ impl Experiment {
     /// device or memory option changes what is summed together.
     fn trials_with_raster(&self) -> usize {
         let p = &self.params;
-        let row = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
+        let row = SpikeBits::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
         let most = self.config.training.batch_size.max(1);
         (RASTER_BYTES / (4 * row * p.steps).max(1)).clamp(1, most)
     }
 
     /// W_EI into each I cell as the forward pass uses it, µS, at the start and now.
-    fn i_cell_input_us(&self, subject: &Subject<'_>) -> Result<[Vec<f64>; 2], ExperimentError> {
+    fn i_cell_input_us(
+        &self,
+        subject: &AnalysedWeights<'_>,
+    ) -> Result<[Vec<f64>; 2], ExperimentError> {
         let layout = Layout::new(&self.params, subject.now)?;
         let slot = layout.slots.iter().find(|s| s.name == MatrixName::WEi);
         Ok([subject.initial, subject.now].map(|weights| {
@@ -156,7 +159,7 @@ impl Experiment {
         }))
     }
 
-    fn matrices(&self, subject: &Subject<'_>) -> BTreeMap<String, MatrixAnalysis> {
+    fn matrices(&self, subject: &AnalysedWeights<'_>) -> BTreeMap<String, MatrixAnalysis> {
         let both = subject.now.iter().filter_map(|(&name, now)| {
             let initial = subject.initial.get(&name)?;
             let trained = self.params.is_trained(name);

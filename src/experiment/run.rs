@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::{Experiment, ExperimentError, Subject, write_analysis};
+use super::{AnalysedWeights, Experiment, ExperimentError, write_analysis};
 use crate::analysis::rhythm::Settings;
-use crate::conductance::model::{Network, weights_of};
+use crate::conductance::model::{NetworkModel, weights_of};
 use crate::conductance::weights::Weights;
 use crate::text;
 use crate::train::checkpoint::{Checkpoint, NonFinite};
@@ -18,7 +18,7 @@ use crate::train::session::{Session, TrainError};
 pub struct Run<'a> {
     pub(super) experiment: &'a Experiment,
     pub(super) session: Session,
-    pub(super) network: Network,
+    pub(super) network: NetworkModel,
     /// Device and why it was chosen.
     pub device: String,
 }
@@ -158,7 +158,7 @@ impl Run<'_> {
                 Checkpoint::load(path, NonFinite::Allow).map_err(TrainError::Checkpoint)?;
             Ok(weights_of(&self.experiment.params, &checkpoint.weights)?.0)
         };
-        let subject = Subject {
+        let subject = AnalysedWeights {
             checkpoint: "last",
             epoch: self.session.progress().epochs_done,
             initial: &weights(&files.initial())?,

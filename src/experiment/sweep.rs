@@ -259,7 +259,11 @@ mod tests {
             (&[1.0], &[-0.5], "-0.5"),
             (&[f64::INFINITY], &[1.0], "inf"),
             (&[1e39], &[1.0], "1000000"),
-            (&[1.0, 2.0, 1.0], &[1.0], "1 of w_ei is there twice"),
+            (
+                &[1.0, 2.0, 1.0],
+                &[1.0],
+                "multiplier 1 of w_ei is given twice",
+            ),
             (&[0.0, -0.0], &[1.0], "twice"),
         ] {
             let error = LoopGrid::new(ei, ie).expect_err("refused").to_string();

@@ -7,7 +7,7 @@ use thiserror::Error;
 const DRIVER_ADVICE: &str = "install the card vendor's driver with its Vulkan part (Linux: the \
 NVIDIA driver, or `mesa-vulkan-drivers` on Debian and Ubuntu, which serves AMD and Intel cards and \
 also holds the software rasteriser; Windows: a current vendor driver with Vulkan or Direct3D 12; \
-macOS has Metal built in), or choose the device `cpu`";
+macOS has Metal built in), or use --device cpu";
 
 /// An error of the device layer.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -27,7 +27,9 @@ pub enum GpuError {
         text: String,
     },
     /// The adapter exists but its driver refused to open it.
-    #[error("adapter `{adapter}` could not be opened: {message}; update its driver or use `cpu`")]
+    #[error(
+        "adapter `{adapter}` could not be opened: {message}; update its driver or use --device cpu"
+    )]
     OpenFailed {
         /// Name of the adapter.
         adapter: String,
@@ -49,8 +51,9 @@ pub enum GpuError {
     },
     /// The device stopped working; open it anew and resume from the last checkpoint.
     #[error(
-        "the device was lost ({message}); a reset, an unplugged card or a kernel past the \
-         system's time limit does this: continue from the last checkpoint with: dalenet resume RUN"
+        "the device was lost ({message}); usual causes are a reset, an unplugged card or \
+         a dispatch over the system's time limit. Continue with `dalenet resume RUN`; if it happens again, \
+         lower training.batch_size or set --memory 256M"
     )]
     DeviceLost {
         /// What the driver said.
@@ -59,7 +62,7 @@ pub enum GpuError {
     /// The graphics API refused an operation: a fault of this program.
     #[error(
         "the graphics API refused an operation, a fault of this program or of the driver; update the \
-         driver or go on with --device cpu: {}",
+         driver or continue with --device cpu: {}",
         .0.trim_end()
     )]
     Validation(String),
@@ -79,7 +82,7 @@ pub enum GpuError {
     /// A kernel wants more workgroup memory than the device has.
     #[error(
         "kernel `{kernel}` wants {wanted_bytes} bytes of workgroup memory, this device has \
-         {max_bytes}: choose smaller tiles or another device"
+         {max_bytes}: lower training.batch_size or network.n_e, or use --device cpu"
     )]
     WorkgroupMemory {
         /// Name of the kernel.
@@ -151,7 +154,7 @@ pub enum GpuError {
     /// A buffer is larger than one binding or one buffer of this device may be.
     #[error(
         "buffer `{label}` of {wanted_bytes} bytes is over this device's limit of {max_bytes} \
-         bytes for one buffer: split it, or lower the batch size"
+         bytes for one buffer; lower training.batch_size or network.n_e, or use --device cpu"
     )]
     BufferTooLarge {
         /// Label of the buffer.
@@ -209,7 +212,9 @@ pub enum GpuError {
         max: u32,
     },
     /// The device did not finish in time.
-    #[error("the device did not finish within {seconds} s")]
+    #[error(
+        "the device did not finish within {seconds} s; lower training.batch_size, update the driver, or use --device cpu"
+    )]
     Timeout {
         /// How long was waited.
         seconds: u64,

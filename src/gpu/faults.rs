@@ -79,7 +79,7 @@ impl FromStr for Injection {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FaultState {
     /// The first error that no caller has been told of.
     first: Option<GpuError>,
     /// Why the device was lost; stays, since a lost device does not come back.
@@ -89,18 +89,18 @@ struct State {
 
 /// Errors that the driver reported outside a call's own result, shared with its callbacks.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Faults(Arc<Mutex<State>>);
+pub(super) struct Faults(Arc<Mutex<FaultState>>);
 
 impl Faults {
     pub(super) fn new(armed: Option<Injection>) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(FaultState {
             armed,
-            ..State::default()
+            ..FaultState::default()
         })))
     }
 
     /// A panic elsewhere leaves these plain values whole, so a poisoned lock is still good.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FaultState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -81,7 +81,7 @@ impl Selection {
 /// [`GpuError::NoAdapter`] where `gpu` finds no adapter at all or a number is out of range.
 pub fn select(choice: DeviceChoice) -> Result<Selection, GpuError> {
     if choice == DeviceChoice::Cpu {
-        let reason = "CPU engine, as asked for".to_owned();
+        let reason = "CPU engine, chosen with --device cpu".to_owned();
         return Ok(Selection::CpuEngine { reason });
     }
     let mut adapters = adapters();
@@ -120,7 +120,7 @@ fn decide(
     };
     let hardware = adapters.iter().find(|info| !info.kind.is_software());
     match (choice, hardware) {
-        (DeviceChoice::Cpu, _) => Ok((None, "CPU engine, as asked for".to_owned())),
+        (DeviceChoice::Cpu, _) => Ok((None, "CPU engine, chosen with --device cpu".to_owned())),
         (DeviceChoice::Auto | DeviceChoice::Gpu, Some(info)) => Ok((
             Some(info.index),
             format!(
@@ -150,7 +150,7 @@ fn decide(
         (DeviceChoice::Index(index), _) => {
             let info = adapters.get(index).ok_or_else(no_adapter)?;
             let reason = format!(
-                "{} ({}): adapter {index}, as asked for",
+                "{} ({}): adapter {index}, chosen with --device",
                 info.name, info.kind
             );
             Ok((Some(index), reason))

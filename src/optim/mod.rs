@@ -27,7 +27,7 @@ impl Rule {
         }
     }
 
-    /// The gradient by what the step is taken in, where the weight is `w` and the gradient by the
+    /// The gradient with respect to what the step is taken in, where the weight is `w` and the gradient by the
     /// weight `g`: that itself, or w g for u = ln |w|.
     #[inline(always)]
     pub fn gradient<R: Real>(&self, w: R, g: R) -> R {

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::tensors::{Floats, Tensors};
-use crate::conductance::batch::{Batch, Population, Raster};
+use crate::conductance::batch::{Batch, Population, SpikeBits};
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Matrix, Weights};
 use crate::config::{self, ConfigError, MatrixName, shown};
 use crate::data::Event;
 use crate::fault::always;
+use crate::text;
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: u64 = 1 << 30;
@@ -113,7 +114,7 @@ pub struct Case {
     /// The trials.
     pub batch: Batch,
     /// Spikes and resets of every optimiser step.
-    pub rasters: Vec<Raster>,
+    pub rasters: Vec<SpikeBits>,
     /// Logits of the first step, `[trial, class]`.
     pub logits: Vec<f64>,
     /// Loss of every step.
@@ -273,7 +274,11 @@ fn batch(
 ) -> Result<Batch, CaseError> {
     let labels = tensors.indices::<1>("labels", [params.n_out])?;
     if labels.len() != trials {
-        let problem = format!("{} labels for {trials} trials", labels.len());
+        let problem = format!(
+            "{} for {}",
+            text::count(labels.len(), "label", "labels"),
+            text::count(trials, "trial", "trials")
+        );
         return Err(malformed(path, problem));
     }
     let events = tensors.indices::<3>("events", [trials, params.steps, params.n_in])?;
@@ -336,9 +341,9 @@ fn all_rasters(
     params: &Params,
     trials: usize,
     passes: usize,
-) -> Result<Vec<Raster>, CaseError> {
+) -> Result<Vec<SpikeBits>, CaseError> {
     let (steps, cells) = (params.steps, [params.n_e(), params.n_i(), params.n_out]);
-    let row_words = Raster::silent(0, 0, cells).row_words();
+    let row_words = SpikeBits::silent(0, 0, cells).row_words();
     let bytes = [4, row_words, steps, trials, passes]
         .into_iter()
         .try_fold(1usize, |product, n| product.checked_mul(n));
@@ -346,7 +351,10 @@ fn all_rasters(
         return Err(malformed(
             path,
             format!(
-                "{passes} rasters of {trials} trials and {steps} steps take more than the {MAX_RASTER_BYTES} bytes allowed"
+                "{} of {} and {} take more than the {MAX_RASTER_BYTES} bytes allowed",
+                text::count(passes, "raster", "rasters"),
+                text::count(trials, "trial", "trials"),
+                text::count(steps, "time step", "time steps")
             ),
         ));
     }
@@ -478,9 +486,9 @@ fn rasters(
     params: &Params,
     trials: usize,
     passes: usize,
-) -> Result<Vec<Raster>, CaseError> {
+) -> Result<Vec<SpikeBits>, CaseError> {
     let cells = [params.n_e(), params.n_i(), params.n_out];
-    let mut rasters = vec![Raster::silent(trials, params.steps, cells); passes];
+    let mut rasters = vec![SpikeBits::silent(trials, params.steps, cells); passes];
     for (name, population, n) in [
         ("expect.spikes_e", Population::E, cells[0]),
         ("expect.spikes_i", Population::I, cells[1]),

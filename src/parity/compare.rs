@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, Expected, TRACES};
-use crate::conductance::batch::{Disagreement, Population, Raster, Request, Traces};
+use crate::conductance::batch::{Disagreement, Population, Request, SpikeBits, Traces};
 use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity};
 use crate::config::MatrixName;
+use crate::text::count;
 
 /// Distance from threshold within which a spike is a tie, mV.
 const TIE_MV: f64 = 1e-3;
@@ -43,7 +44,7 @@ pub struct Row {
 
 /// The comparison of one case.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct CaseReport {
     /// Name of the case.
     pub case: String,
     /// All quantities.
@@ -54,7 +55,7 @@ pub struct Report {
     pub ties: Vec<(usize, Disagreement)>,
 }
 
-impl Report {
+impl CaseReport {
     /// Whether everything holds.
     pub fn passed(&self) -> bool {
         !self.rows.is_empty() && self.rows.iter().all(|r| r.passed)
@@ -84,7 +85,11 @@ impl Report {
         let note = if a.len() == b.len() {
             String::new()
         } else {
-            format!("{} values where {} are expected", a.len(), b.len())
+            format!(
+                "{}, expected {}",
+                count(a.len(), "value", "values"),
+                b.len()
+            )
         };
         let error = if difference.is_nan() { f64::NAN } else { error };
         self.rows.push(Row {
@@ -134,7 +139,7 @@ pub fn run(
     case: &Case,
     precision: Precision,
     make: &mut MakeEngine<'_>,
-) -> Result<Report, EngineError> {
+) -> Result<CaseReport, EngineError> {
     let free = attempt(case, precision, make(case)?.as_mut(), false)?;
     if free
         .rows
@@ -148,7 +153,9 @@ pub fn run(
     if imposed.passed() && imposed.ties.is_empty() {
         // Up to the first difference both runs are the same, so the imposed one must meet it too.
         let free = free.rows.iter().find(|r| !r.passed).map(|r| &r.note);
-        let note = free.map_or_else(String::new, |note| format!("{note}; not met again"));
+        let note = free.map_or_else(String::new, |note| {
+            format!("{note}; not reproduced under imposed spikes")
+        });
         imposed.count(
             "own decisions (imposed spikes) explain the free run",
             1,
@@ -163,11 +170,11 @@ fn attempt(
     precision: Precision,
     engine: &mut dyn Engine,
     impose: bool,
-) -> Result<Report, EngineError> {
-    let mut report = Report {
+) -> Result<CaseReport, EngineError> {
+    let mut report = CaseReport {
         case: case.name.clone(),
         imposed: impose,
-        ..Report::default()
+        ..CaseReport::default()
     };
     let single = precision == Precision::F32;
     let pick = |f32_figure: f64, f64_figure: f64, float32_error: f64| {
@@ -179,20 +186,20 @@ fn attempt(
     };
     for (pass, expected) in case.rasters.iter().enumerate() {
         let request = Request {
-            history: impose.then_some(expected),
+            imposed: impose.then_some(expected),
             raster: true,
             traces: pass == 0 && !case.traces.is_empty(),
         };
         let Gradient { forward, loss, .. } = engine.gradient(&case.batch, request)?;
         let at = match case.rasters.len() {
             1 => String::new(),
-            _ => format!(", optimiser step {pass}"),
+            _ => format!(" step {pass}"),
         };
         if impose {
             judge_disagreements(&mut report, case, pass, &forward.disagreements);
         } else {
             let raster = forward.raster;
-            let raster = raster.unwrap_or_else(|| Raster::silent(0, 0, expected.cells));
+            let raster = raster.unwrap_or_else(|| SpikeBits::silent(0, 0, expected.cells));
             compare_rasters(&mut report, &at, &raster, expected);
             if report.rows.last().is_some_and(|r| !r.passed) && single {
                 // The trajectory has left the expected one; what follows cannot be compared.
@@ -227,7 +234,7 @@ fn attempt(
 
 /// Clip factor and norm of the gradient of a pass, whose step is taken where the case has one.
 fn compare_step(
-    report: &mut Report,
+    report: &mut CaseReport,
     case: &Case,
     engine: &mut dyn Engine,
     pass: usize,
@@ -255,7 +262,7 @@ fn compare_step(
 
 /// What the steps of the case change of the weights.
 fn compare_changes(
-    report: &mut Report,
+    report: &mut CaseReport,
     case: &Case,
     after: &BTreeMap<MatrixName, Vec<f64>>,
     tolerance: f64,
@@ -276,7 +283,7 @@ fn compare_changes(
     }
 }
 
-fn compare_rasters(report: &mut Report, at: &str, ours: &Raster, expected: &Raster) {
+fn compare_rasters(report: &mut CaseReport, at: &str, ours: &SpikeBits, expected: &SpikeBits) {
     for (name, population) in [
         ("E", Population::E),
         ("I", Population::I),
@@ -305,7 +312,7 @@ fn compare_rasters(report: &mut Report, at: &str, ours: &Raster, expected: &Rast
     }
 }
 
-fn judge_disagreements(report: &mut Report, case: &Case, pass: usize, all: &[Disagreement]) {
+fn judge_disagreements(report: &mut CaseReport, case: &Case, pass: usize, all: &[Disagreement]) {
     let network = &case.params.network;
     let mut wrong = 0;
     let mut note = String::new();
@@ -337,7 +344,7 @@ fn judge_disagreements(report: &mut Report, case: &Case, pass: usize, all: &[Dis
 }
 
 fn compare_traces(
-    report: &mut Report,
+    report: &mut CaseReport,
     case: &Case,
     ours: &Traces,
     pick: &impl Fn(f64, f64, f64) -> f64,
@@ -364,7 +371,7 @@ fn compare_traces(
 }
 
 fn compare_gradients(
-    report: &mut Report,
+    report: &mut CaseReport,
     case: &Case,
     ours: BTreeMap<MatrixName, Vec<f64>>,
     pick: &impl Fn(f64, f64, f64) -> f64,

@@ -6,4 +6,4 @@ pub mod compare;
 mod tensors;
 
 pub use case::{Case, CaseError};
-pub use compare::{Precision, Report, Row, run};
+pub use compare::{CaseReport, Precision, Row, run};

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::table::{Entry, NumberTable, Row, column, row};
+use super::table::{Entry, NumberTable, TableRow, column, row};
 use super::text::{exact, list};
 use crate::config::{self, Config};
 use crate::record::RunRecord;
@@ -83,7 +83,7 @@ impl Method {
     /// A number without its unit, or that it varies.
     fn say(&self, key: &str) -> String {
         self.found(key)
-            .map_or_else(|| "a varied number of".into(), |value| words(&value))
+            .map_or_else(|| "a varying number of".into(), |value| words(&value))
     }
 
     /// The value of a key with its unit, or that it varies.
@@ -92,7 +92,7 @@ impl Method {
             Some(value) => format!("{} {}", words(&value), unit_of(key))
                 .trim()
                 .to_owned(),
-            None => "varied".into(),
+            None => "varies".into(),
         }
     }
 
@@ -110,8 +110,8 @@ impl Method {
         let q = |key: &str| self.quantity(key);
         let mut text = format!(
             "Networks have {} excitatory and {} inhibitory conductance-based integrate-and-fire cells \
-             (τ of excitation {}, of inhibition {}). Trials last {} in steps of {}; membranes are \
-             integrated by the scheme {}, classes are read out by {}.",
+             (τ_AMPA: {}; τ_GABA: {}). Trial duration: {}; time step: {}; membrane integration: {}; read-out: \
+             {}.",
             self.say("network.n_e"),
             self.say("network.n_i"),
             q("network.tau_ampa_ms"),
@@ -130,7 +130,10 @@ impl Method {
             if self.found(&key).is_none() {
                 text += &format!(" The mean of {name} varies.");
             } else if !self.is(&key, 0.0) {
-                text += &format!(" {name} is there, with a mean of {}.", self.quantity(&key));
+                text += &format!(
+                    " {name} is present, with a mean of {}.",
+                    self.quantity(&key)
+                );
             }
         }
         text
@@ -140,40 +143,41 @@ impl Method {
         let encoding = match self.name("data.dataset").as_deref() {
             Some("events") => "The spikes of the file are the input, as they are.".to_owned(),
             Some(_) => format!(
-                "A pixel fires as a Bernoulli process in each time step, a white one at {}.",
+                "Each pixel fires as a Bernoulli process in each time step, at a rate proportional to its \
+                 intensity (white: {}).",
                 self.quantity("encoding.rate_hz")
             ),
             None => format!(
-                "A pixel of an image fires as a Bernoulli process in each time step, a white one at {}; recorded spikes are \
-                 the input as they are.",
+                "Each pixel of an image fires as a Bernoulli process in each time step, at a rate proportional \
+                 to its intensity (white: {}); recorded spikes are the input as they are.",
                 self.quantity("encoding.rate_hz")
             ),
         };
         let source = match self.name("data.dataset").as_deref() {
             Some("mnist") => "MNIST".to_owned(),
-            Some("digits") => "the built-in drawn digits".to_owned(),
+            Some("digits") => "the built-in synthetic digits".to_owned(),
             Some(kind @ ("images" | "events")) => match self.name("data.path") {
                 Some(path) => format!("the user's {kind} in {path}"),
                 None => format!("the user's {kind}"),
             },
-            _ => "varied sources".to_owned(),
+            _ => "sources vary".to_owned(),
         };
-        format!("Samples come from {source}: {}. {encoding}", self.subset())
+        format!("Samples: {source}; {}. {encoding}", self.subset())
     }
 
     fn subset(&self) -> String {
         let part = match self.name("data.subset").as_deref() {
-            Some("studies") => "the split of the studies",
-            Some("stratified") => "a subset with equal shares of the classes",
+            Some("studies") => "the fixed split of the studies",
+            Some("stratified") => "a class-balanced subset",
             Some("full") => "all of them",
-            _ => "varied subsets",
+            _ => "subsets vary",
         };
         let held_out = match self.found("data.validation_percent") {
             Some(share) if self.is("data.validation_percent", 0.0) || share.is_null() => {
                 String::new()
             }
             _ => format!(
-                " ({} of the training samples chose the best epoch)",
+                " (held out of the training samples to select the best epoch: {})",
                 self.quantity("data.validation_percent")
             ),
         };
@@ -184,30 +188,30 @@ impl Method {
                 } else {
                     String::new()
                 };
-                format!("{part}, {train} for training,{validation} {test} for the test{held_out}")
+                format!("{part}, {train} for training,{validation} {test} for testing{held_out}")
             }
             [] if self.name("data.subset").as_deref() == Some("stratified") => format!(
-                "{part}, {} for training and {} for the test{held_out}",
-                self.say("data.train_samples"),
-                self.say("data.test_samples")
+                "{part} (training: {}; test: {}){held_out}",
+                self.quantity("data.train_samples"),
+                self.quantity("data.test_samples")
             ),
             [] => format!("{part}{held_out}"),
-            _ => format!("{part}, of varied size{held_out}"),
+            _ => format!("{part}, sizes vary{held_out}"),
         }
     }
 
     fn training(&self) -> String {
         let q = |key: &str| self.quantity(key);
         let mut text = format!(
-            "Training takes {} in batches of {} with Adam (learning rate {}, gradient norm \
-             clipped to {}, slope of the surrogate derivative {}, gradients through membrane voltages \
-             divided by {}). Dale's law: {}. Trained: {}.",
+            "Training: {}; batch size: {}; Adam (learning rate: {}; gradient-norm clipping: {}; slope of the \
+             surrogate derivative: {}; damping of the gradient through the membrane: {}). Dale's law: {}. \
+             Trained matrices: {}.",
             match self
                 .found("training.epochs")
                 .and_then(|value| value.as_u64())
             {
                 Some(epochs) => count(epochs as usize, "epoch", "epochs"),
-                None => "a varied number of epochs".into(),
+                None => "a varying number of epochs".into(),
             },
             q("training.batch_size"),
             q("training.learning_rate"),
@@ -222,7 +226,8 @@ impl Method {
             text += " The strength of a penalty on firing rates varies.";
         } else if !self.is("training.rate_strength", 0.0) {
             text += &format!(
-                " The loss holds a penalty of {} times the square of what an E cell fires above {}.",
+                " The loss includes a penalty, strength × (mean rate over the batch − threshold)² summed over \
+                 the E cells above the threshold (strength: {}; threshold: {}).",
                 q("training.rate_strength"),
                 q("training.rate_theta_hz")
             );
@@ -234,13 +239,17 @@ impl Method {
         let mode = match self.name("training.dale").as_deref() {
             Some("clamp") => "the forward pass uses max(w, 0) (clamp)",
             Some("project") => "weights are set to max(w, 0) after every step (project)",
-            Some("signed") => "not kept, every weight is used as it is (signed)",
-            _ => "varied",
+            Some("signed") => "not enforced, weights are used as stored (signed)",
+            _ => "varies",
         };
         match self.found("training.signed_loop") {
-            Some(Value::Bool(true)) => format!("{mode}, but the matrices of the loop are used raw"),
+            Some(Value::Bool(true)) => {
+                format!("{mode}, but the matrices of the loop are used without clamping")
+            }
             Some(_) => mode.to_owned(),
-            None => format!("{mode}; whether the matrices of the loop are used raw varies"),
+            None => {
+                format!("{mode}; whether the matrices of the loop are used without clamping varies")
+            }
         }
     }
 
@@ -256,7 +265,7 @@ impl Method {
             return String::new();
         };
         let optimiser = match &optimiser[..] {
-            "sgd" => "plain gradient descent",
+            "sgd" => "SGD (without momentum)",
             _ => "Adam",
         };
         let rate = match self.found(&key("learning_rate")) {
@@ -267,10 +276,10 @@ impl Method {
             Some("log") => "ln |w|",
             _ => "w",
         };
-        format!(" The matrices of the loop learn by {optimiser} on {of} with {rate}.")
+        format!(" The matrices of the loop are trained by {optimiser} on {of} with {rate}.")
     }
 
-    /// What all share: a table a section.
+    /// What all share: a table per section.
     pub fn shared_tables(&self) -> Vec<NumberTable> {
         let mut tables: Vec<NumberTable> = Vec::new();
         for (key, value) in &self.shared {
@@ -331,7 +340,7 @@ fn settings_table(id: String, caption: String) -> NumberTable {
     }
 }
 
-fn setting_row(key: &str, value: &Value, default: Option<&Value>) -> Row {
+fn setting_row(key: &str, value: &Value, default: Option<&Value>) -> TableRow {
     let mut entries = vec![setting(value)];
     entries.extend(default.map(setting));
     let unit = match unit_of(key) {
@@ -449,7 +458,7 @@ mod tests {
             .map(|row| &row.name[..])
             .collect();
         assert!(keys.contains(&"network.tau_gaba_ms") && !keys.contains(&"training.dale"));
-        assert!(method.paragraphs()[2].contains("Dale's law: varied."));
+        assert!(method.paragraphs()[2].contains("Dale's law: varies."));
         assert!(method.paragraphs()[0].contains("1024 excitatory"));
     }
 
@@ -480,41 +489,41 @@ mod tests {
             panic!()
         };
         assert!(
-            network.contains("W_EE is there, with a mean of 0.2 µS"),
+            network.contains("W_EE is present, with a mean of 0.2 µS"),
             "{network}"
         );
         assert!(
-            network.contains("W_II is there, with a mean of 0.3 µS"),
+            network.contains("W_II is present, with a mean of 0.3 µS"),
             "{network}"
         );
         assert_eq!(
             input,
-            "Samples come from the user's events in mine.npz: all of them (20 % of the training samples \
-             chose the best epoch). The spikes of the file are the input, as they are."
+            "Samples: the user's events in mine.npz; all of them (held out of the training samples to select \
+             the best epoch: 20 %). The spikes of the file are the input, as they are."
         );
         for part in [
-            "Training takes 1 epoch in batches of 256 with Adam",
-            "the forward pass uses max(w, 0) (clamp), but the matrices of the loop are used raw.",
-            "The matrices of the loop learn by plain gradient descent on ln |w| with a learning rate of 0.02.",
-            "a penalty of 0.001 times the square of what an E cell fires above 12 Hz",
+            "Training: 1 epoch; batch size: 256; Adam",
+            "the forward pass uses max(w, 0) (clamp), but the matrices of the loop are used without clamping.",
+            "The matrices of the loop are trained by SGD (without momentum) on ln |w| with a learning rate of 0.02.",
+            "summed over the E cells above the threshold (strength: 0.001; threshold: 12 Hz).",
         ] {
             assert!(training.contains(part), "{part}: {training}");
         }
         assert_eq!(
             of(images)[1],
-            "Samples come from the user's images in a.npz: all of them. A pixel fires as a Bernoulli process in each time step, \
-             a white one at 31 Hz."
+            "Samples: the user's images in a.npz; all of them. Each pixel fires as a Bernoulli \
+             process in each time step, at a rate proportional to its intensity (white: 31 Hz)."
         );
         assert!(of(digits)[1].contains(
-            "the built-in drawn digits: a subset with equal shares of the classes, 300 for training and 70 for the test"
+            "the built-in synthetic digits; a class-balanced subset (training: 300; test: 70)"
         ));
         // What is not set is not spoken of, and MNIST has its own split.
         let plain = Method::of([&Config::default()]).paragraphs().join(" ");
         assert!(
-            plain.contains("MNIST: the split of the studies."),
+            plain.contains("MNIST; the fixed split of the studies."),
             "{plain}"
         );
-        for absent in ["W_EE", "loop learn", "penalty", "chose the best"] {
+        for absent in ["W_EE", "loop are trained", "penalty", "select the best"] {
             assert!(!plain.contains(absent), "{absent}: {plain}");
         }
     }
@@ -531,7 +540,7 @@ mod tests {
             "{varied:?}"
         );
         assert!(method.paragraphs()[2].contains("How the loop learns varies."));
-        assert!(method.paragraphs()[2].contains("Trained: "));
+        assert!(method.paragraphs()[2].contains("Trained matrices: "));
         let table = differences_from_defaults(&with_rule);
         assert!(
             table.rows.iter().all(|row| row.key.starts_with(rule)),
@@ -547,7 +556,7 @@ mod tests {
         method.trials.push([1280, 320, 400]);
         let input = &method.paragraphs()[1];
         assert!(
-            input.contains("1280 for training, 320 for validation, 400 for the test"),
+            input.contains("1280 for training, 320 for validation, 400 for testing"),
             "{input}"
         );
     }

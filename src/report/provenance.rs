@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::table::{Entry, NumberTable, Row, column, row};
+use super::table::{Entry, NumberTable, TableRow, column, row};
 use super::text::{NOTHING, list};
 use crate::record::RunRecord;
 use crate::study::CellState;
@@ -36,8 +36,7 @@ pub fn table(caption: &str) -> NumberTable {
         corner: "cell".into(),
         columns: heads.map(column).into(),
         notes: vec![
-            "Configuration and data by the beginning of their SHA-256; an epoch that is under way \
-             does not count."
+            "Configuration and data: first 12 digits of the SHA-256. Epochs: completed ones only."
                 .into(),
         ],
         ..NumberTable::default()
@@ -45,7 +44,7 @@ pub fn table(caption: &str) -> NumberTable {
 }
 
 /// The row of one run.
-pub fn run_row(name: &str, run: &RunRecord) -> Row {
+pub fn run_row(name: &str, run: &RunRecord) -> TableRow {
     let manifest = &run.manifest;
     let done = run.last().map_or(0, |epoch| epoch.epoch());
     let short = |hash: &str| Entry::Code(hash.chars().take(SHORT_HASH).collect());
@@ -77,7 +76,7 @@ fn computing_time(run: &RunRecord) -> String {
 }
 
 /// The row of a cell without a run.
-pub fn empty_row(name: &str, status: &str) -> Row {
+pub fn empty_row(name: &str, status: &str) -> TableRow {
     let mut entries = vec![Entry::text(status)];
     entries.resize(table("").columns.len(), Entry::text(""));
     row(name, entries)
@@ -154,10 +153,10 @@ pub fn details(run: &RunRecord) -> Markup {
             }
             @if let Some(sweep) = &run.sweep {
                 div {
-                    dt { "Loop multipliers" }
+                    dt { "Loop gains (sweep)" }
                     dd {
                         "checkpoint " (sweep.checkpoint) ", epoch " (sweep.epoch) ", "
-                        (sweep.trials) " trials a point, by " (sweep.program) " on " (sweep.device)
+                        (sweep.trials) " trials per point, by " (sweep.program) " on " (sweep.device)
                     }
                 }
             }

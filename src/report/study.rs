@@ -60,8 +60,13 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     let provenance = provenance_table(cells);
 
     let mut sections = vec![
-        Section::new("answer", "What came out", answer::html(study, cells)),
-        Section::of_tables("outcome", "Outcome", outcome::INTRODUCTION, &[&outcome]),
+        Section::new("answer", "Summary", answer::html(study, cells)),
+        Section::of_tables(
+            "outcome",
+            "Key measures by condition",
+            outcome::INTRODUCTION,
+            &[&outcome],
+        ),
         Section::new("method", "Method", method_body(study, &method, &settings)),
         Section::new("figures", "Figures", page::figures(&figures, 1)),
     ];
@@ -171,10 +176,10 @@ fn method_body(study: &Study, method: &Method, settings: &[NumberTable]) -> Mark
             p { "The study has a single cell." }
         } @else {
             p {
-                "Cells are all combinations of the values below"
-                @if !study.spec.except.is_empty() { ", but for some that are left out" }
-                "; in everything else they are equal."
-                @if !method.varied().is_empty() { " They differ in " (list(method.varied())) "." }
+                "The cells are all combinations of the values below"
+                @if !study.spec.except.is_empty() { ", except some that are left out" }
+                "; all other settings are the same."
+                @if !method.varied().is_empty() { " Settings that differ: " (list(method.varied())) "." }
             }
             (axes_table(study).html())
         }
@@ -186,7 +191,7 @@ fn method_body(study: &Study, method: &Method, settings: &[NumberTable]) -> Mark
 /// What each value of each axis sets.
 fn axes_table(study: &Study) -> NumberTable {
     use super::table::{Entry, column, row};
-    let mut rows: Vec<super::table::Row> = Vec::new();
+    let mut rows: Vec<super::table::TableRow> = Vec::new();
     for (place, axis) in study.spec.axes.iter().enumerate() {
         let mut names: Vec<&str> = Vec::new();
         for cell in &study.cells {
@@ -201,7 +206,7 @@ fn axes_table(study: &Study) -> NumberTable {
                 |(key, value): (&String, &serde_json::Value)| format!("{key} = {}", words(value));
             let keys: Vec<_> = value.set.iter().map(set).collect();
             let keys = if keys.is_empty() {
-                "nothing (the base)".into()
+                "nothing (base configuration)".into()
             } else {
                 keys.join("; ")
             };
@@ -219,7 +224,7 @@ fn axes_table(study: &Study) -> NumberTable {
     }
     NumberTable {
         id: "axes".into(),
-        caption: "In what the cells differ".into(),
+        caption: "Axes of the study".into(),
         corner: "axis".into(),
         columns: ["value", "label", "sets"].map(column).into(),
         rows,
@@ -269,7 +274,7 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
             is(CellState::Diverged),
         ),
         (
-            "Finished, but not analysed (no analysis.json; `dalenet analyse` makes it): ",
+            "Finished, but not analysed (no analysis.json; run `dalenet analyse`): ",
             named(&lacks),
         ),
     ];
@@ -288,7 +293,7 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
         && left_out.is_empty()
         && groups.iter().all(|(_, names)| names.is_empty());
     html! {
-        @if nothing { p { "Nothing: every cell finished and every figure was drawn." } }
+        @if nothing { p { "Nothing: every cell finished and every figure was made." } }
         ul {
             @for sentence in &study.spec.not_measured { li { (sentence) } }
             @for (what, names) in &groups {

@@ -18,7 +18,7 @@ pub struct NumberTable {
     /// Heads and units of the other columns.
     pub columns: Vec<Column>,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TableRow>,
     /// Explanations below the table, a paragraph each.
     pub notes: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub struct Column {
 
 /// A row.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct TableRow {
     /// Its name.
     pub name: String,
     /// Its name in `numbers.csv`.
@@ -174,7 +174,7 @@ impl Column {
     }
 }
 
-impl Row {
+impl TableRow {
     /// The same row under another name in `numbers.csv`.
     pub fn keyed(self, key: impl Into<String>) -> Self {
         let key = key.into();
@@ -188,14 +188,14 @@ impl Row {
 }
 
 /// A row.
-pub fn row(name: impl Into<String>, entries: Vec<Entry>) -> Row {
+pub fn row(name: impl Into<String>, entries: Vec<Entry>) -> TableRow {
     row_of(name, "", entries)
 }
 
 /// A row of numbers in `unit`.
-pub fn row_of(name: impl Into<String>, unit: impl Into<String>, entries: Vec<Entry>) -> Row {
+pub fn row_of(name: impl Into<String>, unit: impl Into<String>, entries: Vec<Entry>) -> TableRow {
     let name = name.into();
-    Row {
+    TableRow {
         key: name.clone(),
         name,
         unit: unit.into(),
@@ -260,7 +260,7 @@ fn unit_html(name: &str) -> Markup {
     html! { @if !unit.is_empty() { " " span.unit { (unit) } } }
 }
 
-/// Every number of the tables, exact: a line a number with the name of its table, row and column,
+/// Every number of the tables, exact: a line per number with the name of its table, row and column,
 /// its value (empty where it is no number) and its unit (empty for pure numbers).
 ///
 /// # Errors

@@ -45,7 +45,7 @@ pub enum StudyError {
     },
     /// More combinations than anyone runs.
     #[error(
-        "{file}: axes make {cells} cells, at most {most} are allowed; remove values, or split the study"
+        "{file}: the number of cells is {cells}, and at most {most} are allowed; remove values, or split the study"
     )]
     TooManyCells {
         /// The file.
@@ -56,14 +56,14 @@ pub enum StudyError {
         most: usize,
     },
     /// Every combination is left out.
-    #[error("{file}: `except` leaves no cell; remove some of its entries")]
+    #[error("{file}: `except` excludes every cell; remove some of its entries")]
     NoCells {
         /// The file.
         file: String,
     },
     /// No cell of that name or index.
     #[error(
-        "--cell {wanted}: no such cell; give an index from 0 to {last_index} or a name, as `{first}`"
+        "--cell {wanted}: no such cell; give an index from 0 to {last_index} or a name, e.g. `{first}`"
     )]
     NoCell {
         /// What was asked for.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::StudyError;
 use super::load::{check_name, invalid};
-use super::spec::{Axis, AxisValue, StudySpec};
+use super::spec::{AxisValue, StudyAxis, StudySpec};
 use crate::config::{self, Config, ConfigError, Override};
 
 /// Most cells of a study.
@@ -70,7 +70,7 @@ pub(super) fn expand(spec: &StudySpec, source: &str) -> Result<(Config, Vec<Cell
     let mut cells = Vec::new();
     let mut combination = vec![0; axes.len()];
     loop {
-        let chosen: Vec<(&Axis, &AxisValue)> = axes
+        let chosen: Vec<(&StudyAxis, &AxisValue)> = axes
             .iter()
             .zip(&combination)
             .map(|((axis, values), &at)| (*axis, &values[at]))
@@ -121,7 +121,7 @@ const MOST_LABEL: usize = 200;
 
 /// The values of an axis, the `index`th: their names and the keys they set.
 pub(super) fn values(
-    axis: &Axis,
+    axis: &StudyAxis,
     index: usize,
     source: &str,
 ) -> Result<Vec<AxisValue>, StudyError> {
@@ -157,7 +157,12 @@ pub(super) fn values(
     Ok(values)
 }
 
-fn value(axis: &Axis, written: &Value, key: &str, source: &str) -> Result<AxisValue, StudyError> {
+fn value(
+    axis: &StudyAxis,
+    written: &Value,
+    key: &str,
+    source: &str,
+) -> Result<AxisValue, StudyError> {
     if written.is_object() {
         return serde_path_to_error::deserialize(written).map_err(|error| {
             let inner = error.path().to_string();
@@ -187,7 +192,7 @@ fn value(axis: &Axis, written: &Value, key: &str, source: &str) -> Result<AxisVa
 }
 
 /// Counted before anything is made of them.
-fn check_count(axes: &[(&Axis, Vec<AxisValue>)], source: &str) -> Result<(), StudyError> {
+fn check_count(axes: &[(&StudyAxis, Vec<AxisValue>)], source: &str) -> Result<(), StudyError> {
     let product = axes
         .iter()
         .try_fold(1_usize, |n, (_, values)| n.checked_mul(values.len()));
@@ -203,7 +208,7 @@ fn check_count(axes: &[(&Axis, Vec<AxisValue>)], source: &str) -> Result<(), Stu
 }
 
 /// The next combination, the last axis fastest; `false` after the last one.
-fn advance(combination: &mut [usize], axes: &[(&Axis, Vec<AxisValue>)]) -> bool {
+fn advance(combination: &mut [usize], axes: &[(&StudyAxis, Vec<AxisValue>)]) -> bool {
     for (at, (_, values)) in combination.iter_mut().zip(axes).rev() {
         *at += 1;
         if *at < values.len() {
@@ -216,7 +221,7 @@ fn advance(combination: &mut [usize], axes: &[(&Axis, Vec<AxisValue>)]) -> bool 
 
 fn cell(
     spec: &StudySpec,
-    chosen: &[(&Axis, &AxisValue)],
+    chosen: &[(&StudyAxis, &AxisValue)],
     index: usize,
     (text, base_source): (&str, &str),
     source: &str,
@@ -238,7 +243,7 @@ fn cell(
     }
     let config = config::parse_with(text, base_source, &overrides)
         .map_err(|error| name_values(error, chosen, source))?;
-    let own = |(axis, value): &(&Axis, &AxisValue)| (axis.name.clone(), (*value).clone());
+    let own = |(axis, value): &(&StudyAxis, &AxisValue)| (axis.name.clone(), (*value).clone());
     Ok(Cell {
         index,
         name,
@@ -248,12 +253,16 @@ fn cell(
 }
 
 /// Says which value of which axis set a key that is wrong.
-fn name_values(error: ConfigError, chosen: &[(&Axis, &AxisValue)], source: &str) -> StudyError {
+fn name_values(
+    error: ConfigError,
+    chosen: &[(&StudyAxis, &AxisValue)],
+    source: &str,
+) -> StudyError {
     let ConfigError::Invalid(mut problems) = error else {
         return error.into();
     };
     for problem in &mut problems {
-        let sets = |(_, value): &&(&Axis, &AxisValue)| {
+        let sets = |(_, value): &&(&StudyAxis, &AxisValue)| {
             let within = |key: &String| {
                 problem.key == *key
                     || problem.key.starts_with(&format!("{key}."))

@@ -110,7 +110,7 @@ impl CellState {
 
 /// How a cell stands, with what its folder tells about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Standing {
+pub struct CellStatus {
     /// Name of the cell.
     pub cell: String,
     /// State.
@@ -263,7 +263,7 @@ impl StudyFolder {
     }
 
     /// How a cell stands now.
-    pub fn standing(&self, cell: &Cell) -> Standing {
+    pub fn status(&self, cell: &Cell) -> CellStatus {
         let folder = self.cell(&cell.name);
         let files = RunFiles::at(&folder);
         let (mut state, mut problem) = stored_state(&files, &cell.config);
@@ -284,7 +284,7 @@ impl StudyFolder {
                 serde_json::Value::Null
             }
         };
-        Standing {
+        CellStatus {
             cell: cell.name.clone(),
             state,
             epoch: last["epoch"].as_u64(),
@@ -367,7 +367,7 @@ fn another_run(stored: &Config, wanted: &Config) -> String {
     )
 }
 
-/// Keys whose values differ, as `network.n_e: 32 there, 64 here`.
+/// Keys whose values differ, as `network.n_e: 32 in the folder, 64 in the study`.
 fn config_differences(there: &Config, here: &Config) -> Vec<String> {
     fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, found: &mut Vec<String>) {
         match (a.as_object(), b.as_object()) {

@@ -1,4 +1,4 @@
-//! What is collected of every cell: one number a measure.
+//! What is collected of every cell: one number per measure.
 
 use std::sync::LazyLock;
 

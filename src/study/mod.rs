@@ -21,7 +21,7 @@ mod load;
 
 pub use error::StudyError;
 pub use expand::Cell;
-pub use folder::{CellRecord, CellState, Standing, StudyFolder};
+pub use folder::{CellRecord, CellState, CellStatus, StudyFolder};
 pub use load::{BUILTINS, builtin};
 
 use spec::StudySpec;

@@ -23,14 +23,14 @@ use super::{Study, StudyError};
 use crate::train::interrupt::Interrupt;
 
 /// How often it is looked whether somebody asked to stop.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Most of a process's last words that are kept, bytes.
-const LAST_WORDS: usize = 16 << 10;
+const STDERR_TAIL_BYTES: usize = 16 << 10;
 
 /// How cells are run.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct StudyOptions {
     /// The program.
     pub program: PathBuf,
     /// Its arguments but for the cell, which is added as `--cell INDEX`.
@@ -41,11 +41,11 @@ pub struct Options {
 
 /// What happens to a cell.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub enum StudyEvent {
     /// Its process started.
     Started,
     /// Its process said something: one event of the JSON log.
-    Said(Value),
+    Output(Value),
     /// It ended.
     Ended(End),
 }
@@ -72,7 +72,7 @@ pub type Ends = BTreeMap<usize, End>;
 
 enum Message {
     Started(usize, ChildStdin),
-    Said(usize, Value),
+    Output(usize, Value),
     Ended(usize, End),
 }
 
@@ -85,16 +85,16 @@ enum Message {
 pub fn run(
     study: &Study,
     folder: &StudyFolder,
-    options: &Options,
+    options: &StudyOptions,
     interrupt: &Interrupt,
-    mut show: impl FnMut(&Cell, &Event),
+    mut show: impl FnMut(&Cell, &StudyEvent),
 ) -> Result<Ends, StudyError> {
     let mut ends = Ends::new();
     let mut waiting = VecDeque::new();
     for cell in &study.cells {
         match left_to_do(study, folder, cell) {
             Some(end) => {
-                show(cell, &Event::Ended(end.clone()));
+                show(cell, &StudyEvent::Ended(end.clone()));
                 ends.insert(cell.index, end);
             }
             None => waiting.push_back(cell),
@@ -130,16 +130,16 @@ pub fn run(
                     let _ = writeln!(input, "{code}");
                 }
             }
-            let (index, event) = match messages.recv_timeout(LOOK) {
+            let (index, event) = match messages.recv_timeout(POLL_INTERVAL) {
                 Ok(Message::Started(index, input)) => {
                     inputs.insert(index, input);
-                    (index, Event::Started)
+                    (index, StudyEvent::Started)
                 }
-                Ok(Message::Said(index, said)) => (index, Event::Said(said)),
+                Ok(Message::Output(index, said)) => (index, StudyEvent::Output(said)),
                 Ok(Message::Ended(index, end)) => {
                     inputs.remove(&index);
                     ends.insert(index, end.clone());
-                    (index, Event::Ended(end))
+                    (index, StudyEvent::Ended(end))
                 }
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -154,7 +154,7 @@ pub fn run(
 
 /// How a cell that needs no process ends; none for one with work left.
 fn left_to_do(study: &Study, folder: &StudyFolder, cell: &Cell) -> Option<End> {
-    let state = folder.standing(cell).state;
+    let state = folder.status(cell).state;
     match state {
         CellState::Running => Some(End::Elsewhere),
         _ if folder.unmeasured(study, cell) != Unmeasured::default() => None,
@@ -166,7 +166,7 @@ fn left_to_do(study: &Study, folder: &StudyFolder, cell: &Cell) -> Option<End> {
 fn run_cell(
     folder: &StudyFolder,
     cell: &Cell,
-    options: &Options,
+    options: &StudyOptions,
     interrupt: &Interrupt,
     sender: &Sender<Message>,
 ) -> End {
@@ -174,26 +174,26 @@ fn run_cell(
         .clear_failure(&cell.name)
         .map_err(StudyError::from)
         .and_then(|()| supervise(cell, options, sender));
-    let (status, last_words) = match outcome {
+    let (exit, stderr_tail) = match outcome {
         Ok(outcome) => outcome,
         Err(error) => return End::Failed(error.to_string()),
     };
-    let standing = folder.standing(cell);
+    let status = folder.status(cell);
     if let Some(problem) = folder.read_failure(&cell.name) {
         return End::Failed(problem);
     }
-    match standing.state {
-        CellState::Finished if status.success() => End::Finished,
+    match status.state {
+        CellState::Finished if exit.success() => End::Finished,
         CellState::Diverged => End::Diverged,
         CellState::Running => End::Elsewhere,
         _ if interrupt.requested().is_some() => End::Stopped,
         _ => {
-            let mut problem = format!("the cell's process ended with {status}");
-            if let Some(notes) = standing.problem {
+            let mut problem = format!("the cell's process ended with {exit}");
+            if let Some(notes) = status.problem {
                 problem += &format!("\n{notes}");
             }
-            if !last_words.trim().is_empty() {
-                problem += &format!("\n{}", last_words.trim());
+            if !stderr_tail.trim().is_empty() {
+                problem += &format!("\n{}", stderr_tail.trim());
             }
             if let Err(error) = folder.write_failure(&cell.name, &problem) {
                 problem += &format!("\n{error}");
@@ -206,7 +206,7 @@ fn run_cell(
 /// Starts the process of a cell, passes on what it says, and waits for its end.
 fn supervise(
     cell: &Cell,
-    options: &Options,
+    options: &StudyOptions,
     sender: &Sender<Message>,
 ) -> Result<(ExitStatus, String), StudyError> {
     let failed = |source| StudyError::Start {
@@ -227,25 +227,25 @@ fn supervise(
         let _ = sender.send(Message::Started(cell.index, input));
     }
     let errors = child.stderr.take();
-    let last_words = std::thread::spawn(move || errors.map_or(String::new(), last_words));
+    let stderr_tail = std::thread::spawn(move || errors.map_or(String::new(), stderr_tail));
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let Ok(line) = line else { break };
             if let Ok(said) = serde_json::from_str(&line) {
-                let _ = sender.send(Message::Said(cell.index, said));
+                let _ = sender.send(Message::Output(cell.index, said));
             }
         }
     }
     let status = child.wait().map_err(failed)?;
-    Ok((status, last_words.join().unwrap_or_default()))
+    Ok((status, stderr_tail.join().unwrap_or_default()))
 }
 
 /// The end of what a process writes to standard error.
-fn last_words(mut errors: impl Read) -> String {
+fn stderr_tail(mut errors: impl Read) -> String {
     let (mut kept, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(n @ 1..) = errors.read(&mut piece) {
         kept.extend_from_slice(&piece[..n]);
-        let surplus = kept.len().saturating_sub(LAST_WORDS);
+        let surplus = kept.len().saturating_sub(STDERR_TAIL_BYTES);
         kept.drain(..surplus);
     }
     String::from_utf8_lossy(&kept).into_owned()

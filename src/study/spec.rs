@@ -28,9 +28,9 @@ pub struct StudySpec {
     /// The configuration all cells begin with: a built-in name (`ping`), or an object with the keys
     /// of a configuration.
     pub base: Value,
-    /// What changes from cell to cell; none makes a study of one cell.
+    /// Parameters that vary between cells; without axes the study has a single cell.
     #[serde(default)]
-    pub axes: Vec<Axis>,
+    pub axes: Vec<StudyAxis>,
     /// Combinations that are left out: axis name to the names of its values; a cell that matches all
     /// entries of one object is not run.
     #[serde(default)]
@@ -48,7 +48,7 @@ pub struct StudySpec {
     /// Numbers from the literature, to be shown beside those measured.
     #[serde(default)]
     pub reported: Vec<Reported>,
-    /// What the sources say that cannot all be true, and what the cells say about it.
+    /// Statements of the sources that contradict each other, with the measured evidence.
     #[serde(default)]
     pub contradictions: Vec<Contradiction>,
     /// What this study cannot measure, a sentence each.
@@ -56,10 +56,10 @@ pub struct StudySpec {
     pub not_measured: Vec<String>,
 }
 
-/// One direction in which cells differ.
+/// One parameter, or group of keys, that varies between cells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Axis {
+pub struct StudyAxis {
     /// Name, as `condition` or `seed`.
     pub name: String,
     /// The configuration key that `values` are values of; without it each value names its keys.

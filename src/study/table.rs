@@ -1,4 +1,4 @@
-//! The collected tables: a row a cell, and a row a condition and measure. Equal runs give equal
+//! The collected tables: a row per cell, and a row per condition and measure. Equal runs give equal
 //! bytes; what depends on clock and place goes to `provenance.csv`.
 
 use std::path::PathBuf;

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::files::{self, FileError};
+use crate::text::count;
 pub use error::CheckpointError;
 use import::read_tensor;
 pub use import::read_weights;
@@ -314,7 +315,10 @@ impl Checkpoint {
                 return Err(bad_tensor(
                     path,
                     &name,
-                    format!("has shape {shape:?} but {} values", data.len()),
+                    format!(
+                        "has shape {shape:?} but {}",
+                        count(data.len(), "value", "values")
+                    ),
                 ));
             }
         }

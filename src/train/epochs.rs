@@ -64,7 +64,7 @@ where
     M: Model,
     E: Encoder<Batch = M::Batch>,
 {
-    let mut run = Run {
+    let mut run = EpochLoop {
         recipe,
         session,
         reporter,
@@ -100,7 +100,7 @@ pub fn epoch_order(train: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
-struct Run<'a> {
+struct EpochLoop<'a> {
     recipe: Recipe<'a>,
     session: &'a mut Session,
     reporter: &'a mut Reporter,
@@ -109,7 +109,7 @@ struct Run<'a> {
     has_diverged: bool,
 }
 
-impl Run<'_> {
+impl EpochLoop<'_> {
     /// Measures the network before the first step. `Some` exit code: stopped on the way.
     fn untrained<M: Model>(&mut self, model: &mut M) -> Result<Option<i32>, TrainError> {
         let mut metrics = EpochMetrics::unmeasured(0);

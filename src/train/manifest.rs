@@ -16,7 +16,7 @@ pub enum ManifestError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is not a manifest.
-    #[error("{}: not a manifest of a run ({source}); it is written by the program, do not edit it", path.display())]
+    #[error("{}: not a manifest of a run ({source}); it is damaged or was edited: restore it from a copy, or start a new run", path.display())]
     Json {
         /// The file.
         path: PathBuf,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 /// What the values of a metric are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// A number; `null` in the file where it is not finite, since JSON has no NaN.
     Number,
     /// A whole number.
@@ -48,7 +48,7 @@ pub struct Metric {
     /// What it is.
     pub meaning: &'static str,
     /// What its values are.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// How it stands in the line of an epoch; none: it does not.
     pub in_line: Option<InLine>,
     /// Runs of older versions lack it; it is NaN or empty there.
@@ -57,7 +57,7 @@ pub struct Metric {
 
 impl Metric {
     const fn of(
-        kind: Kind,
+        kind: MetricKind,
         name: &'static str,
         label: &'static str,
         unit: &'static str,
@@ -80,7 +80,7 @@ impl Metric {
         unit: &'static str,
         meaning: &'static str,
     ) -> Self {
-        Self::of(Kind::Number, name, label, unit, meaning)
+        Self::of(MetricKind::Number, name, label, unit, meaning)
     }
 
     const fn in_line(self, place: u8, word: &'static str, decimals: usize) -> Self {
@@ -104,7 +104,7 @@ impl Metric {
 
 /// Epoch.
 pub const EPOCH: Metric = Metric::of(
-    Kind::Count,
+    MetricKind::Count,
     "epoch",
     "epoch",
     "1",
@@ -218,7 +218,7 @@ pub const GRADIENT_NORM_MAX: Metric = Metric::number(
 );
 /// Clipped steps.
 pub const CLIPPED_STEPS: Metric = Metric::of(
-    Kind::Count,
+    MetricKind::Count,
     "clipped_steps",
     "clipped steps",
     "1",
@@ -226,7 +226,7 @@ pub const CLIPPED_STEPS: Metric = Metric::of(
 );
 /// Skipped steps.
 pub const SKIPPED_STEPS: Metric = Metric::of(
-    Kind::Count,
+    MetricKind::Count,
     "skipped_steps",
     "skipped steps",
     "1",
@@ -234,7 +234,7 @@ pub const SKIPPED_STEPS: Metric = Metric::of(
 );
 /// Optimiser steps.
 pub const OPTIMISER_STEPS: Metric = Metric::of(
-    Kind::Count,
+    MetricKind::Count,
     "optimiser_steps",
     "optimiser steps",
     "1",
@@ -242,7 +242,7 @@ pub const OPTIMISER_STEPS: Metric = Metric::of(
 );
 /// Norms of the matrices.
 pub const WEIGHT_NORM: Metric = Metric::of(
-    Kind::ByMatrix,
+    MetricKind::ByMatrix,
     "weight_norm",
     "norm",
     "weight",
@@ -250,7 +250,7 @@ pub const WEIGHT_NORM: Metric = Metric::of(
 );
 /// Gradient norms of the matrices.
 pub const GRADIENT_NORM_OF: Metric = Metric::of(
-    Kind::ByMatrix,
+    MetricKind::ByMatrix,
     "gradient_norm_of",
     "gradient norm of a matrix",
     "1",
@@ -258,7 +258,7 @@ pub const GRADIENT_NORM_OF: Metric = Metric::of(
 );
 /// Relative gradients of the matrices.
 pub const GRADIENT_RATIO: Metric = Metric::of(
-    Kind::ByMatrix,
+    MetricKind::ByMatrix,
     "gradient_to_weight_ratio",
     "relative gradient",
     "1",
@@ -287,7 +287,7 @@ pub const EVAL_SECONDS: Metric = Metric::number(
 );
 /// Best epoch.
 pub const BEST: Metric = Metric::of(
-    Kind::Flag,
+    MetricKind::Flag,
     "best",
     "best epoch so far",
     "1",
@@ -295,7 +295,7 @@ pub const BEST: Metric = Metric::of(
 );
 /// Mark of the run.
 pub const RUN: Metric = Metric::of(
-    Kind::Mark,
+    MetricKind::Mark,
     "run",
     "run",
     "1",
@@ -354,10 +354,12 @@ impl EpochMetrics {
         };
         for metric in METRICS {
             match metric.kind {
-                Kind::Number => _ = metrics.numbers.insert(metric.name, f64::NAN),
-                Kind::Count | Kind::Flag => _ = metrics.numbers.insert(metric.name, 0.0),
-                Kind::ByMatrix => _ = metrics.matrices.insert(metric.name, BTreeMap::new()),
-                Kind::Mark => {}
+                MetricKind::Number => _ = metrics.numbers.insert(metric.name, f64::NAN),
+                MetricKind::Count | MetricKind::Flag => {
+                    _ = metrics.numbers.insert(metric.name, 0.0)
+                }
+                MetricKind::ByMatrix => _ = metrics.matrices.insert(metric.name, BTreeMap::new()),
+                MetricKind::Mark => {}
             }
         }
         metrics[EPOCH] = epoch as f64;
@@ -420,15 +422,15 @@ impl Serialize for EpochMetrics {
         for metric in METRICS {
             let (name, number) = (metric.name, self[*metric]);
             match metric.kind {
-                Kind::Number => map.serialize_entry(name, &finite(number))?,
-                Kind::Count => map.serialize_entry(name, &(number as u64))?,
-                Kind::Flag => map.serialize_entry(name, &(number == 1.0))?,
-                Kind::ByMatrix => {
+                MetricKind::Number => map.serialize_entry(name, &finite(number))?,
+                MetricKind::Count => map.serialize_entry(name, &(number as u64))?,
+                MetricKind::Flag => map.serialize_entry(name, &(number == 1.0))?,
+                MetricKind::ByMatrix => {
                     let numbers = self.by_matrix(*metric).iter();
                     let numbers: BTreeMap<_, _> = numbers.map(|(m, x)| (m, finite(*x))).collect();
                     map.serialize_entry(name, &numbers)?;
                 }
-                Kind::Mark => map.serialize_entry(name, &self.run)?,
+                MetricKind::Mark => map.serialize_entry(name, &self.run)?,
             }
         }
         map.end()
@@ -461,15 +463,15 @@ impl EpochMetrics {
             value => value.as_f64(),
         };
         match metric.kind {
-            Kind::Number => self[metric] = number(value)?,
-            Kind::Count => self[metric] = value.as_u64()? as f64,
-            Kind::Flag => self[metric] = f64::from(u8::from(value.as_bool()?)),
-            Kind::ByMatrix => {
+            MetricKind::Number => self[metric] = number(value)?,
+            MetricKind::Count => self[metric] = value.as_u64()? as f64,
+            MetricKind::Flag => self[metric] = f64::from(u8::from(value.as_bool()?)),
+            MetricKind::ByMatrix => {
                 let numbers = value.as_object()?.iter();
                 let numbers = numbers.map(|(matrix, x)| Some((matrix.clone(), number(x)?)));
                 self.set_by_matrix(metric, numbers.collect::<Option<_>>()?);
             }
-            Kind::Mark => self.run = value.as_str()?.to_owned(),
+            MetricKind::Mark => self.run = value.as_str()?.to_owned(),
         }
         Some(())
     }
@@ -477,11 +479,11 @@ impl EpochMetrics {
 
 fn unreadable(metric: Metric, value: &Value) -> String {
     let wanted = match metric.kind {
-        Kind::Number => "a number or null",
-        Kind::Count => "a whole number",
-        Kind::Flag => "true or false",
-        Kind::ByMatrix => "numbers by matrix",
-        Kind::Mark => "a text",
+        MetricKind::Number => "a number or null",
+        MetricKind::Count => "a whole number",
+        MetricKind::Flag => "true or false",
+        MetricKind::ByMatrix => "numbers by matrix",
+        MetricKind::Mark => "a text",
     };
     format!("`{}` is {value}; expected {wanted}", metric.name)
 }

@@ -271,9 +271,9 @@ mod tests {
 
     /// What a reporter wrote.
     #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
+    struct SharedOutput(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Written {
+    impl Write for SharedOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend(bytes);
             Ok(bytes.len())
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    impl Written {
+    impl SharedOutput {
         fn lines(&self) -> Vec<String> {
             String::from_utf8(self.0.lock().unwrap().clone())
                 .unwrap()
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn in_a_pipe_batches_show_at_most_every_ten_seconds() {
-        let written = Written::default();
+        let written = SharedOutput::default();
         let mut reporter = Reporter::to_writer(Log::Human, SCHEDULE, Box::new(written.clone()));
         reporter.start(&[("data", "digits".into()), ("device", "cpu".into())]);
         let start = reporter.started;
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn the_json_log_is_an_object_a_line() {
-        let written = Written::default();
+        let written = SharedOutput::default();
         let mut reporter = Reporter::to_writer(Log::Json, SCHEDULE, Box::new(written.clone()));
         let start = reporter.started;
         reporter.start(&[("device", "a \"quoted\" name".into())]);

@@ -29,8 +29,8 @@ const RUN_FILES: [&str; 13] = [
 /// Stays in the folder for good. Removing it would let two processes lock two files of one name.
 const LOCK_FILE: &str = ".lock";
 
-/// Times the lock is tried: who only looks whether a folder is in use holds it for an instant.
-const LOCK_LOOKS: u32 = 5;
+/// Times the lock is tried: who only attempts whether a folder is in use holds it for an instant.
+const LOCK_ATTEMPTS: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A run folder could not be made, opened or read.
@@ -268,7 +268,7 @@ impl RunFolder {
             .truncate(false)
             .open(&path)
             .map_err(FileError::io("open", &path))?;
-        let mut looks = LOCK_LOOKS;
+        let mut attempts = LOCK_ATTEMPTS;
         loop {
             match file.try_lock() {
                 Ok(()) => {
@@ -277,8 +277,8 @@ impl RunFolder {
                         _lock: file,
                     });
                 }
-                Err(TryLockError::WouldBlock) if looks > 1 => {
-                    looks -= 1;
+                Err(TryLockError::WouldBlock) if attempts > 1 => {
+                    attempts -= 1;
                     std::thread::sleep(LOCK_PAUSE);
                 }
                 Err(TryLockError::WouldBlock) => {
@@ -355,7 +355,8 @@ fn truncate(path: PathBuf, bytes: u64) -> Result<(), RunFolderError> {
             .write(true)
             .open(&path)
             .map_err(FileError::io("open", &path))?;
-        file.set_len(bytes).map_err(FileError::io("cut", &path))?;
+        file.set_len(bytes)
+            .map_err(FileError::io("truncate", &path))?;
         file.sync_all().map_err(FileError::io("sync", &path))?;
     }
     Ok(())

@@ -21,7 +21,7 @@ pub struct StepRecord {
     /// What the rate penalty adds to it, nats.
     #[serde(with = "nan_number", default)]
     pub penalty_nats: f64,
-    /// Trials answered correctly, %.
+    /// Trials classified correctly, %.
     #[serde(with = "nan_number")]
     pub accuracy_percent: f64,
     /// Mean rate of E cells over the batch, Hz.

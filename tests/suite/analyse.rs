@@ -9,7 +9,7 @@ use dalenet::conductance::engine::Quantity;
 use dalenet::conductance::open::DeviceOptions;
 use dalenet::conductance::weights::Weights;
 use dalenet::config::{self, Config, MatrixName, Override};
-use dalenet::experiment::{Experiment, Subject, analysis_json};
+use dalenet::experiment::{AnalysedWeights, Experiment, analysis_json};
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::train::epochs::Outcome;
@@ -197,7 +197,7 @@ fn experiment(more: &[&str]) -> Experiment {
 fn analyse(experiment: &Experiment, now: &Weights) -> RunAnalysis {
     let initial = experiment.draw_weights();
     let mut opened = experiment.open(&initial).unwrap();
-    let subject = Subject {
+    let subject = AnalysedWeights {
         settings: dalenet::analysis::rhythm::Settings::default(),
         checkpoint: "last",
         epoch: 1,

@@ -175,7 +175,10 @@ fn a_resume_checks_hashes_and_shapes() {
             .check_hashes(&path, config, data)
             .unwrap_err()
             .to_string();
-        assert!(error.contains(&format!("another {what}")), "{error}");
+        assert!(
+            error.contains(&format!("a run with other {what}")),
+            "{error}"
+        );
     }
 }
 
@@ -292,7 +295,7 @@ fn weights_of_other_programs_are_imported() {
 fn an_import_refuses_what_it_cannot_represent() {
     for (value, problem) in [
         (1e300_f64, "too large for float32"),
-        (f64::NAN, "non-finite"),
+        (f64::NAN, "NaN or infinite"),
     ] {
         let (_folder, path) = folder_with(&foreign(&[("w", Dtype::F64, &value.to_le_bytes())]));
         let error = read_weights(&path, NonFinite::Refuse)

@@ -253,7 +253,7 @@ fn every_exit_code_is_given() {
     // A dry run writes nothing.
     assert_has(
         &place.ok("train small.json --device cpu --dry-run"),
-        &["40 E and 9 I", "6 batches of 8"],
+        &["40 E cells, 9 I cells", "6 batches of 8"],
     );
     assert!(!place.path("runs").exists());
     // What is finished stays as it is, and can be made longer.
@@ -316,11 +316,14 @@ fn moved_data_is_found_and_changed_data_refused() {
     place.fails("resume run --device cpu --epochs 2", 2);
     place.ok("resume run --device cpu --epochs 2 --data elsewhere");
     let manifest = fs::read_to_string(place.path("run/manifest.json")).unwrap();
-    assert_has(&manifest, &["data in elsewhere", "2 epochs instead of 1"]);
+    assert_has(
+        &manifest,
+        &["data in elsewhere", "training.epochs is 2 instead of 1"],
+    );
     set.pixels[400] ^= 255;
     write(place.path("changed.npz"), &set.pixels);
     let message = place.fails("resume run --device cpu --epochs 3 --data changed.npz", 2);
-    assert_has(&message, &["another data"]);
+    assert_has(&message, &["a run with other data"]);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn runs_repeat_and_resume_to_the_bit_under_any_memory_plan() {
         assert_eq!(checkpoint.adam_v, expected.adam_v, "{folder}");
         assert_eq!(lines, metrics, "{folder}");
     }
-    place.ok(&format!("{TRAIN} --memory 1M --out tight"));
+    place.ok(&format!("{TRAIN} --memory 1100K --out tight"));
     assert_eq!(result(&place.path("tight")).0.weights, expected.weights);
 }
 

@@ -73,28 +73,28 @@ fn threads_and_segments_change_no_bit_in_double_precision() {
 #[test]
 fn segments_change_no_bit_under_imposed_spikes() {
     let setup = draw(SMALL, 6, 0.0, |config| config.network.grad_dampen = 30.0);
-    let request = |raster, history| Request {
+    let request = |raster, imposed| Request {
         raster,
-        history,
+        imposed,
         ..Request::default()
     };
     let mut engine = cpu::<f32>(&setup, 1, 7);
     let own = engine.forward(&setup.batch, request(true, None));
-    let mut history = own.expect("runs").raster.expect("was asked for");
+    let mut imposed = own.expect("runs").raster.expect("was asked for");
     // Spikes that the cells themselves would not have, in every segment.
     for trial in 0..SMALL.trials {
         for step in (trial..SMALL.steps).step_by(3) {
-            history.set(trial, step, Population::E, (step + trial) % SMALL.n_e);
-            history.set(trial, step, Population::I, step % SMALL.n_i);
+            imposed.set(trial, step, Population::E, (step + trial) % SMALL.n_e);
+            imposed.set(trial, step, Population::I, step % SMALL.n_i);
         }
     }
     let gradient = |segment| {
         let mut engine = cpu::<f32>(&setup, 1, segment);
-        let result = engine.gradient(&setup.batch, request(false, Some(&history)));
+        let result = engine.gradient(&setup.batch, request(false, Some(&imposed)));
         let differing = result.expect("runs").forward.disagreements;
         assert!(
             !differing.is_empty(),
-            "the history is not the network's own"
+            "the imposed spikes are not the network's own"
         );
         engine.read(Quantity::Gradient).expect("reads")
     };
@@ -373,7 +373,7 @@ fn single_precision_follows_double_precision_at_hostile_sizes() {
             "{sizes:?} is silent"
         );
         let imposed = Request {
-            history: Some(&raster),
+            imposed: Some(&raster),
             raster: true,
             traces: true,
         };

@@ -87,17 +87,9 @@ fn wrong_values_are_named_with_what_is_allowed() {
             "0",
             "must be a number from 1e-6 to 1000000",
         ),
-        (
-            "network",
-            "3",
-            "must be a section: keys and values in braces",
-        ),
-        (
-            "name",
-            "\"\"",
-            "must be a text in quotes, from 1 to 80 characters",
-        ),
-        ("data.path", "7", "must be a text in quotes, or null"),
+        ("network", "3", "must be a section: a JSON object { … }"),
+        ("name", "\"\"", "must be a string, from 1 to 80 characters"),
+        ("data.path", "7", "must be a string, or null"),
         ("family", "\"izhikevich\"", "must be \"conductance\""),
         ("training.signed_loop", "1", "must be true or false"),
         (
@@ -132,7 +124,7 @@ fn wrong_values_are_named_with_what_is_allowed() {
     );
     assert_eq!(
         problems("[]"),
-        "bad.json: (whole document) = []: must be a section: keys and values in braces"
+        "bad.json: (whole document) = []: must be a section: a JSON object { … }"
     );
 }
 
@@ -292,7 +284,7 @@ fn wrong_overrides_are_reported_like_wrong_keys_of_a_file() {
         ),
         (
             "network=abc",
-            "--set: network = \"abc\": must be a section: keys and values in braces",
+            "--set: network = \"abc\": must be a section: a JSON object { … }",
         ),
     ];
     for (set, expected) in cases {

@@ -30,6 +30,7 @@ mod gpu;
 mod gpu_faults;
 #[cfg(unix)]
 mod interrupt;
+mod messages;
 mod parity;
 mod parity_faults;
 mod parity_malformed;

@@ -4,7 +4,7 @@ use crate::common::golden;
 use crate::common::networks::{devices, norm};
 use dalenet::conductance::batch::Population;
 use dalenet::config::MatrixName;
-use dalenet::parity::{Case, Report};
+use dalenet::parity::{Case, CaseReport};
 
 /// Quantities that the comparison of a case must name.
 fn quantities(case: &Case) -> Vec<String> {
@@ -79,7 +79,7 @@ fn case() -> Case {
     case
 }
 
-fn row(report: &Report, quantity: &str) -> (f64, bool) {
+fn row(report: &CaseReport, quantity: &str) -> (f64, bool) {
     let row = report.rows.iter().find(|r| r.quantity == quantity);
     let row = row.unwrap_or_else(|| panic!("no row {quantity:?}"));
     (row.tolerance, row.passed)

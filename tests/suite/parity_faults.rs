@@ -9,7 +9,7 @@ use crate::common::networks::{CPU_F32, CPU_F64, devices};
 use dalenet::conductance::batch::{Disagreement, Population, Traces};
 use dalenet::conductance::engine::{Gradient, Quantity};
 use dalenet::config::MatrixName;
-use dalenet::parity::{Case, Report};
+use dalenet::parity::{Case, CaseReport};
 
 /// A case with traces, optimiser steps, resets and all loop matrices.
 fn case() -> Case {
@@ -152,7 +152,7 @@ fn missing_results_fail() {
         ),
     ]);
     assert!(wrong.is_empty(), "accepted: {wrong:?}");
-    assert!(!Report::default().passed(), "a report without rows");
+    assert!(!CaseReport::default().passed(), "a report without rows");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn what_is_not_a_number_fails() {
 
 /// What an engine says that flips the bit of `population` at step 9 and whose own value there is
 /// `value`.
-fn flipped(device: &networks::Device, population: Population, value: f64) -> Report {
+fn flipped(device: &networks::Device, population: Population, value: f64) -> CaseReport {
     let disagreement = Disagreement {
         trial: 0,
         step: 9,

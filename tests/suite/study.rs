@@ -183,7 +183,7 @@ fn what_cannot_be_is_refused_with_file_key_and_value() {
         ),
         (
             refusal(|s| s["except"] = json!([{ "seed": ["seed1", "seed2"] }])),
-            &["no cell"],
+            &["excludes every cell"],
         ),
         (refusal(|s| s["except"] = json!([{}])), &["except[0]"]),
         (
@@ -318,7 +318,11 @@ fn a_study_runs_once_and_then_has_nothing_to_do() {
     write(&place, &other);
     assert_has(
         &place.fails(RUN, 2),
-        &["ping-seed1", "network.n_e: 32 there, 33 here", "--out"],
+        &[
+            "ping-seed1",
+            "network.n_e: 32 in the folder, 33 in the study",
+            "--out",
+        ],
     );
 }
 
@@ -446,13 +450,13 @@ fn a_run_made_by_train_counts_and_another_one_does_not() {
         &[
             "ping-seed1  finished before",
             "ping-seed2  failed",
-            "seeds.weights: 3 there, 2 here",
+            "seeds.weights: 3 in the folder, 2 in the study",
         ],
     );
     let folder = StudyFolder::at(place.path("study"));
     let study = folder.load_study().unwrap();
-    assert_eq!(folder.standing(&study.cells[0]).state, CellState::Finished);
-    assert_eq!(folder.standing(&study.cells[1]).state, CellState::Failed);
+    assert_eq!(folder.status(&study.cells[0]).state, CellState::Finished);
+    assert_eq!(folder.status(&study.cells[1]).state, CellState::Failed);
 }
 
 #[cfg(unix)]

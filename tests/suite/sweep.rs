@@ -114,7 +114,7 @@ fn what_cannot_be_swept_is_refused_with_nothing_written() {
     );
     assert_has(
         &place.fails("sweep coba --device cpu", 2),
-        &["w_ei", "no loop"],
+        &["w_ei", "no E–I loop"],
     );
     assert_has(&place.fails("sweep nowhere --device cpu", 2), &["nowhere"]);
     for folder in ["run", "coba"] {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dalenet::conductance::model::{Network, initial_state};
+use dalenet::conductance::model::{NetworkModel, initial_state};
 use dalenet::conductance::open::DeviceOptions;
 use dalenet::config::{self, Config, Override};
 use dalenet::experiment::{Experiment, ExperimentError};
@@ -197,7 +197,7 @@ fn threads_segments_and_memory_change_no_bit() {
 
 /// Asks to stop once `left` batches are trained.
 struct Stopping<'a> {
-    network: Network,
+    network: NetworkModel,
     left: usize,
     interrupt: &'a Interrupt,
     /// Fail instead of asking.
@@ -205,7 +205,7 @@ struct Stopping<'a> {
 }
 
 impl Model for Stopping<'_> {
-    type Batch = <Network as Model>::Batch;
+    type Batch = <NetworkModel as Model>::Batch;
 
     fn train_batch(&mut self, batch: &Self::Batch) -> Result<TrainedBatch, ModelError> {
         self.left -= 1;
@@ -420,7 +420,10 @@ fn other_data_or_settings_are_refused() {
     // The same configuration with other content behind it.
     let experiment = Experiment::prepare(config(&[]), None, cpu(1, None)).unwrap();
     let error = Session::open(&folder, &experiment.config, "other").unwrap_err();
-    assert!(error.to_string().contains("another data"), "{error}");
+    assert!(
+        error.to_string().contains("a run with other data"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use dalenet::train::stored::StoredRun;
 use super::{RunArgs, after};
 use crate::cli::SUCCESS;
 use crate::cli::arguments::command_line;
-use crate::cli::error::{CliError, FAILED, Result, WrongUse};
+use crate::cli::error::{CliError, FAILED, Result, UsageError};
 use crate::cli::output::note;
 use crate::cli::train::finish;
 
@@ -39,7 +39,7 @@ fn work(
     interrupt: &Interrupt,
 ) -> Result<u8> {
     let path = folder.cell(&cell.name);
-    let state = folder.standing(cell).state;
+    let state = folder.status(cell).state;
     let code = match state {
         CellState::Running => return Err(RunFolderError::Locked { folder: path }.into()),
         CellState::Finished => SUCCESS,
@@ -52,7 +52,7 @@ fn work(
     if state.is_complete() {
         note(format!("{} is complete ({})", cell.name, state.word()));
     }
-    if folder.standing(cell).state.is_complete() {
+    if folder.status(cell).state.is_complete() {
         after::measure(study, folder, cell, args, interrupt)?;
     }
     Ok(code)
@@ -67,8 +67,8 @@ fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrup
         // Its own configuration: the name may be another where `train` began it.
         let run = StoredRun::open(&path)?;
         if !is_same_run(&run.config, &cell.config) {
-            let problem = folder.standing(cell).problem.unwrap_or_default();
-            return Err(WrongUse(format!("{}: {problem}", path.display())).into());
+            let problem = folder.status(cell).problem.unwrap_or_default();
+            return Err(UsageError(format!("{}: {problem}", path.display())).into());
         }
         let experiment = Experiment::of_run(&run, data, device)?;
         let run = experiment.resume(&path, "")?;

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use dalenet::data::load_dataset;
 use dalenet::experiment::Experiment;
-use dalenet::study::runner::{self, End, Options};
+use dalenet::study::runner::{self, End, StudyOptions};
 use dalenet::study::{Cell, Study, StudyFolder, table};
 use dalenet::text;
 use dalenet::train::interrupt::Interrupt;
 use serde_json::json;
 
-use super::board::Board;
-use super::{RunArgs, cell, say_standings};
+use super::progress::StudyProgress;
+use super::{RunArgs, cell, print_statuses};
 use crate::cli::SUCCESS;
 use crate::cli::arguments::LogFormat;
 use crate::cli::error::{FAILED, Result, While};
@@ -36,17 +36,17 @@ pub fn run(args: RunArgs) -> Result<u8> {
     check_data(&study, &folder, &args)?;
     folder.claim(&study)?;
     let interrupt = Interrupt::install()?;
-    let options = Options {
+    let options = StudyOptions {
         program: std::env::current_exe()
             .with_context(|| "cannot find this program to run cells with".to_owned())?,
         arguments: cell_arguments(&folder, &args),
         jobs: usize::from(args.jobs),
     };
-    let mut board = Board::new(&study, &folder, options.jobs, args.log.into());
+    let mut progress = StudyProgress::new(&study, &folder, options.jobs, args.log.into());
     let ends = runner::run(&study, &folder, &options, &interrupt, |cell, event| {
-        board.show(cell, event);
+        progress.show(cell, event);
     })?;
-    board.end();
+    progress.end();
     let tables = table::collect(&folder)?;
     // The tables are there whatever becomes of the page.
     let page = match dalenet::report::write(folder.folder(), folder.folder()) {
@@ -100,7 +100,7 @@ pub fn run(args: RunArgs) -> Result<u8> {
 
 /// Data that cannot be found are one error, not one of each cell; unless cells have their own.
 fn check_data(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<()> {
-    let is_open = |cell: &&Cell| !folder.standing(cell).state.is_complete();
+    let is_open = |cell: &&Cell| !folder.status(cell).state.is_complete();
     let mut open = study.cells.iter().filter(is_open);
     let Some(first) = open.next() else {
         return Ok(());
@@ -113,21 +113,21 @@ fn check_data(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<()>
 }
 
 fn dry_run(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<u8> {
-    let standings: Vec<_> = study.cells.iter().map(|c| folder.standing(c)).collect();
+    let statuses: Vec<_> = study.cells.iter().map(|c| folder.status(c)).collect();
     for cell in &study.cells {
         let device = args.device.options();
         Experiment::prepare(cell.config.clone(), args.data.as_deref(), device)
             .with_context(|| format!("cell {}", cell.name))?;
     }
     match args.log {
-        LogFormat::Json => say(json!({ "study": study.spec, "cells": standings })),
+        LogFormat::Json => say(json!({ "study": study.spec, "cells": statuses })),
         LogFormat::Human => {
             say(format!(
                 "{} in {}",
                 text::count(study.cells.len(), "cell", "cells"),
                 folder.folder().display()
             ));
-            say_standings(&standings);
+            print_statuses(&statuses);
         }
     }
     Ok(SUCCESS)

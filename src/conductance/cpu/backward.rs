@@ -1,10 +1,10 @@
 //! The backward pass of a block of trials, step by step from the end.
 
 use super::cells::{self, add_scaled};
-use super::clock::{Clock, Stage};
-use super::network::Network;
+use super::clock::{Clock, CpuStage};
+use super::network::PreparedNetwork;
 use super::product::sum_products;
-use super::state::{Flight, Lines, Trace, TrialRecord, zeros};
+use super::state::{Lines, Trace, TrialRecord, TrialScratch, zeros};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Batch;
 use crate::conductance::params::{CellConstants, Constants};
@@ -39,7 +39,7 @@ impl<R: Real> Lambda<R> {
 }
 
 /// Room for the backward pass of a block, kept from block to block.
-pub(super) struct Backward<R> {
+pub(super) struct BackwardScratch<R> {
     trace_e: Trace<R>,
     trace_i: Trace<R>,
     e: Lambda<R>,
@@ -50,7 +50,7 @@ pub(super) struct Backward<R> {
     inputs_left: Vec<usize>,
 }
 
-impl<R> Backward<R> {
+impl<R> BackwardScratch<R> {
     /// Most trials of a block.
     pub(super) fn trials(&self) -> usize {
         self.inputs_left.len()
@@ -72,13 +72,13 @@ pub(super) struct Block<'a, R> {
     pub(super) imposed: bool,
 }
 
-impl<R: Real> Network<R> {
+impl<R: Real> PreparedNetwork<R> {
     /// Room for blocks of up to `trials` trials.
-    pub(super) fn backward_room(&self, trials: usize, segment_steps: usize) -> Backward<R> {
+    pub(super) fn backward_room(&self, trials: usize, segment_steps: usize) -> BackwardScratch<R> {
         let (p, w) = (&self.params, &self.wiring);
         let (n_e, n_i) = (p.n_e(), self.simulated_i());
         let rows = segment_steps.min(p.steps) * trials;
-        Backward {
+        BackwardScratch {
             trace_e: Trace::new(rows, n_e, w.ie),
             trace_i: Trace::new(rows, n_i, w.ii),
             e: Lambda::new(trials * n_e, w.ie),
@@ -93,8 +93,8 @@ impl<R: Real> Network<R> {
     pub(super) fn backward(
         &self,
         block: &Block<'_, R>,
-        room: &mut Backward<R>,
-        flight: &mut Flight<R>,
+        room: &mut BackwardScratch<R>,
+        trial_scratch: &mut TrialScratch<R>,
         gradients: &mut [R],
         clock: &mut Clock,
     ) {
@@ -113,7 +113,7 @@ impl<R: Real> Network<R> {
                 self.replay(
                     block.batch.events_of(block.first + trial),
                     record,
-                    flight,
+                    trial_scratch,
                     segment,
                     steps.clone(),
                     block.imposed,
@@ -121,24 +121,24 @@ impl<R: Real> Network<R> {
                     (trial, trials),
                 );
             }
-            clock.lap(Stage::Replay);
+            clock.lap(CpuStage::Replay);
             for step in steps.rev() {
                 self.read_out_adjoint(step, block, &mut room.out);
-                clock.lap(Stage::Backward);
+                clock.lap(CpuStage::Backward);
                 self.spike_adjoints(trials, room);
-                clock.lap(Stage::LoopProducts);
+                clock.lap(CpuStage::LoopProducts);
                 self.cell_adjoints(step, step - start, block, room);
-                clock.lap(Stage::Backward);
+                clock.lap(CpuStage::Backward);
                 self.add_gradients(step, block, room, gradients);
-                clock.lap(Stage::WeightGradients);
+                clock.lap(CpuStage::WeightGradients);
             }
         }
     }
 
     /// Adjoints of this step's spikes, through the conductances of the next step and the read-out of
     /// this one: λ_s = Σ (factor · W) λ over the matrices that leave a population.
-    fn spike_adjoints(&self, trials: usize, room: &mut Backward<R>) {
-        let Backward { e, i, out, .. } = room;
+    fn spike_adjoints(&self, trials: usize, room: &mut BackwardScratch<R>) {
+        let BackwardScratch { e, i, out, .. } = room;
         let (e_len, i_len) = (trials * self.params.n_e(), trials * self.simulated_i());
         let w = &self.wiring;
         let of = |there: bool, name: MatrixName| there.then(|| &self.strips[name as usize]);
@@ -177,7 +177,13 @@ impl<R: Real> Network<R> {
     }
 
     /// Adjoints through the membranes of all trials at a step, row `at` of the segment.
-    fn cell_adjoints(&self, step: usize, at: usize, block: &Block<'_, R>, room: &mut Backward<R>) {
+    fn cell_adjoints(
+        &self,
+        step: usize,
+        at: usize,
+        block: &Block<'_, R>,
+        room: &mut BackwardScratch<R>,
+    ) {
         let (n_e, n_i) = (self.params.n_e(), self.simulated_i());
         let (e, i) = (&mut room.e, &mut room.i);
         for (trial, record) in block.records.iter().enumerate() {
@@ -201,7 +207,7 @@ impl<R: Real> Network<R> {
         &self,
         step: usize,
         block: &Block<'_, R>,
-        room: &mut Backward<R>,
+        room: &mut BackwardScratch<R>,
         gradients: &mut [R],
     ) {
         let c = &self.constants;

@@ -84,12 +84,12 @@ vectorised! {
         trace_ge: &mut [R],
         trace_gi: &mut [R],
     ) {
-        let all_mild = k.exp_euler && are_mild(k, ge, gi);
+        let all_unreduced = k.exp_euler && are_unreduced(k, ge, gi);
         macro_rules! as_constants {
             ($($method:ident $inhibited:literal $traced:literal),*) => {
-                match (Method::of(k, all_mild), !gi.is_empty(), !trace_v.is_empty()) {
-                    $((Method::$method, $inhibited, $traced) => {
-                        step_all::<R, { Method::$method as u8 }, $inhibited, $traced>(
+                match (Integration::of(k, all_unreduced), !gi.is_empty(), !trace_v.is_empty()) {
+                    $((Integration::$method, $inhibited, $traced) => {
+                        step_all::<R, { Integration::$method as u8 }, $inhibited, $traced>(
                             k, losses, v, ge, gi, refractory, fires, trace_v, trace_ge, trace_gi,
                         );
                     })*
@@ -98,7 +98,7 @@ vectorised! {
         }
         as_constants!(
             Euler false false, Euler false true, Euler true false, Euler true true,
-            Mild false false, Mild false true, Mild true false, Mild true true,
+            Unreduced false false, Unreduced false true, Unreduced true false, Unreduced true true,
             Exact false false, Exact false true, Exact true false, Exact true true
         );
     }
@@ -120,8 +120,8 @@ vectorised! {
         for c in 0..n {
             let gi = if gi.is_empty() { R::ZERO } else { gi[c] };
             let integrated = match k.exp_euler {
-                true => advance::<R, { Method::Exact as u8 }>(k, v[c], ge[c], gi),
-                false => advance::<R, { Method::Euler as u8 }>(k, v[c], ge[c], gi),
+                true => advance::<R, { Integration::Exact as u8 }>(k, v[c], ge[c], gi),
+                false => advance::<R, { Integration::Euler as u8 }>(k, v[c], ge[c], gi),
             };
             v[c] = integrated.at_least(k.v_floor_mv);
             refractory[c] = one_less(refractory[c]);
@@ -194,12 +194,12 @@ vectorised! {
             let range = first..(first + STRETCH).min(v_before.len());
             let gi_range = if gi.is_empty() { 0..0 } else { range.clone() };
             let (ge, gi) = (&ge[range.clone()], &gi[gi_range.clone()]);
-            let all_mild = k.exp_euler && are_mild(k, ge, gi);
+            let all_unreduced = k.exp_euler && are_unreduced(k, ge, gi);
             macro_rules! as_constants {
                 ($($method:ident $inhibited:literal),*) => {
-                    match (Method::of(k, all_mild), !gi.is_empty()) {
-                        $((Method::$method, $inhibited) => {
-                            adjoint_all::<R, { Method::$method as u8 }, $inhibited>(
+                    match (Integration::of(k, all_unreduced), !gi.is_empty()) {
+                        $((Integration::$method, $inhibited) => {
+                            adjoint_all::<R, { Integration::$method as u8 }, $inhibited>(
                                 k,
                                 betas,
                                 &v_before[range.clone()],
@@ -215,7 +215,7 @@ vectorised! {
                 };
             }
             as_constants!(
-                Euler false, Euler true, Mild false, Mild true, Exact false, Exact true
+                Euler false, Euler true, Unreduced false, Unreduced true, Exact false, Exact true
             );
         }
     }
@@ -223,43 +223,43 @@ vectorised! {
 
 /// How a membrane is integrated, known before a loop over cells begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
+enum Integration {
     /// Forward Euler.
     Euler = 0,
     /// Exponential Euler.
     Exact = 1,
     /// Exponential Euler where dt g/C is so small in every cell that the exponential needs no
     /// reduction of its argument, which is nearly always so; the same bits.
-    Mild = 2,
+    Unreduced = 2,
 }
 
-impl Method {
+impl Integration {
     #[inline(always)]
-    fn of<R: Real>(k: CellConstants<R>, all_mild: bool) -> Self {
-        match (k.exp_euler, all_mild) {
+    fn of<R: Real>(k: CellConstants<R>, all_unreduced: bool) -> Self {
+        match (k.exp_euler, all_unreduced) {
             (false, _) => Self::Euler,
             (true, false) => Self::Exact,
-            (true, true) => Self::Mild,
+            (true, true) => Self::Unreduced,
         }
     }
 }
 
-/// Whether no cell's exponential has an argument above [`Real::MILD`].
+/// Whether no cell's exponential has an argument above [`Real::UNREDUCED_MOST`].
 #[inline(always)]
-fn are_mild<R: Real>(k: CellConstants<R>, ge: &[R], gi: &[R]) -> bool {
+fn are_unreduced<R: Real>(k: CellConstants<R>, ge: &[R], gi: &[R]) -> bool {
     // Counted by what is small, so that a NaN is not.
-    let mut mild = 1u32;
-    let is_mild = |g: R| u32::from((k.dt_over_c * g).abs() <= R::MILD);
+    let mut unreduced = 1u32;
+    let is_unreduced = |g: R| u32::from((k.dt_over_c * g).abs() <= R::UNREDUCED_MOST);
     if gi.is_empty() {
         for &ge in ge {
-            mild &= is_mild(k.g_l_us + ge);
+            unreduced &= is_unreduced(k.g_l_us + ge);
         }
     } else {
         for (&ge, &gi) in ge.iter().zip(gi) {
-            mild &= is_mild(k.g_l_us + ge + gi);
+            unreduced &= is_unreduced(k.g_l_us + ge + gi);
         }
     }
-    mild == 1
+    unreduced == 1
 }
 
 #[inline(always)]
@@ -299,7 +299,7 @@ fn recorded<R: Real>(v: R, refractory: R) -> R {
 #[inline(always)]
 fn step_all<R: Real, const METHOD: u8, const INHIBITED: bool, const TRACED: bool>(
     k: CellConstants<R>,
-    [loss_ampa, loss_gaba]: [R; 2],
+    [decay_fraction_ampa, decay_fraction_gaba]: [R; 2],
     v: &mut [R],
     ge: &mut [R],
     gi: &mut [R],
@@ -330,9 +330,9 @@ fn step_all<R: Real, const METHOD: u8, const INHIBITED: bool, const TRACED: bool
         let spikes = is_spike(k, integrated, left);
         (v[c], refractory[c]) = settled(k, integrated, left, spikes);
         fires[c] = u8::from(spikes);
-        ge[c] = decayed(g_exc, loss_ampa);
+        ge[c] = decayed(g_exc, decay_fraction_ampa);
         if INHIBITED {
-            gi[c] = decayed(g_inh, loss_gaba);
+            gi[c] = decayed(g_inh, decay_fraction_gaba);
         }
     }
 }
@@ -355,8 +355,8 @@ fn off_zero<R: Real>(g: R) -> R {
 #[inline(always)]
 fn closed<R: Real, const METHOD: u8>(k: CellConstants<R>, g: R) -> R {
     let x = -(k.dt_over_c * g);
-    if METHOD == Method::Mild as u8 {
-        -x.expm1_mild()
+    if METHOD == Integration::Unreduced as u8 {
+        -x.expm1_unreduced()
     } else {
         -x.expm1()
     }
@@ -372,7 +372,7 @@ fn euler<R: Real>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
 /// Voltage after one step and before the floor.
 #[inline(always)]
 fn advance<R: Real, const METHOD: u8>(k: CellConstants<R>, v: R, ge: R, gi: R) -> R {
-    if METHOD != Method::Euler as u8 {
+    if METHOD != Integration::Euler as u8 {
         let (g, drive) = currents(k, ge, gi);
         let g = off_zero(g);
         (drive / g - v).mul_add(closed::<R, METHOD>(k, g), v)
@@ -427,14 +427,14 @@ fn cell<R: Real, const METHOD: u8>(
 ) -> CellAdjoint<R> {
     // One division serves v∞ and the derivatives.
     let (g, drive) = currents(k, ge, gi);
-    let g = if METHOD != Method::Euler as u8 {
+    let g = if METHOD != Integration::Euler as u8 {
         off_zero(g)
     } else {
         g
     };
     let inverse_g = R::ONE / g;
     let v_inf = drive * inverse_g;
-    let (closed, v) = if METHOD != Method::Euler as u8 {
+    let (closed, v) = if METHOD != Integration::Euler as u8 {
         let closed = closed::<R, METHOD>(k, g);
         (closed, (v_inf - v_before).mul_add(closed, v_before))
     } else {
@@ -449,7 +449,7 @@ fn cell<R: Real, const METHOD: u8>(
     let lambda = surrogate.mul_add(lambda_s, lambda_v);
     let lambda = if passes { lambda } else { R::ZERO };
     let damped = lambda * k.inverse_dampen;
-    if METHOD != Method::Euler as u8 {
+    if METHOD != Integration::Euler as u8 {
         let drift = (v_inf - v_before) * (R::ONE - closed) * k.dt_over_c;
         let share = closed * inverse_g;
         CellAdjoint {

@@ -6,7 +6,7 @@ use crate::conductance::work;
 
 /// Parts of a batch that are timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum CpuStage {
     Forward,
     Replay,
     /// The dense products of the loop in the backward pass.
@@ -17,7 +17,7 @@ pub(super) enum Stage {
     Optimiser,
 }
 
-impl Stage {
+impl CpuStage {
     pub(super) const ALL: [Self; 6] = [
         Self::Forward,
         Self::Replay,
@@ -42,14 +42,14 @@ impl Stage {
 /// Seconds spent in each stage; reading the time costs far less than a step of a block.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    seconds: [f64; Stage::ALL.len()],
+    seconds: [f64; CpuStage::ALL.len()],
     last: Instant,
 }
 
 impl Clock {
     pub(super) fn new() -> Self {
         Self {
-            seconds: [0.0; Stage::ALL.len()],
+            seconds: [0.0; CpuStage::ALL.len()],
             last: Instant::now(),
         }
     }
@@ -60,14 +60,14 @@ impl Clock {
     }
 
     /// Books the time since the last call on `stage`.
-    pub(super) fn lap(&mut self, stage: Stage) {
+    pub(super) fn lap(&mut self, stage: CpuStage) {
         let now = Instant::now();
         self.seconds[stage as usize] += now.duration_since(self.last).as_secs_f64();
         self.last = now;
     }
 
     /// The seconds of each stage since the last call.
-    pub(super) fn take(&mut self) -> [f64; Stage::ALL.len()] {
+    pub(super) fn take(&mut self) -> [f64; CpuStage::ALL.len()] {
         std::mem::take(&mut self.seconds)
     }
 }

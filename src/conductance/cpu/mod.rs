@@ -5,7 +5,7 @@
 //! nearest cache. Spikes travel as lists, so a synapse costs time only when it carries one. Then the
 //! thread takes the same block of trials backward ([`block_trials`], 16 or 32), for only there the
 //! dense products of the loop can serve many trials with each weight they read. States are not kept
-//! but replayed from checkpoints, a segment at a time. What a thread works in (its seat) is kept
+//! but replayed from checkpoints, a segment at a time. What a thread works in (its scratch) is kept
 //! from batch to batch; nothing is allocated or locked while trials run.
 //!
 //! Gradients are summed within a group of [`TRIAL_GROUP`] trials in one fixed order and then over groups
@@ -47,7 +47,7 @@ mod cells;
 mod clock;
 mod network;
 mod product;
-mod seat;
+mod scratch;
 mod state;
 mod trial;
 mod watched;
@@ -57,7 +57,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::conductance::batch::{Batch, Forward, Raster, Request};
+use crate::conductance::batch::{Batch, Forward, Request, SpikeBits};
 use crate::conductance::engine::{
     Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage,
 };
@@ -69,9 +69,10 @@ use crate::conductance::{TRIAL_GROUP, block_trials, check_batch};
 use crate::config::MatrixName;
 use crate::optim::{Adam, sum_of_gradient_squares, sum_of_squares};
 use crate::real::Real;
-use clock::{Clock, Stage};
-use network::Network;
-use seat::{BlockResult, Pass, Seat};
+use crate::text::count;
+use clock::{Clock, CpuStage};
+use network::PreparedNetwork;
+use scratch::{BlockResult, Pass, ThreadScratch};
 use state::{Lines, zeros};
 
 /// Weights that a thread updates at a time.
@@ -79,7 +80,7 @@ const PART: usize = 1 << 14;
 
 /// Trains and runs one network on the CPU.
 pub struct CpuEngine<R> {
-    network: Network<R>,
+    network: PreparedNetwork<R>,
     adam: Adam,
     stored: Vec<R>,
     m: Vec<R>,
@@ -89,7 +90,7 @@ pub struct CpuEngine<R> {
     groups: Lines<R>,
     optimiser_steps: u64,
     segment_steps: usize,
-    seats: Vec<Mutex<Seat<R>>>,
+    scratches: Vec<Mutex<ThreadScratch<R>>>,
     clock: Clock,
     is_timing: bool,
     pool: rayon::ThreadPool,
@@ -113,7 +114,7 @@ impl<R: Real> CpuEngine<R> {
             .into_iter()
             .map(|w| R::from_f64(f64::from(w)))
             .collect();
-        let network = Network::new(params, layout, &stored);
+        let network = PreparedNetwork::new(params, layout, &stored);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
@@ -128,8 +129,8 @@ impl<R: Real> CpuEngine<R> {
             groups: zeros(0),
             optimiser_steps: 0,
             segment_steps: segment_steps.clamp(1, network.params.steps),
-            seats: (0..pool.current_num_threads())
-                .map(|_| Mutex::new(Seat::new(&network)))
+            scratches: (0..pool.current_num_threads())
+                .map(|_| Mutex::new(ThreadScratch::new(&network)))
                 .collect(),
             clock: Clock::new(),
             is_timing: false,
@@ -138,30 +139,30 @@ impl<R: Real> CpuEngine<R> {
         })
     }
 
-    /// The seat of the thread that asks. Nobody else ever waits for it.
-    fn seat(&self) -> MutexGuard<'_, Seat<R>> {
+    /// The scratch of the thread that asks. Nobody else ever waits for it.
+    fn scratch(&self) -> MutexGuard<'_, ThreadScratch<R>> {
         let own = rayon::current_thread_index().unwrap_or(0);
-        self.seats[own]
+        self.scratches[own]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The rows of each trial of a raster that was asked for.
-    fn raster_of(&self, batch: &Batch, request: Request<'_>) -> Option<Raster> {
+    fn raster_of(&self, batch: &Batch, request: Request<'_>) -> Option<SpikeBits> {
         let p = &self.network.params;
         let cells = [p.n_e(), p.n_i(), p.n_out];
         request
             .raster
-            .then(|| Raster::silent(batch.trials(), p.steps, cells))
+            .then(|| SpikeBits::silent(batch.trials(), p.steps, cells))
     }
 
     /// Seconds of each stage since the last call: a mean over the threads where they share a stage.
-    fn stage_seconds(&mut self) -> [f64; Stage::ALL.len()] {
+    fn stage_seconds(&mut self) -> [f64; CpuStage::ALL.len()] {
         let mut sums = self.clock.take();
-        let threads = self.seats.len() as f64;
-        for seat in &mut self.seats {
-            let seat = seat.get_mut().unwrap_or_else(PoisonError::into_inner);
-            for (sum, seconds) in sums.iter_mut().zip(seat.clock.take()) {
+        let threads = self.scratches.len() as f64;
+        for scratch in &mut self.scratches {
+            let scratch = scratch.get_mut().unwrap_or_else(PoisonError::into_inner);
+            for (sum, seconds) in sums.iter_mut().zip(scratch.clock.take()) {
                 *sum += seconds / threads;
             }
         }
@@ -199,7 +200,7 @@ impl<R: Real> Engine for CpuEngine<R> {
             }
         }
         let run = |(trial, rows): (usize, Option<&mut [u32]>)| {
-            self.seat().forward(net, batch, trial, request, rows)
+            self.scratch().forward(net, batch, trial, request, rows)
         };
         let results: Vec<Forward> = self
             .pool
@@ -223,7 +224,7 @@ impl<R: Real> Engine for CpuEngine<R> {
         if strength > 0.0 {
             // The penalty needs the rates of the whole batch before the first backward pass.
             let spikes = Request {
-                history: request.history,
+                imposed: request.imposed,
                 ..Request::default()
             };
             let counts = self.forward(batch, spikes)?.counts_e;
@@ -244,7 +245,7 @@ impl<R: Real> Engine for CpuEngine<R> {
             block_trials: size,
         };
         let mut raster = self.raster_of(batch, request);
-        let mut rows: Vec<&mut [u32]> = raster.iter_mut().flat_map(Raster::trials_mut).collect();
+        let mut rows: Vec<&mut [u32]> = raster.iter_mut().flat_map(SpikeBits::trials_mut).collect();
         let blocks: Vec<(usize, Vec<&mut [u32]>)> = (0..batch.trials())
             .step_by(size)
             .map(|first| (first, rows.drain(..size.min(rows.len())).collect()))
@@ -252,8 +253,8 @@ impl<R: Real> Engine for CpuEngine<R> {
         let results: Vec<BlockResult<R>> = self.pool.install(|| {
             let gradients = groups.par_chunks_mut((size / TRIAL_GROUP * trained).max(1));
             let run = |((first, rows), gradients): ((usize, Vec<&mut [u32]>), &mut [R])| {
-                let mut seat = self.seat();
-                seat.train(&self.network, pass, first, rows, gradients)
+                let mut scratch = self.scratch();
+                scratch.train(&self.network, pass, first, rows, gradients)
             };
             blocks.into_par_iter().zip(gradients).map(run).collect()
         });
@@ -279,7 +280,7 @@ impl<R: Real> Engine for CpuEngine<R> {
                 }
             }
         }
-        self.clock.lap(Stage::WeightGradients);
+        self.clock.lap(CpuStage::WeightGradients);
         let mut forward = Forward {
             raster,
             ..Forward::default()
@@ -344,7 +345,7 @@ impl<R: Real> Engine for CpuEngine<R> {
             });
         }
         self.network.refresh(&self.stored, false);
-        self.clock.lap(Stage::Optimiser);
+        self.clock.lap(CpuStage::Optimiser);
         Ok(report)
     }
 
@@ -385,10 +386,10 @@ impl<R: Real> Engine for CpuEngine<R> {
 
     fn describe(&self) -> String {
         format!(
-            "CPU engine, {} threads, {}, segments of {} steps",
-            self.pool.current_num_threads(),
+            "CPU engine, {}, {}, segments of {}",
+            count(self.pool.current_num_threads(), "thread", "threads"),
             instructions(self.network.arch),
-            self.segment_steps
+            count(self.segment_steps, "time step", "time steps")
         )
     }
 
@@ -399,7 +400,7 @@ impl<R: Real> Engine for CpuEngine<R> {
 
     fn stage_times(&mut self) -> Result<Vec<StageTime>, EngineError> {
         let seconds = self.stage_seconds();
-        let times = Stage::ALL
+        let times = CpuStage::ALL
             .iter()
             .zip(seconds)
             .map(|(stage, seconds)| StageTime {

@@ -8,7 +8,7 @@ use crate::config::MatrixName;
 use crate::real::Real;
 
 /// The equations with their constants and effective weights: all that a pass reads.
-pub(super) struct Network<R> {
+pub(super) struct PreparedNetwork<R> {
     pub(super) params: Params,
     pub(super) constants: Constants<R>,
     pub(super) layout: Layout,
@@ -23,7 +23,7 @@ pub(super) struct Network<R> {
     pub(super) arch: pulp::Arch,
 }
 
-impl<R: Real> Network<R> {
+impl<R: Real> PreparedNetwork<R> {
     /// The network with these stored weights, flat as `layout` has them.
     pub(super) fn new(params: Params, layout: Layout, stored: &[R]) -> Self {
         let mut rows = [(0, 0); 6];

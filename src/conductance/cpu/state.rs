@@ -3,7 +3,7 @@
 
 use aligned_vec::{AVec, ConstAlign};
 
-use crate::conductance::batch::{Disagreement, Raster, Traces};
+use crate::conductance::batch::{Disagreement, SpikeBits, Traces};
 use crate::real::Real;
 
 /// Numbers that begin at a cache line: a vector register then never straddles two of them, which
@@ -121,12 +121,12 @@ impl<R: Real> PopulationState<R> {
 
 /// State of the cells of a trial between two steps.
 #[derive(Clone, Debug)]
-pub(super) struct State<R> {
+pub(super) struct TrialState<R> {
     pub(super) e: PopulationState<R>,
     pub(super) i: PopulationState<R>,
 }
 
-impl<R: Real> State<R> {
+impl<R: Real> TrialState<R> {
     /// The state in which every trial starts.
     pub(super) fn rest(&mut self, e_l_mv: R) {
         self.e.rest(e_l_mv);
@@ -211,15 +211,15 @@ impl<R: Real> TrialRecord<R> {
 pub(super) struct Keep<'a> {
     /// Length of a segment, where checkpoints and read-out voltages are kept.
     pub(super) segment_steps: Option<usize>,
-    /// The imposed history.
-    pub(super) history: Option<&'a Raster>,
+    /// The imposed spikes.
+    pub(super) imposed: Option<&'a SpikeBits>,
     /// Keep traces of all cells.
     pub(super) traces: bool,
 }
 
-/// A trial in flight: its state, which cells fire, and a sum of synaptic rows.
-pub(super) struct Flight<R> {
-    pub(super) state: State<R>,
+/// A trial in trial_scratch: its state, which cells fire, and a sum of synaptic rows.
+pub(super) struct TrialScratch<R> {
+    pub(super) state: TrialState<R>,
     pub(super) fires_e: Vec<u8>,
     pub(super) fires_i: Vec<u8>,
     pub(super) sum: Lines<R>,

@@ -1,21 +1,23 @@
-//! The forward pass of one trial: free, under an imposed history, or replayed for its traces.
+//! The forward pass of one trial: free, under imposed spikes, or replayed for its traces.
 
 use super::cells::{add, step};
-use super::network::Network;
-use super::state::{Flight, Keep, PopulationState, State, Trace, TraceRow, TrialRecord, zeros};
+use super::network::PreparedNetwork;
+use super::state::{
+    Keep, PopulationState, Trace, TraceRow, TrialRecord, TrialScratch, TrialState, zeros,
+};
 use super::watched::mark;
-use crate::conductance::batch::{Disagreement, Population, Raster, Traces};
+use crate::conductance::batch::{Disagreement, Population, SpikeBits, Traces};
 use crate::config::MatrixName;
 use crate::data::Event;
 use crate::real::Real;
 
-impl<R: Real> Network<R> {
-    /// Room for one trial in flight.
-    pub(super) fn flight(&self) -> Flight<R> {
+impl<R: Real> PreparedNetwork<R> {
+    /// Room for one trial in trial_scratch.
+    pub(super) fn trial_scratch(&self) -> TrialScratch<R> {
         let (w, p) = (&self.wiring, &self.params);
         let i_cells = if w.i_cells { p.n_i() } else { 0 };
-        Flight {
-            state: State {
+        TrialScratch {
+            state: TrialState {
                 e: PopulationState::new(p.n_e(), w.ie),
                 i: PopulationState::new(i_cells, w.ii),
             },
@@ -33,46 +35,52 @@ impl<R: Real> Network<R> {
         events: &[Event],
         keep: Keep<'_>,
         mut raster: Option<&mut [u32]>,
-        flight: &mut Flight<R>,
+        trial_scratch: &mut TrialScratch<R>,
         record: &mut TrialRecord<R>,
     ) {
         let p = &self.params;
         record.clear();
         record.traces = keep.traces.then(Traces::default);
-        flight.state.rest(self.constants.e.e_l_mv);
-        flight.v_out.fill(R::ZERO);
-        let watched = keep.traces || keep.history.is_some();
-        let layout = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]);
+        trial_scratch.state.rest(self.constants.e.e_l_mv);
+        trial_scratch.v_out.fill(R::ZERO);
+        let watched = keep.traces || keep.imposed.is_some();
+        let layout = SpikeBits::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]);
         let row_words = layout.row_words();
         if let Some(k) = keep.segment_steps {
             let segments = p.steps.div_ceil(k);
             record
                 .checkpoints
-                .reserve_exact(segments * flight.state.len());
+                .reserve_exact(segments * trial_scratch.state.len());
             record.v_out.reserve_exact(p.steps * p.n_out);
         }
         let mut cursor = 0;
         for step in 0..p.steps {
             if keep.segment_steps.is_some_and(|k| step % k == 0) {
-                flight.state.save(&mut record.checkpoints);
+                trial_scratch.state.save(&mut record.checkpoints);
             }
             let inputs = take_step(events, &mut cursor, step);
-            self.deliver(flight, record, step, inputs);
+            self.deliver(trial_scratch, record, step, inputs);
             let mut row = raster
                 .as_deref_mut()
                 .map(|r| &mut r[step * row_words..][..row_words]);
             if watched {
-                self.watched_step(flight, record, keep.history, (trial, step), &mut row);
+                self.watched_step(trial_scratch, record, keep.imposed, (trial, step), &mut row);
             } else {
-                self.free_step(flight, None);
+                self.free_step(trial_scratch, None);
                 if let Some(row) = &mut row {
-                    mark(&flight.fires_e, &mut row[layout.words_of(Population::E)]);
-                    mark(&flight.fires_i, &mut row[layout.words_of(Population::I)]);
+                    mark(
+                        &trial_scratch.fires_e,
+                        &mut row[layout.words_of(Population::E)],
+                    );
+                    mark(
+                        &trial_scratch.fires_i,
+                        &mut row[layout.words_of(Population::I)],
+                    );
                 }
             }
-            record.spikes_e.push(&flight.fires_e);
-            record.spikes_i.push(&flight.fires_i);
-            self.read_out(trial, step, &mut flight.v_out, keep, row, record);
+            record.spikes_e.push(&trial_scratch.fires_e);
+            record.spikes_i.push(&trial_scratch.fires_i);
+            self.read_out(trial, step, &mut trial_scratch.v_out, keep, row, record);
         }
         if !self.constants.readout.takes_max {
             for logit in &mut record.logits {
@@ -87,27 +95,27 @@ impl<R: Real> Network<R> {
         &self,
         events: &[Event],
         record: &TrialRecord<R>,
-        flight: &mut Flight<R>,
+        trial_scratch: &mut TrialScratch<R>,
         segment: usize,
         steps: std::ops::Range<usize>,
         imposed: bool,
         [trace_e, trace_i]: [&mut Trace<R>; 2],
         (trial, trials): (usize, usize),
     ) {
-        let len = flight.state.len();
-        flight
+        let len = trial_scratch.state.len();
+        trial_scratch
             .state
             .load(&record.checkpoints[segment * len..][..len]);
         let mut cursor = events.partition_point(|e| (e.step as usize) < steps.start);
         for step in steps.clone() {
             let inputs = take_step(events, &mut cursor, step);
-            self.deliver(flight, record, step, inputs);
+            self.deliver(trial_scratch, record, step, inputs);
             let row = (step - steps.start) * trials + trial;
             let rows = [trace_e.row_mut(row), trace_i.row_mut(row)];
             if imposed {
-                self.imposed_step(flight, record, step, rows);
+                self.imposed_step(trial_scratch, record, step, rows);
             } else {
-                self.free_step(flight, Some(rows));
+                self.free_step(trial_scratch, Some(rows));
             }
         }
     }
@@ -115,15 +123,15 @@ impl<R: Real> Network<R> {
     /// Adds what arrives in this step to the conductances: spikes of the step before, and inputs.
     fn deliver(
         &self,
-        flight: &mut Flight<R>,
+        trial_scratch: &mut TrialScratch<R>,
         record: &TrialRecord<R>,
         step: usize,
         inputs: &[Event],
     ) {
         let w = &self.wiring;
         let (fired_e, fired_i) = (record.spikes_e.before(step), record.spikes_i.before(step));
-        let Flight { state, sum, .. } = flight;
-        let State { e, i } = state;
+        let TrialScratch { state, sum, .. } = trial_scratch;
+        let TrialState { e, i } = state;
         if !fired_e.is_empty() {
             self.kick(&mut e.ge, MatrixName::WEe, w.ee, fired_e, sum);
             self.kick(&mut i.ge, MatrixName::WEi, w.ei, fired_e, sum);
@@ -163,14 +171,14 @@ impl<R: Real> Network<R> {
     }
 
     /// A step of cells that decide themselves.
-    fn free_step(&self, flight: &mut Flight<R>, traces: Option<[TraceRow<'_, R>; 2]>) {
+    fn free_step(&self, trial_scratch: &mut TrialScratch<R>, traces: Option<[TraceRow<'_, R>; 2]>) {
         let c = &self.constants;
-        let losses = [c.loss_ampa, c.loss_gaba];
+        let losses = [c.decay_fraction_ampa, c.decay_fraction_gaba];
         let [trace_e, trace_i] = traces.unwrap_or_default();
-        let State { e, i } = &mut flight.state;
+        let TrialState { e, i } = &mut trial_scratch.state;
         let populations = [
-            (c.e, e, &mut flight.fires_e, trace_e),
-            (c.i, i, &mut flight.fires_i, trace_i),
+            (c.e, e, &mut trial_scratch.fires_e, trace_e),
+            (c.i, i, &mut trial_scratch.fires_i, trace_i),
         ];
         for (k, p, fires, trace) in populations {
             step(
@@ -222,7 +230,7 @@ impl<R: Real> Network<R> {
                 *logit += v;
             }
         }
-        if !c.takes_max && resets.is_none() && keep.history.is_none() {
+        if !c.takes_max && resets.is_none() && keep.imposed.is_none() {
             for v in v_out.iter_mut().filter(|v| c.resets && **v >= c.threshold) {
                 *v -= c.threshold;
             }
@@ -242,8 +250,8 @@ impl<R: Real> Network<R> {
                 words[class / 32] |= u32::from(own) << (class % 32);
             }
             let mut resets_now = own;
-            if let Some(history) = keep.history {
-                let words = &history.row(trial, step)[history.words_of(Population::Out)];
+            if let Some(imposed) = keep.imposed {
+                let words = &imposed.row(trial, step)[imposed.words_of(Population::Out)];
                 resets_now = words[class / 32] >> (class % 32) & 1 == 1;
                 if own != resets_now {
                     record.disagreements.push(Disagreement {

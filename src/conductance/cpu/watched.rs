@@ -1,34 +1,34 @@
-//! Steps that are watched: voltages traced, or spikes imposed by a history or a record. Slower than a
+//! Steps that are watched: voltages traced, or spikes imposed by the caller or by a record. Slower than a
 //! free step, in the same arithmetic.
 
 use super::cells::{decay, integrate, record_voltage, settle};
-use super::network::Network;
-use super::state::{Flight, State, TraceRow, TrialRecord};
-use crate::conductance::batch::{Disagreement, Population, Raster, Traces, set_bits};
+use super::network::PreparedNetwork;
+use super::state::{TraceRow, TrialRecord, TrialScratch, TrialState};
+use crate::conductance::batch::{Disagreement, Population, SpikeBits, Traces, set_bits};
 use crate::real::Real;
 
-impl<R: Real> Network<R> {
-    /// A step whose voltages are traced or whose spikes are imposed by a history.
+impl<R: Real> PreparedNetwork<R> {
+    /// A step whose voltages are traced or whose spikes are imposed by the caller.
     pub(super) fn watched_step(
         &self,
-        flight: &mut Flight<R>,
+        trial_scratch: &mut TrialScratch<R>,
         record: &mut TrialRecord<R>,
-        history: Option<&Raster>,
+        imposed: Option<&SpikeBits>,
         at: (usize, usize),
         row: &mut Option<&mut [u32]>,
     ) {
-        self.integrate_all(flight);
+        self.integrate_all(trial_scratch);
         if let Some(traces) = &mut record.traces {
-            self.trace(&flight.state, traces);
+            self.trace(&trial_scratch.state, traces);
         }
         let p = &self.params;
-        let layout = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]);
-        let Flight {
+        let layout = SpikeBits::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]);
+        let TrialScratch {
             state,
             fires_e,
             fires_i,
             ..
-        } = flight;
+        } = trial_scratch;
         let populations = [
             (Population::E, &state.e.v, fires_e),
             (Population::I, &state.i.v, fires_i),
@@ -37,43 +37,49 @@ impl<R: Real> Network<R> {
             if let Some(row) = row {
                 mark(fires, &mut row[layout.words_of(population)]);
             }
-            if let Some(history) = history {
-                impose(history, at, population, v, fires, &mut record.disagreements);
+            if let Some(imposed) = imposed {
+                impose(imposed, at, population, v, fires, &mut record.disagreements);
             }
         }
-        self.settle_all(flight);
+        self.settle_all(trial_scratch);
     }
 
     /// A replayed step under recorded spikes.
     pub(super) fn imposed_step(
         &self,
-        flight: &mut Flight<R>,
+        trial_scratch: &mut TrialScratch<R>,
         record: &TrialRecord<R>,
         step: usize,
         [trace_e, trace_i]: [TraceRow<'_, R>; 2],
     ) {
-        for (p, trace) in [(&flight.state.e, trace_e), (&flight.state.i, trace_i)] {
+        for (p, trace) in [
+            (&trial_scratch.state.e, trace_e),
+            (&trial_scratch.state.i, trace_i),
+        ] {
             record_voltage(self.arch, trace.v, &p.v, &p.refractory);
             trace.ge.copy_from_slice(&p.ge);
             trace.gi.copy_from_slice(&p.gi);
         }
-        self.integrate_all(flight);
+        self.integrate_all(trial_scratch);
         for (flags, spikes) in [
-            (&mut flight.fires_e, record.spikes_e.at(step)),
-            (&mut flight.fires_i, record.spikes_i.at(step)),
+            (&mut trial_scratch.fires_e, record.spikes_e.at(step)),
+            (&mut trial_scratch.fires_i, record.spikes_i.at(step)),
         ] {
             flags.fill(0);
             for &c in spikes {
                 flags[c as usize] = 1;
             }
         }
-        self.settle_all(flight);
+        self.settle_all(trial_scratch);
     }
 
-    fn integrate_all(&self, flight: &mut Flight<R>) {
+    fn integrate_all(&self, trial_scratch: &mut TrialScratch<R>) {
         let c = &self.constants;
-        let State { e, i } = &mut flight.state;
-        for (k, p, fires) in [(c.e, e, &mut flight.fires_e), (c.i, i, &mut flight.fires_i)] {
+        let TrialState { e, i } = &mut trial_scratch.state;
+        for (k, p, fires) in [
+            (c.e, e, &mut trial_scratch.fires_e),
+            (c.i, i, &mut trial_scratch.fires_i),
+        ] {
             integrate(
                 self.arch,
                 k,
@@ -87,18 +93,21 @@ impl<R: Real> Network<R> {
     }
 
     /// Resets, and the decay of the conductances for the next step.
-    fn settle_all(&self, flight: &mut Flight<R>) {
+    fn settle_all(&self, trial_scratch: &mut TrialScratch<R>) {
         let c = &self.constants;
-        let State { e, i } = &mut flight.state;
-        for (k, p, fires) in [(c.e, e, &flight.fires_e), (c.i, i, &flight.fires_i)] {
+        let TrialState { e, i } = &mut trial_scratch.state;
+        for (k, p, fires) in [
+            (c.e, e, &trial_scratch.fires_e),
+            (c.i, i, &trial_scratch.fires_i),
+        ] {
             settle(self.arch, k, &mut p.v, &mut p.refractory, fires);
-            decay(self.arch, &mut p.ge, c.loss_ampa);
-            decay(self.arch, &mut p.gi, c.loss_gaba);
+            decay(self.arch, &mut p.ge, c.decay_fraction_ampa);
+            decay(self.arch, &mut p.gi, c.decay_fraction_gaba);
         }
     }
 
     /// Appends the state of all cells; cells that are not simulated rest.
-    fn trace(&self, state: &State<R>, traces: &mut Traces) {
+    fn trace(&self, state: &TrialState<R>, traces: &mut Traces) {
         let put = |to: &mut Vec<f64>, from: &[R], cells: usize, rest: f64| {
             to.extend(from.iter().map(|x| x.to_f64()));
             to.extend(std::iter::repeat_n(rest, cells - from.len()));
@@ -120,9 +129,9 @@ pub(super) fn mark(flags: &[u8], words: &mut [u32]) {
     }
 }
 
-/// Replaces the engine's decisions by those of the history and lists the differing ones.
+/// Replaces the engine's decisions by those of the imposed spikes and lists the differing ones.
 fn impose<R: Real>(
-    history: &Raster,
+    imposed: &SpikeBits,
     (trial, step): (usize, usize),
     population: Population,
     v: &[R],
@@ -130,7 +139,7 @@ fn impose<R: Real>(
     disagreements: &mut Vec<Disagreement>,
 ) {
     let mut expected = vec![0u8; flags.len()];
-    for cell in set_bits(&history.row(trial, step)[history.words_of(population)]) {
+    for cell in set_bits(&imposed.row(trial, step)[imposed.words_of(population)]) {
         if cell < expected.len() {
             expected[cell] = 1;
         } else {

@@ -8,16 +8,16 @@ use crate::gpu::AdapterLimits;
 
 /// Form of the backward pass. Both give the same bits; which is faster depends on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backward {
+pub enum BackwardForm {
     /// Many steps a dispatch: a workgroup keeps a few trials and reads the loop weights every step.
     #[default]
     Persistent,
     /// A dispatch a step, which reads the loop weights once for 16 or 32 trials. Networks without a
-    /// loop have nothing to share and run as [`Backward::Persistent`].
+    /// loop have nothing to share and run as [`BackwardForm::Persistent`].
     PerStep,
 }
 
-impl Backward {
+impl BackwardForm {
     /// Both forms.
     pub const ALL: [Self; 2] = [Self::Persistent, Self::PerStep];
 
@@ -33,16 +33,16 @@ impl Backward {
 /// A form of the backward pass that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no backward pass `{0}`: use persistent or per-step")]
-pub struct UnknownBackward(String);
+pub struct UnknownForm(String);
 
-impl std::str::FromStr for Backward {
-    type Err = UnknownBackward;
+impl std::str::FromStr for BackwardForm {
+    type Err = UnknownForm;
 
-    fn from_str(name: &str) -> Result<Self, UnknownBackward> {
+    fn from_str(name: &str) -> Result<Self, UnknownForm> {
         Self::ALL
             .into_iter()
             .find(|form| form.name() == name)
-            .ok_or_else(|| UnknownBackward(name.to_owned()))
+            .ok_or_else(|| UnknownForm(name.to_owned()))
     }
 }
 
@@ -77,7 +77,7 @@ impl SharedRows {
         let (e, i) = (params.n_e(), params.n_i());
         let if_ = |there: bool, n: usize| if there { n } else { 0 };
         let partial = if_(wiring.ie || wiring.ii, SLICES * i);
-        let ge_i = if_(looped(wiring), e.max(partial));
+        let ge_i = if_(is_recurrent(wiring), e.max(partial));
         let ge_e = ge_i + if_(wiring.ei, i);
         let gi_i = ge_e + if_(wiring.ee, e);
         let out = gi_i + if_(wiring.ii, i);
@@ -93,7 +93,7 @@ impl SharedRows {
 }
 
 /// There are products to take.
-pub(super) fn looped(wiring: &Wiring) -> bool {
+pub(super) fn is_recurrent(wiring: &Wiring) -> bool {
     wiring.ei || wiring.ie || wiring.ee || wiring.ii
 }
 
@@ -165,7 +165,7 @@ pub(super) fn trials_per_workgroup(
     }
     let sums = params.n_e().div_ceil(WORKGROUP as usize).max(4);
     let eight = trials >= 16 * 8 && 8 * sums <= 32;
-    Ok(match looped(wiring) {
+    Ok(match is_recurrent(wiring) {
         true if eight && fits(8) => 8,
         true if fits(4) => 4,
         _ => 1,
@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn forms_have_names() {
-        assert_eq!("persistent".parse(), Ok(Backward::Persistent));
-        assert_eq!("per-step".parse(), Ok(Backward::PerStep));
-        let error = "per_step".parse::<Backward>().expect_err("is unknown");
+        assert_eq!("persistent".parse(), Ok(BackwardForm::Persistent));
+        assert_eq!("per-step".parse(), Ok(BackwardForm::PerStep));
+        let error = "per_step".parse::<BackwardForm>().expect_err("is unknown");
         assert!(error.to_string().contains("`per_step`"), "{error}");
     }
 }

@@ -2,22 +2,22 @@
 
 use super::backward::{E_TILE, I_TILE};
 use super::input_rows::InputRows;
-use super::kernels::{TraceRow, WORKGROUP_COLUMNS};
-use super::plan::{Plan, WORKGROUP};
+use super::kernels::{TraceOffsets, WORKGROUP_COLUMNS};
+use super::plan::{GpuPlan, WORKGROUP};
 use super::steps::{
     BackwardOneStep, BackwardReadoutStep, BackwardStep, ForwardStep, GradientInputsStep,
     GradientSpikesStep, LossStep, STEP_WORDS, SpikeTotalsStep, Step, SumGroupsStep, flags,
 };
 use crate::conductance::TRIAL_GROUP;
-use crate::conductance::batch::{Population, Raster};
+use crate::conductance::batch::{Population, SpikeBits};
 use crate::config::MatrixName;
 
 /// One dispatch of a kernel of this family.
-pub(super) type Dispatch = crate::gpu::Dispatch<STEP_WORDS>;
+pub(super) type KernelDispatch = crate::gpu::Dispatch<STEP_WORDS>;
 
 /// A dispatch of the kernel that `step` is for.
-pub(super) fn dispatch<S: Step>(stage: &'static str, grid: [usize; 3], step: S) -> Dispatch {
-    Dispatch {
+pub(super) fn dispatch<S: Step>(stage: &'static str, grid: [usize; 3], step: S) -> KernelDispatch {
+    KernelDispatch {
         stage,
         kernel: S::KERNEL as usize,
         grid: grid.map(|n| n as u32),
@@ -47,7 +47,7 @@ impl Chunk {
 
 /// Lists the dispatches of one chunk under one plan.
 pub(super) struct DispatchBuilder<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a GpuPlan,
     pub(super) chunk: Chunk,
 }
 
@@ -73,7 +73,7 @@ impl DispatchBuilder<'_> {
     /// Steps of one segment from slot `from` to slot `to`, in as many dispatches as the device needs.
     fn steps(
         &self,
-        out: &mut Vec<Dispatch>,
+        out: &mut Vec<KernelDispatch>,
         stage: &'static str,
         steps: std::ops::Range<usize>,
         [from, to]: [usize; 2],
@@ -99,7 +99,7 @@ impl DispatchBuilder<'_> {
     }
 
     /// The whole forward pass; with `keep_states` every segment's first state stays in its slot.
-    pub(super) fn forward(&self, keep_states: bool) -> Vec<Dispatch> {
+    pub(super) fn forward(&self, keep_states: bool) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
         let imposed = flags::IMPOSE | flags::IMPOSE_OUT | flags::REPORT;
         let flags = if self.chunk.imposed { imposed } else { 0 };
@@ -122,7 +122,7 @@ impl DispatchBuilder<'_> {
         out
     }
 
-    fn loss(&self, out: &mut Vec<Dispatch>, slot: usize) {
+    fn loss(&self, out: &mut Vec<KernelDispatch>, slot: usize) {
         let (slot, trials) = (slot as u32, self.chunk.trials as u32);
         let (trial_offset, batch) = (self.chunk.offset as u32, self.chunk.batch as u32);
         let groups = |n: usize| [n.div_ceil(WORKGROUP as usize), 1, 1];
@@ -144,7 +144,7 @@ impl DispatchBuilder<'_> {
     }
 
     /// Records the traces of one segment by replaying it under the spikes of the forward pass.
-    pub(super) fn replay(&self, segment: usize, probe: bool) -> Vec<Dispatch> {
+    pub(super) fn replay(&self, segment: usize, probe: bool) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
         let imposed = if self.chunk.imposed {
             flags::IMPOSE_OUT
@@ -159,7 +159,7 @@ impl DispatchBuilder<'_> {
     }
 
     /// The backward pass and the weight gradients, those of the input over the events `inputs`.
-    pub(super) fn backward(&self, inputs: &InputRows) -> Vec<Dispatch> {
+    pub(super) fn backward(&self, inputs: &InputRows) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
         for segment in (0..self.segments()).rev() {
             let steps = self.segment(segment);
@@ -177,7 +177,7 @@ impl DispatchBuilder<'_> {
         out
     }
 
-    fn adjoints(&self, out: &mut Vec<Dispatch>, steps: std::ops::Range<usize>) {
+    fn adjoints(&self, out: &mut Vec<KernelDispatch>, steps: std::ops::Range<usize>) {
         let hz = 1.0 / (self.chunk.batch as f64 * self.plan.params.duration_s());
         let of = |first: usize, count: usize| BackwardStep {
             first: first as u32,
@@ -224,7 +224,7 @@ impl DispatchBuilder<'_> {
         of(self.plan.params.n_e(), E_TILE) + of(i_cells, I_TILE)
     }
 
-    fn input_gradients(&self, out: &mut Vec<Dispatch>, segment: usize, inputs: &InputRows) {
+    fn input_gradients(&self, out: &mut Vec<KernelDispatch>, segment: usize, inputs: &InputRows) {
         let rows = inputs.of_segment(segment);
         if self.plan.layout.trained(MatrixName::WIn).is_none() || rows.is_empty() {
             return;
@@ -243,10 +243,10 @@ impl DispatchBuilder<'_> {
         }
     }
 
-    fn spike_gradients(&self, out: &mut Vec<Dispatch>, steps: std::ops::Range<usize>) {
-        let Plan { params, wiring, .. } = self.plan;
+    fn spike_gradients(&self, out: &mut Vec<KernelDispatch>, steps: std::ops::Range<usize>) {
+        let GpuPlan { params, wiring, .. } = self.plan;
         let (w, c) = (wiring, params.constants::<f32>());
-        let row = TraceRow::new(params, w);
+        let row = TraceOffsets::new(params, w);
         let (ampa, gaba) = (c.beta_ampa, c.beta_gaba);
         let matrices = [
             (
@@ -262,7 +262,7 @@ impl DispatchBuilder<'_> {
             (MatrixName::WIe, w.ie, Population::I, row.gi_e, 1, gaba),
             (MatrixName::WIi, w.ii, Population::I, row.gi_i, 1, gaba),
         ];
-        let raster = Raster::silent(
+        let raster = SpikeBits::silent(
             0,
             1,
             [

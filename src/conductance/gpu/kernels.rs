@@ -1,9 +1,9 @@
 //! The kernels of the family: their sources, and the constants that are put in front of them.
 
-use super::backward::{E_TILE, I_TILE, LambdaRows, SLICES, SharedRows, looped};
-use super::plan::{MAX_PARTIALS, Plan, WORKGROUP};
+use super::backward::{E_TILE, I_TILE, LambdaRows, SLICES, SharedRows, is_recurrent};
+use super::plan::{GpuPlan, MAX_PARTIALS, WORKGROUP};
 use super::steps::{flags, update_flags};
-use crate::conductance::batch::{Population, Raster};
+use crate::conductance::batch::{Population, SpikeBits};
 use crate::conductance::params::{CellConstants, Params};
 use crate::conductance::weights::{Layout, Wiring};
 use crate::conductance::{LEAST_CONDUCTANCE_US, TRIAL_GROUP};
@@ -99,7 +99,7 @@ impl KernelId {
 
 /// Offsets of the parts of a trace row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TraceRow {
+pub(super) struct TraceOffsets {
     pub(super) v_e: usize,
     pub(super) ge_e: usize,
     pub(super) gi_e: usize,
@@ -109,7 +109,7 @@ pub(super) struct TraceRow {
     pub(super) out: usize,
 }
 
-impl TraceRow {
+impl TraceOffsets {
     pub(super) fn new(params: &Params, wiring: &Wiring) -> Self {
         let (e, i) = (params.n_e(), params.n_i());
         let v_i = 2 * e + if wiring.ie { e } else { 0 };
@@ -140,7 +140,7 @@ pub(super) fn transposed_at(layout: &Layout, name: MatrixName) -> usize {
 ///
 /// # Errors
 /// A source whose imports or constants do not fit.
-pub(super) fn sources(plan: &Plan) -> Result<Vec<Option<KernelSource>>, GpuError> {
+pub(super) fn sources(plan: &GpuPlan) -> Result<Vec<Option<KernelSource>>, GpuError> {
     let constants = constants(plan);
     let source = |kernel: KernelId| {
         let is_needed = match kernel {
@@ -168,7 +168,7 @@ fn word(x: usize) -> Constant {
 }
 
 /// Every number that host and shaders share.
-fn constants(plan: &Plan) -> Vec<Named> {
+fn constants(plan: &GpuPlan) -> Vec<Named> {
     let of_flags = flags::ALL.iter().chain(update_flags::ALL);
     let mut all: Vec<Named> = of_flags
         .map(|&(name, bit)| (name, Constant::U32(bit)))
@@ -181,10 +181,10 @@ fn constants(plan: &Plan) -> Vec<Named> {
 }
 
 /// Workgroups, cells, and what there is.
-fn sizes(plan: &Plan) -> Vec<Named> {
-    let Plan { params, wiring, .. } = plan;
+fn sizes(plan: &GpuPlan) -> Vec<Named> {
+    let GpuPlan { params, wiring, .. } = plan;
     let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
-    let words = Raster::silent(0, 1, [e, i, out]);
+    let words = SpikeBits::silent(0, 1, [e, i, out]);
     let per = |cells: usize| word(cells.div_ceil(WORKGROUP as usize));
     let b = Constant::Bool;
     vec![
@@ -208,7 +208,7 @@ fn sizes(plan: &Plan) -> Vec<Named> {
         ("WORDS_E", word(words.words_of(Population::E).len())),
         ("WORDS_I", word(words.words_of(Population::I).len())),
         ("ROW_WORDS", word(words.row_words())),
-        ("LOOPED", b(looped(wiring))),
+        ("RECURRENT", b(is_recurrent(wiring))),
         ("INTO_I", b(wiring.ie || wiring.ii)),
         ("I_CELLS", b(wiring.i_cells)),
         ("HAS_EE", b(wiring.ee)),
@@ -219,9 +219,9 @@ fn sizes(plan: &Plan) -> Vec<Named> {
 }
 
 /// Where the parts of states, traces, adjoints and weights are.
-fn places(plan: &Plan) -> Vec<Named> {
-    let Plan { layout, rows, .. } = plan;
-    let trace = TraceRow::new(&plan.params, &plan.wiring);
+fn places(plan: &GpuPlan) -> Vec<Named> {
+    let GpuPlan { layout, rows, .. } = plan;
+    let trace = TraceOffsets::new(&plan.params, &plan.wiring);
     let at = |name| word(layout.active(name).map_or(0, |s| s.offset));
     let transposed = |name| word(transposed_at(layout, name));
     vec![
@@ -255,8 +255,8 @@ fn places(plan: &Plan) -> Vec<Named> {
 }
 
 /// Rows of the two forms of the backward pass.
-fn backward_rows(plan: &Plan) -> Vec<Named> {
-    let Plan {
+fn backward_rows(plan: &GpuPlan) -> Vec<Named> {
+    let GpuPlan {
         params,
         wiring,
         memory,
@@ -317,8 +317,8 @@ fn physics(params: &Params) -> Vec<Named> {
         ("EXP_EULER", b(c.e.exp_euler)),
         ("BETA_AMPA", f(c.beta_ampa)),
         ("BETA_GABA", f(c.beta_gaba)),
-        ("LOSS_AMPA", f(c.loss_ampa)),
-        ("LOSS_GABA", f(c.loss_gaba)),
+        ("DECAY_FRACTION_AMPA", f(c.decay_fraction_ampa)),
+        ("DECAY_FRACTION_GABA", f(c.decay_fraction_gaba)),
         ("OUT_DECAY", f(c.readout.decay)),
         ("OUT_GAIN", f(c.readout.gain)),
         ("OUT_SCALE", f(c.readout.scale)),
@@ -338,12 +338,12 @@ mod tests {
     use crate::config::Config;
     use crate::gpu::{component_stores, workgroup_size};
 
-    fn plan() -> Plan {
+    fn plan() -> GpuPlan {
         let config = Config::default();
         let params = Params::new(&config, 784, 10);
         let weights = draw_initial(&params, &config.weights, 1);
         let memory = plan_of(&config, 256, 1 << 30, &limits()).expect("fits");
-        Plan::new(params, &weights, memory, 256).expect("fits")
+        GpuPlan::new(params, &weights, memory, 256).expect("fits")
     }
 
     fn texts() -> Vec<(KernelId, String)> {

@@ -25,8 +25,8 @@
 //! * **The loop's products are the arithmetic**: 2 · E · I · B multiply-adds a step, 134 million here,
 //!   9 ms a batch on an H200 if nothing else limited them. They cannot reach it: each step needs the
 //!   adjoints of the step after, of all cells of a trial, and a shader has no barrier across
-//!   workgroups. So a workgroup must see whole trials ([`Backward::Persistent`]: few workgroups, each
-//!   streaming all weights) or a step must be a dispatch ([`Backward::PerStep`]: all of the device,
+//!   workgroups. So a workgroup must see whole trials ([`BackwardForm::Persistent`]: few workgroups, each
+//!   streaming all weights) or a step must be a dispatch ([`BackwardForm::PerStep`]: all of the device,
 //!   and a wait 2000 times). Both give the same bits; `dalenet bench` times both.
 //! * **Iterating on blocks of steps** until the adjoints at the loop stand still would turn the
 //!   products into large ones, but repeats each four to six times (blocks of 20 to 100 steps, to
@@ -65,10 +65,10 @@ use crate::gpu::{Gpu, GpuError, Program};
 use crate::optim::Adam;
 use dispatches::{Chunk, DispatchBuilder};
 use input_rows::InputRows;
-use plan::Plan;
+use plan::GpuPlan;
 use steps::STEP_WORDS;
 
-pub use backward::{Backward, UnknownBackward};
+pub use backward::{BackwardForm, UnknownForm};
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
 
 /// What may be chosen of the engine; none of it changes a bit of the results.
@@ -77,13 +77,13 @@ pub struct GpuOptions {
     /// Most device memory, bytes; none: [`DEFAULT_BUDGET_BYTES`].
     pub memory: Option<u64>,
     /// Form of the backward pass.
-    pub backward: Backward,
+    pub backward: BackwardForm,
 }
 
 /// Trains and runs one network on a GPU.
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
-    plan: Plan,
+    plan: GpuPlan,
     adam: Adam,
     program: Program<STEP_WORDS>,
     input_rows: InputRows,
@@ -130,7 +130,7 @@ impl GpuEngine {
         plan: MemoryPlan,
         batch_trials: usize,
     ) -> Result<Self, EngineError> {
-        let plan = Plan::new(params, weights, plan, batch_trials)?;
+        let plan = GpuPlan::new(params, weights, plan, batch_trials)?;
         let program = Program::new(gpu.clone(), &plan.buffers(), kernels::sources(&plan)?)?;
         let mut engine = Self {
             gpu,
@@ -185,7 +185,7 @@ impl Engine for GpuEngine {
         self.upload(batch)?;
         self.forget_disagreements(request)?;
         let mut forward = self.empty_forward(batch, request);
-        for chunk in self.chunks(batch, request.history.is_some()) {
+        for chunk in self.chunks(batch, request.imposed.is_some()) {
             self.forward_chunk(chunk, request, request.traces, &mut forward)?;
             self.read_counts(chunk, &mut forward)?;
             if request.traces && chunk.offset == 0 {
@@ -193,7 +193,7 @@ impl Engine for GpuEngine {
             }
         }
         forward.logits = self.read_logits(batch)?;
-        if request.history.is_some() {
+        if request.imposed.is_some() {
             forward.disagreements = self.read_disagreements()?;
         }
         Ok(forward)
@@ -203,7 +203,7 @@ impl Engine for GpuEngine {
         self.checked(batch, request)?;
         self.upload(batch)?;
         let strength = self.plan.params.training.rate_strength;
-        let chunks = self.chunks(batch, request.history.is_some());
+        let chunks = self.chunks(batch, request.imposed.is_some());
         self.program.clear(&["totals", "gradient", "groups"])?;
         self.forget_disagreements(request)?;
         let mut forward = self.empty_forward(batch, request);
@@ -232,7 +232,7 @@ impl Engine for GpuEngine {
         let dispatches = self.norms();
         self.program.run(&dispatches)?;
         forward.logits = self.read_logits(batch)?;
-        if request.history.is_some() {
+        if request.imposed.is_some() {
             forward.disagreements = self.read_disagreements()?;
         }
         let (scores, _) = cross_entropy(&forward.logits, &batch.labels, self.plan.params.n_out);

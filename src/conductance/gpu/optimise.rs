@@ -1,7 +1,7 @@
 //! Norms, clipping, optimiser steps and the renewal of what passes use of the weights.
 
 use super::GpuEngine;
-use super::dispatches::{Dispatch, dispatch, linear_grid};
+use super::dispatches::{KernelDispatch, dispatch, linear_grid};
 use super::kernels;
 use super::plan::{MAX_PARTIALS, WORKGROUP};
 use super::steps::{EffectiveStep, NormsStep, Step, UpdateStep, update_flags};
@@ -12,7 +12,7 @@ use crate::gpu::GpuError;
 
 impl GpuEngine {
     /// Finishes the gradient and leaves its norms.
-    pub(super) fn norms(&self) -> Vec<Dispatch> {
+    pub(super) fn norms(&self) -> Vec<KernelDispatch> {
         let slots = self.plan.layout.trained_slots().enumerate();
         slots
             .map(|(matrix, slot)| {
@@ -80,7 +80,7 @@ impl GpuEngine {
 
     /// Renews effective and transposed weights after the stored ones have changed.
     pub(super) fn renew_effective(&mut self) -> Result<(), GpuError> {
-        let dispatches: Vec<Dispatch> = self
+        let dispatches: Vec<KernelDispatch> = self
             .plan
             .layout
             .slots
@@ -90,7 +90,7 @@ impl GpuEngine {
         self.program.run(&dispatches)
     }
 
-    fn effective_of(&self, slot: &Slot) -> Dispatch {
+    fn effective_of(&self, slot: &Slot) -> KernelDispatch {
         let step = EffectiveStep {
             offset: slot.offset as u32,
             pre: slot.pre as u32,
@@ -118,7 +118,7 @@ fn flags_of(slot: &Slot) -> u32 {
         | flag(is_log(slot), update_flags::LOG)
 }
 
-fn optimiser_dispatch<S: Step>(grid: [usize; 3], step: S) -> Dispatch {
+fn optimiser_dispatch<S: Step>(grid: [usize; 3], step: S) -> KernelDispatch {
     dispatch("optimiser", grid, step)
 }
 

@@ -8,14 +8,15 @@
 use std::fmt;
 
 use super::GpuOptions;
-use super::backward::{Backward, LambdaRows, looped, trials_per_workgroup};
+use super::backward::{BackwardForm, LambdaRows, is_recurrent, trials_per_workgroup};
 use crate::conductance::TRIAL_GROUP;
-use crate::conductance::batch::Raster;
+use crate::conductance::batch::SpikeBits;
 use crate::conductance::engine::EngineError;
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Layout, Weights, Wiring};
 use crate::config::MatrixName;
 use crate::gpu::{AdapterInfo, AdapterLimits, BufferSpec};
+use crate::text::count;
 
 /// Device memory a run takes unless told otherwise, bytes.
 pub const DEFAULT_BUDGET_BYTES: u64 = 1 << 30;
@@ -46,11 +47,16 @@ fn software_most(cells: usize) -> [usize; 4] {
 pub(super) const MAX_PARTIALS: u32 = 256;
 
 /// Differing decisions that are listed at the most.
-pub(super) const MAX_DISAGREEMENTS: usize = 1 << 16;
+pub(super) const MAX_DISAGREEMENTS: usize = (1 << 16) - 1;
+
+/// Words of a list of so many disagreements, its head included.
+pub(super) const fn disagreement_words(listed: usize) -> usize {
+    4 + 4 * listed
+}
 
 /// Float counts of the kernels' rows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rows {
+pub(super) struct RowLengths {
     /// State of one trial.
     pub(super) state: usize,
     /// Recorded state of one trial at one step.
@@ -67,7 +73,7 @@ pub(super) struct Rows {
     pub(super) adjoint_at: [usize; 2],
 }
 
-impl Rows {
+impl RowLengths {
     pub(super) fn new(params: &Params, layout: &Layout, wiring: &Wiring) -> Self {
         let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
         let if_ = |there: bool, n: usize| if there { n } else { 0 };
@@ -78,7 +84,7 @@ impl Rows {
             state: 5 * (e + i) + 3 * out,
             trace: 2 * e + if_(wiring.ie, e) + if_(wiring.i_cells, 2 * i) + if_(wiring.ii, i) + out,
             adjoint: 3 * (e + i) + out,
-            spikes: Raster::silent(0, 1, [e, i, out]).row_words(),
+            spikes: SpikeBits::silent(0, 1, [e, i, out]).row_words(),
             transposed: transposed.map(|s| s.len()).sum(),
         }
     }
@@ -92,7 +98,7 @@ pub struct MemoryPlan {
     /// Distance of the saved states, steps.
     pub segment_steps: usize,
     /// Form of the backward pass.
-    pub backward: Backward,
+    pub backward: BackwardForm,
     /// Trials that share one workgroup of the persistent backward pass.
     pub trials_per_workgroup: usize,
     /// Steps of one forward dispatch; fewer where a segment ends, if states are kept.
@@ -110,17 +116,17 @@ pub struct MemoryPlan {
 /// Everything that is decided before the first dispatch and never changes: the network, where its
 /// numbers lie, and how its batches go through the device.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct GpuPlan {
     pub(super) params: Params,
     pub(super) layout: Layout,
     pub(super) wiring: Wiring,
-    pub(super) rows: Rows,
+    pub(super) rows: RowLengths,
     pub(super) memory: MemoryPlan,
     /// Trials of the largest batch.
     pub(super) batch_trials: usize,
 }
 
-impl Plan {
+impl GpuPlan {
     pub(super) fn new(
         params: Params,
         weights: &Weights,
@@ -130,7 +136,7 @@ impl Plan {
         let layout = Layout::new(&params, weights)?;
         let wiring = Wiring::new(&params, &layout);
         Ok(Self {
-            rows: Rows::new(&params, &layout, &wiring),
+            rows: RowLengths::new(&params, &layout, &wiring),
             params,
             layout,
             wiring,
@@ -154,7 +160,7 @@ impl Plan {
 
     /// The backward pass is a dispatch a step.
     pub(super) fn is_per_step(&self) -> bool {
-        self.memory.backward == Backward::PerStep && looped(&self.wiring)
+        self.memory.backward == BackwardForm::PerStep && is_recurrent(&self.wiring)
     }
 }
 
@@ -162,13 +168,12 @@ impl fmt::Display for MemoryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} trials at a time, segments of {} steps, {} MiB; {} backward pass, {} trials a \
-             workgroup",
-            self.chunk_trials,
-            self.segment_steps,
+            "{} at a time, segments of {}, {} MiB; {} backward pass, {} per workgroup",
+            count(self.chunk_trials, "trial", "trials"),
+            count(self.segment_steps, "time step", "time steps"),
             self.bytes.div_ceil(1 << 20),
             self.backward.name(),
-            self.trials_per_workgroup
+            count(self.trials_per_workgroup, "trial", "trials")
         )
     }
 }
@@ -208,13 +213,13 @@ impl MemoryPlan {
         params: &Params,
         layout: &Layout,
         wiring: &Wiring,
-        backward: Backward,
+        backward: BackwardForm,
         trials: usize,
         budget: u64,
         limits: &AdapterLimits,
         ends_long_loops: bool,
     ) -> Result<Self, EngineError> {
-        let rows = Rows::new(params, layout, wiring);
+        let rows = RowLengths::new(params, layout, wiring);
         let trials_per_workgroup = trials_per_workgroup(params, wiring, trials, limits)?;
         let groups = trials.div_ceil(TRIAL_GROUP);
         let mut smallest: Option<Vec<BufferSpec>> = None;
@@ -274,8 +279,8 @@ fn refusal(smallest: &[BufferSpec], budget: u64, limits: &AdapterLimits) -> Engi
     let keys = "lower network.duration_ms, network.n_e or training.batch_size";
     EngineError::Memory(if total_bytes(smallest) > budget {
         format!(
-            "the smallest plan needs {:.1} MiB of device memory and {:.1} MiB are allowed: {keys}, or \
-             raise --memory",
+            "the smallest plan needs {:.2} MiB of device memory, {:.2} MiB are allowed: {keys}, or raise \
+             --memory",
             mib(total_bytes(smallest)),
             mib(budget)
         )
@@ -295,18 +300,18 @@ fn buffers(
     params: &Params,
     layout: &Layout,
     wiring: &Wiring,
-    backward: Backward,
+    backward: BackwardForm,
     batch_trials: usize,
     chunk: usize,
     segment: usize,
 ) -> Vec<BufferSpec> {
-    let rows = Rows::new(params, layout, wiring);
+    let rows = RowLengths::new(params, layout, wiring);
     let segments = params.steps.div_ceil(segment);
     let groups = chunk.div_ceil(TRIAL_GROUP);
     let cells = params.n_e() + params.n_i();
     let lambda = match backward {
-        Backward::Persistent => 1,
-        Backward::PerStep => LambdaRows::new(params, wiring, chunk).len(params, segment),
+        BackwardForm::Persistent => 1,
+        BackwardForm::PerStep => LambdaRows::new(params, wiring, chunk).len(params, segment),
     };
     let events = batch_trials * params.steps / 4;
     let partials = 2 * layout.slots.len() * MAX_PARTIALS as usize;
@@ -329,13 +334,14 @@ fn buffers(
         scratch("trace", "recorded states", chunk * segment * rows.trace),
         scratch("adjoints", "adjoints", chunk * rows.adjoint),
         scratch("lambda", "adjoints of two steps", lambda),
-        host("disagreements", "disagreements", 4 + 4 * MAX_DISAGREEMENTS),
+        // Room for one; a batch with imposed spikes makes room for all that are listed.
+        host("disagreements", "disagreements", disagreement_words(1)),
         scratch("counts", "spike counts", chunk * cells),
         scratch("totals", "spike totals", cells),
         host("labels", "labels", batch_trials),
         scratch(
             "by_logit",
-            "gradient by the logits",
+            "gradient with respect to the logits",
             2 * batch_trials * params.n_out,
         ),
         scratch("logits", "logits", batch_trials * params.n_out),
@@ -355,7 +361,7 @@ fn largest_bytes(buffers: &[BufferSpec]) -> u64 {
 }
 
 /// √(steps · state / trace): the least memory for saved plus recorded states.
-fn segment_steps(steps: usize, rows: &Rows) -> usize {
+fn segment_steps(steps: usize, rows: &RowLengths) -> usize {
     let best = (steps as f64 * rows.state as f64 / rows.trace as f64).sqrt();
     (best.round() as usize).clamp(1, steps)
 }
@@ -397,7 +403,7 @@ pub(super) mod tests {
             &params,
             &layout,
             &wiring,
-            Backward::Persistent,
+            BackwardForm::Persistent,
             trials,
             budget,
             limits,

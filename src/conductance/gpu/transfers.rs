@@ -3,15 +3,16 @@
 use super::GpuEngine;
 use super::dispatches::Chunk;
 use super::input_rows::Shape;
-use super::kernels::TraceRow;
-use super::plan::MAX_DISAGREEMENTS;
+use super::kernels::TraceOffsets;
+use super::plan::{MAX_DISAGREEMENTS, disagreement_words};
 use crate::conductance::batch::{
-    Batch, Disagreement, Forward, Population, Raster, Request, Traces,
+    Batch, Disagreement, Forward, Population, Request, SpikeBits, Traces,
 };
 use crate::conductance::engine::EngineError;
 use crate::conductance::{TRIAL_GROUP, check_batch};
 use crate::config::MatrixName;
 use crate::gpu::GpuError;
+use crate::text::count;
 
 impl GpuEngine {
     /// Refuses a batch that does not fit the network or the plan.
@@ -21,8 +22,8 @@ impl GpuEngine {
             && self.plan.memory.chunk_trials < TRIAL_GROUP
         {
             return Err(EngineError::Memory(format!(
-                "the engine was made for batches of {} trials, this one has {}",
-                self.plan.batch_trials,
+                "the engine was made for batches of up to {}, this one has {}",
+                count(self.plan.batch_trials, "trial", "trials"),
                 batch.trials()
             )));
         }
@@ -82,7 +83,7 @@ impl GpuEngine {
                 self.plan.params.n_out,
             ],
         );
-        Raster::silent(0, p.steps, cells).row_words() * p.steps * trials
+        SpikeBits::silent(0, p.steps, cells).row_words() * p.steps * trials
     }
 
     /// Forward pass of one chunk; counts and raster are read back where `forward` wants them.
@@ -94,9 +95,9 @@ impl GpuEngine {
         forward: &mut Forward,
     ) -> Result<(), GpuError> {
         let words = self.raster_words(chunk.offset)..self.raster_words(chunk.offset + chunk.trials);
-        if let Some(history) = request.history {
+        if let Some(imposed) = request.imposed {
             self.program
-                .write("spikes", 0, &history.words[words.clone()])?;
+                .write("spikes", 0, &imposed.words[words.clone()])?;
         }
         let dispatches = self.dispatches(chunk).forward(keep_states);
         self.program.run(&dispatches)?;
@@ -112,7 +113,7 @@ impl GpuEngine {
         let cells = [p.n_e(), p.n_i(), p.n_out];
         let raster = request
             .raster
-            .then(|| Raster::silent(batch.trials(), p.steps, cells));
+            .then(|| SpikeBits::silent(batch.trials(), p.steps, cells));
         Forward {
             raster,
             ..Forward::default()
@@ -138,11 +139,13 @@ impl GpuEngine {
         Ok(logits.into_iter().map(f64::from).collect())
     }
 
-    /// Empties the list of disagreements, which only runs under an imposed history write.
-    pub(super) fn forget_disagreements(&self, request: Request<'_>) -> Result<(), GpuError> {
-        if request.history.is_none() {
+    /// Empties the list of disagreements, to which only batches with imposed spikes write.
+    pub(super) fn forget_disagreements(&mut self, request: Request<'_>) -> Result<(), GpuError> {
+        if request.imposed.is_none() {
             return Ok(());
         }
+        let words = disagreement_words(MAX_DISAGREEMENTS);
+        self.program.fit("disagreements", words)?;
         self.program.write("disagreements", 0, &[0u32; 4])
     }
 
@@ -151,7 +154,7 @@ impl GpuEngine {
         let listed = count.min(MAX_DISAGREEMENTS);
         let words = self
             .program
-            .read::<u32>("disagreements", 0..4 + 4 * listed)?;
+            .read::<u32>("disagreements", 0..disagreement_words(listed))?;
         let mut all: Vec<Disagreement> = words[4..]
             .chunks_exact(4)
             .map(|w| Disagreement {
@@ -175,7 +178,7 @@ impl GpuEngine {
     pub(super) fn read_traces(&mut self, chunk: Chunk) -> Result<Traces, GpuError> {
         let (p, w) = (self.plan.params.clone(), self.plan.wiring);
         let (n_e, n_i) = (p.n_e(), p.n_i());
-        let at = TraceRow::new(&p, &w);
+        let at = TraceOffsets::new(&p, &w);
         let row_len = self.plan.rows.trace;
         let mut traces = Traces::default();
         for segment in 0..p.steps.div_ceil(self.plan.memory.segment_steps) {

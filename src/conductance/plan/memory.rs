@@ -1,7 +1,7 @@
 //! How much memory a run takes, part by part.
 
 use super::{Resources, Workload, default_segment_steps};
-use crate::conductance::batch::Raster;
+use crate::conductance::batch::SpikeBits;
 use crate::conductance::params::Params;
 use crate::conductance::{TRIAL_GROUP, block_trials};
 use crate::config::{self, MatrixName};
@@ -120,7 +120,7 @@ impl<'a> Memory<'a> {
     /// states of one group.
     pub(super) fn device_bytes(&self, batch: usize) -> f64 {
         let p = self.params;
-        let row = Raster::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
+        let row = SpikeBits::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
         let rasters = 4.0 * row as f64 * p.steps as f64 * batch as f64;
         let segment = (p.steps as f64).sqrt().ceil() as usize;
         let states = (p.steps as f64 / segment as f64).ceil()

@@ -127,7 +127,10 @@ fn wrong_events_are_named() {
         ),
         ("entry 3 is -2", ("input", &[4], I32(&[0, 0, 0, -2]))),
         ("below 3", ("inputs", &[], I32(&[3]))),
-        ("not a number of inputs", ("inputs", &[], F32(&[2.5]))),
+        (
+            "expected a whole number from 1 to",
+            ("inputs", &[], F32(&[2.5])),
+        ),
         ("below 7", ("duration_ms", &[], F32(&[7.0]))),
     ];
     for (expected, other) in cases {

@@ -6,7 +6,7 @@ use crate::analysis::rates::Rates;
 use crate::analysis::record::{ExampleTrial, Rhythm, TestResult};
 use crate::analysis::rhythm::Settings;
 use crate::analysis::spikes::Spikes;
-use crate::conductance::batch::{Batch, Forward, Population, Raster};
+use crate::conductance::batch::{Batch, Forward, Population, SpikeBits};
 use crate::conductance::evaluation::Evaluation;
 use crate::conductance::params::Params;
 
@@ -126,7 +126,7 @@ impl Sums {
 }
 
 /// The spikes of E and I in one trial of a batch.
-pub(super) fn spikes_of(raster: &Raster, trial: usize) -> [Spikes; 2] {
+pub(super) fn spikes_of(raster: &SpikeBits, trial: usize) -> [Spikes; 2] {
     [Population::E, Population::I].map(|population| {
         let at = (0..raster.steps).flat_map(|step| {
             let cells = raster.cells_at(trial, step, population);

@@ -1,7 +1,7 @@
 //! Panels of rhythm and spikes: correlograms, spectra, rasters, and what keys say of them.
 
 use super::draw::mark::Mark;
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Fill, Stroke};
 use super::groups::{BLUE, VERMILION};
@@ -12,7 +12,7 @@ use crate::analysis::record::{ExampleTrial, PopulationRhythm, Rhythm};
 /// Up to where spectra are drawn, Hz.
 const SHOWN_HZ: f64 = 150.0;
 
-/// The correlogram of a population in a table: a row a lag.
+/// The correlogram of a population in a table: a row per lag.
 pub struct Correlogram<'a> {
     /// The population.
     pub population: &'a PopulationRhythm,
@@ -98,7 +98,7 @@ fn period_stroke() -> Stroke {
 /// Key of correlograms: the null, and the period where somebody has one.
 pub fn correlogram_key(correlograms: &[&Correlogram]) -> Vec<Key> {
     let mut key = vec![Key::new(
-        Sample::Box(null_fill(), None),
+        LegendSample::Box(null_fill(), None),
         "98 % band of random spikes",
     )];
     if correlograms.iter().any(|c| c.population.is_rhythmic) {
@@ -107,7 +107,7 @@ pub fn correlogram_key(correlograms: &[&Correlogram]) -> Vec<Key> {
     key
 }
 
-/// Adds the spectrum of E, a row a frequency.
+/// Adds the spectrum of E, a row per frequency.
 pub fn add_spectrum(table: &mut Table, words: &[&str], rhythm: &Rhythm) -> Rows {
     let words: Vec<&str> = words.iter().copied().chain(["e_power_at_hz"]).collect();
     let bins = rhythm
@@ -169,10 +169,10 @@ pub fn rhythm_words(rhythm: &Rhythm) -> String {
 /// The contrast of a population beside what random spikes give.
 pub fn contrast_words(rhythm: &PopulationRhythm) -> String {
     if rhythm.contrast.is_nan() {
-        "no two cells fire in a trial".into()
+        "no pair of cells fires in a trial".into()
     } else {
         format!(
-            "contrast {} (chance {})",
+            "contrast {} (99 % of chance: {})",
             brief(rhythm.contrast),
             brief(rhythm.null_contrast)
         )

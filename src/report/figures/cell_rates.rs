@@ -1,17 +1,17 @@
 //! Histograms of the rates of cells.
 
-use super::draw::page::Page;
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::PanelRows;
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::Axis;
 use super::draw::svg::{Colour, Dash, Stroke};
-use super::groups::{BLUE, Group, Groups, Run, VERMILION};
+use super::groups::{BLUE, CellRun, Group, Groups, VERMILION};
 use super::kit::{NO_ANALYSIS, RUN_HAS_NO_ANALYSIS, columns, fill, histogram, names};
 use super::sheet::{Missing, Sheet, Table};
 
 const DASHES: [Dash; 3] = [Dash::Solid, Dash::Dashed, Dash::Dotted];
 const BINS: usize = 40;
 
-/// Rates of the E cells, a panel a condition.
+/// Rates of the E cells, a panel per condition.
 pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("cell_rates", "Rates of the E cells");
     let mut table = Table::new(&[
@@ -33,11 +33,12 @@ pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption: "Mean rate of each E cell over the test set at the analysed checkpoint; seeds overlaid (solid, dashed, \
-                  dotted). Silent: cells without any spike, for each seed."
+        caption: "Histogram of the mean rate of each E cell over the test set, analysed checkpoint; seeds \
+                  overlaid (solid, dashed, dotted). Silent: share of E cells without a spike in the test set, \
+                  one value per seed."
             .into(),
         alt: format!("Histograms of the rates of E cells for {}.", names(groups)),
-        page: Page::grid(panels, columns, 120.0),
+        page: PanelRows::grid(panels, columns, 120.0),
         table,
     })
 }
@@ -46,9 +47,9 @@ pub fn cell_rates(groups: &Groups) -> Result<Sheet, Missing> {
 fn panel(group: &Group, table: &mut Table) -> Option<Panel> {
     let x = Axis::new("rate of an E cell (Hz)");
     let mut panel = Panel::new(&group.label, x, Axis::new("number of E cells").from(0.0));
-    let rates = |run: &Run| Some(run.record.analysis.as_ref()?.e_cell_rate_hz.clone());
+    let rates = |run: &CellRun| Some(run.record.analysis.as_ref()?.e_cell_rate_hz.clone());
     let runs = group.runs.iter().enumerate();
-    let lists: Vec<(usize, &Run, Vec<f64>)> = runs
+    let lists: Vec<(usize, &CellRun, Vec<f64>)> = runs
         .filter_map(|(place, run)| Some((place, run, rates(run)?)))
         .collect();
     let slices: Vec<&[f64]> = lists.iter().map(|(_, _, list)| list.as_slice()).collect();
@@ -69,12 +70,12 @@ fn panel(group: &Group, table: &mut Table) -> Option<Panel> {
         ));
     }
     let words = format!("silent: {} %", silent.join(", "));
-    panel.key.push(Key::new(Sample::Nothing, words));
+    panel.key.push(Key::new(LegendSample::Nothing, words));
     Some(panel)
 }
 
 /// Rates of E and I cells of one run.
-pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
+pub fn of_run(run: &CellRun) -> Result<Sheet, Missing> {
     let (id, title) = ("cell_rates", "Rates of the cells");
     let Some(analysis) = &run.record.analysis else {
         return Err(Missing::new(id, title, RUN_HAS_NO_ANALYSIS));
@@ -116,9 +117,10 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption: "Mean rate of each cell over the test set at the analysed checkpoint.".into(),
+        caption: "Histogram of the mean rate of each cell over the test set, analysed checkpoint."
+            .into(),
         alt: "Histograms of the rates of E and I cells.".into(),
-        page: Page::grid(panels, 2, 150.0),
+        page: PanelRows::grid(panels, 2, 150.0),
         table,
     })
 }

@@ -118,7 +118,7 @@ impl StudyFigure {
             Diagnostic | Weights => Err(Missing::new(
                 self.name(),
                 self.title(),
-                "no cell has a run yet",
+                "no run has started yet",
             )),
         }
     }
@@ -184,7 +184,7 @@ impl<'a> Choice<'a> {
         vec![Err(Missing::new(
             name,
             title,
-            "no cell of it has a run yet",
+            "no run of this condition has started yet",
         ))]
     }
 }

@@ -1,8 +1,8 @@
 //! Conditions side by side, and along a parameter that the study varies by numbers.
 
 use super::draw::mark::Mark;
-use super::draw::page::{Page, Row};
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::{PanelRow, PanelRows};
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Marker, Stroke};
 use super::groups::{Group, Groups, PALETTE, Parameter};
@@ -42,7 +42,7 @@ pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
         return Err(Missing::new(id, title, "no cell has finished yet"));
     }
     table.complete();
-    let spot = |marker, open, label| Key::new(Sample::Spot(marker, Colour::Ink, open), label);
+    let spot = |marker, open, label| Key::new(LegendSample::Spot(marker, Colour::Ink, open), label);
     let mut key = vec![
         spot(Marker::Circle, true, "one seed"),
         spot(
@@ -56,18 +56,19 @@ pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
         id: id.into(),
         title: title.into(),
         caption: format!(
-            "Test accuracy, mean rates over the test set and frequency of gamma after the last epoch of each finished \
-             cell; a cell without gamma has no point there.{}",
+            "Test accuracy, mean rates over the test set and gamma frequency after the last epoch of each \
+             finished cell. Circles: single seeds; diamonds: mean ± standard deviation over seeds. Cells \
+             without a gamma rhythm have no point in that panel.{}",
             groups.remarks()
         ),
         alt: format!(
             "Dot plots of accuracy, rates and gamma frequency for {}.",
             names(groups)
         ),
-        page: Page {
+        page: PanelRows {
             key,
             bar: None,
-            rows: vec![Row {
+            rows: vec![PanelRow {
                 height: 26.0 * rows as f64 + 8.0,
                 panels,
             }],
@@ -136,7 +137,7 @@ const LOG_FROM: f64 = 30.0;
 pub fn against_parameter(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("against_parameter", "Measures against the parameter");
     let Some(parameter) = groups.parameter() else {
-        let reason = "no axis of the study gives numbers to one key";
+        let reason = "no axis of the study varies a single numeric key";
         return Err(Missing::new(id, title, reason));
     };
     let mut table = Table::new(&["condition", "cell", "measure", "parameter", "value"]);
@@ -159,12 +160,12 @@ pub fn against_parameter(groups: &Groups) -> Result<Sheet, Missing> {
         id: id.into(),
         title: format!("{title} {}", parameter.key),
         caption: format!(
-            "After the last epoch, over the test set: the line joins means over finished cells, points are the cells. A \
-             cell without gamma has no point in its panel.{}",
+            "Circles: finished cells after the last epoch (test set); line: their mean. Cells without a gamma \
+             rhythm have no point in that panel.{}",
             groups.remarks()
         ),
         alt: format!("Measures against {} for {}.", parameter.key, names(groups)),
-        page: Page::grid(panels, 2, 150.0).with_key(key(groups, &parameter)),
+        page: PanelRows::grid(panels, 2, 150.0).with_key(key(groups, &parameter)),
         table,
     })
 }
@@ -198,7 +199,7 @@ fn key(groups: &Groups, parameter: &Parameter) -> Vec<Key> {
         let others = others.filter(|(axis, _)| !groups.repeats(axis));
         let labels: Vec<&str> = others.map(|(_, value)| value.shown()).collect();
         Key::new(
-            Sample::Line(stroke, Some(Marker::Circle)),
+            LegendSample::Line(stroke, Some(Marker::Circle)),
             labels.join(", "),
         )
     };

@@ -6,18 +6,18 @@ use super::activity::{
     Correlogram, add_correlograms, add_spectrum, add_spikes, correlogram_key, correlogram_panel,
     has_raster, raster_panel, rhythm_words, spectrum_panel, white_stroke,
 };
-use super::draw::page::{Page, Row};
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::{PanelRow, PanelRows};
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Stroke};
-use super::groups::{BLUE, Group, Run, VERMILION};
+use super::groups::{BLUE, CellRun, Group, VERMILION};
 use super::kit::{MATRICES, brief, curve, epoch_axis, line_key, matrix_colour};
 use super::sheet::{Missing, Sheet, Table};
 use crate::analysis::record::{Rhythm, RunAnalysis};
 use crate::train::metrics::{E_RATE, EPOCH, EpochMetrics, I_RATE, TEST_ACCURACY, WEIGHT_NORM};
 
 /// The runs of a condition that have an analysis.
-type Analyses<'a> = Vec<(&'a Run<'a>, &'a RunAnalysis)>;
+type Analyses<'a> = Vec<(&'a CellRun<'a>, &'a RunAnalysis)>;
 
 /// Norms, rates and accuracy against the epoch; spectrum and raster of the analysed checkpoint.
 pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
@@ -30,7 +30,7 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
     };
     // Long format: quantity, and its x and y.
     let mut table = Table::new(&["cell", "quantity", "x", "y"]);
-    let mut page = Page::grid(epoch_panels(group, &mut table), 3, 110.0);
+    let mut page = PanelRows::grid(epoch_panels(group, &mut table), 3, 110.0);
     let runs = group.runs.iter();
     let analyses: Analyses = runs
         .filter_map(|run| Some((run, run.record.analysis.as_ref()?)))
@@ -45,7 +45,7 @@ pub fn diagnostic(group: &Group) -> Result<Sheet, Missing> {
         lower.push(raster);
     }
     if !lower.is_empty() {
-        page.rows.push(Row {
+        page.rows.push(PanelRow {
             height: 170.0,
             panels: lower,
         });
@@ -78,7 +78,7 @@ fn epoch_panels(group: &Group, table: &mut Table) -> Vec<Panel> {
     let mut rates = Panel::new("Rates (test mean)", epoch_axis(), y("rate (Hz)"));
     let mut accuracy = Panel::new("Test accuracy", epoch_axis(), y("accuracy (%)"));
     let mut line = |panel: &mut Panel,
-                    run: &Run,
+                    run: &CellRun,
                     quantity: &str,
                     colour: Colour,
                     of: &dyn Fn(&EpochMetrics) -> f64| {
@@ -140,7 +140,7 @@ fn rhythm_panels(analyses: &Analyses, table: &mut Table) -> Vec<Panel> {
     let mut pairs = correlogram_panel("Pairs of E cells", table, &correlograms, Colour::Ink);
     let words: BTreeSet<String> = (analyses.iter().map(|(_, a)| rhythm_words(&a.rhythm))).collect();
     let words: Vec<String> = words.into_iter().collect();
-    (pairs.key).push(Key::new(Sample::Nothing, words.join("; ")));
+    (pairs.key).push(Key::new(LegendSample::Nothing, words.join("; ")));
     pairs.key.extend(correlogram_key(&correlograms));
     let mut spectrum = spectrum_panel("Spectrum of E", table, &spectra, Colour::Ink);
     let white = line_key(white_stroke(Colour::Ink), "white noise");
@@ -161,7 +161,7 @@ fn caption(group: &Group, analyses: &Analyses) -> String {
     let example = analyses.iter().find(|(_, a)| has_raster(&a.raster));
     let shown = example.map_or_else(String::new, |(run, a)| {
         format!(
-            " Raster: cell {}, {} checkpoint, the first {} E and {} I cells.",
+            " Raster: cell {}, {} checkpoint, the first {} E cells and {} I cells.",
             run.cell, a.checkpoint, a.raster.e_cells, a.raster.i_cells
         )
     });
@@ -173,8 +173,11 @@ fn caption(group: &Group, analyses: &Analyses) -> String {
         format!(" Diverged (cross): {}.", ends.join(", "))
     };
     format!(
-        "Norms of stored matrices over those at the start, rates and accuracy against the epoch, a line for each seed; \
-         how often pairs of different E cells fire at a lag, over chance, with the band of random spikes and an \
-         vertical line at the period where there is a rhythm; spectrum of the E population rate{resolution}.{shown}{lacking}{ends}"
+        "Norms: Frobenius norm of each stored matrix relative to its initial value. Rates and accuracy: means \
+         over the test set after each epoch, one line per seed. Pairs of E cells: coincidences at each lag \
+         relative to independent cells, all test trials (grey: central 98 % for spikes at random times; \
+         vertical line: period of the rhythm, if any). Spectrum: power spectral density of the E population \
+         rate{resolution} (dotted: independent Poisson cells); it does not decide on the \
+         rhythm.{shown}{lacking}{ends}"
     )
 }

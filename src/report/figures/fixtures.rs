@@ -39,7 +39,7 @@ impl Dice {
 
 /// How a condition behaves.
 #[derive(Clone, Copy)]
-pub struct Kind {
+pub struct FixtureKind {
     pub e_hz: f64,
     pub i_hz: f64,
     pub rhythmic: bool,
@@ -47,21 +47,21 @@ pub struct Kind {
     pub trains_loop: bool,
 }
 
-pub const PING: Kind = Kind {
+pub const PING: FixtureKind = FixtureKind {
     e_hz: 9.0,
     i_hz: 40.0,
     rhythmic: true,
     pruned: 0.0,
     trains_loop: false,
 };
-pub const COBA: Kind = Kind {
+pub const COBA: FixtureKind = FixtureKind {
     e_hz: 77.0,
     i_hz: 0.0,
     rhythmic: false,
     pruned: 0.0,
     trains_loop: false,
 };
-pub const LOOP: Kind = Kind {
+pub const LOOP: FixtureKind = FixtureKind {
     e_hz: 42.0,
     i_hz: 0.3,
     rhythmic: false,
@@ -69,7 +69,7 @@ pub const LOOP: Kind = Kind {
     trains_loop: true,
 };
 
-pub fn record(name: &str, kind: Kind, seed: u64, epochs: u64) -> RunRecord {
+pub fn record(name: &str, kind: FixtureKind, seed: u64, epochs: u64) -> RunRecord {
     let config = Config {
         name: name.into(),
         ..Config::default()

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::draw::panel::{Key, Sample};
+use super::draw::panel::{Key, LegendSample};
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use crate::record::RunRecord;
 use crate::study::aggregate::{Spread, is_seed_axis, reported_mean, spread};
 use crate::study::measures::Measure;
 use crate::study::spec::{AxisValue, StudySpec};
 use crate::study::{Cell, CellRecord};
+use crate::text;
 use crate::train::manifest::Status;
 
 /// Okabe-Ito, told apart with any colour vision; without yellow, which is lost on white.
@@ -40,7 +41,7 @@ const MOST_NAMED: usize = 4;
 
 /// A run and the cell it belongs to.
 #[derive(Clone, Copy)]
-pub struct Run<'a> {
+pub struct CellRun<'a> {
     /// Name of the cell.
     pub cell: &'a str,
     /// Value of its seed axis; its name where there is none.
@@ -49,7 +50,7 @@ pub struct Run<'a> {
     pub record: &'a RunRecord,
 }
 
-impl Run<'_> {
+impl CellRun<'_> {
     /// Whether it ended before its last epoch since the gradient was not finite.
     pub fn diverged(&self) -> bool {
         self.record.manifest.status == Status::Diverged
@@ -72,7 +73,7 @@ pub struct Group<'a> {
     /// Pattern of its lines, where there is a second axis.
     pub dash: Dash,
     /// Its runs.
-    pub runs: Vec<Run<'a>>,
+    pub runs: Vec<CellRun<'a>>,
     /// All of its cells, with and without runs.
     pub cells: Vec<&'a CellRecord>,
 }
@@ -146,7 +147,7 @@ impl<'a> Groups<'a> {
                 all.absent.push(format!("{}{why}", cell.name));
                 continue;
             };
-            let run = Run {
+            let run = CellRun {
                 cell: &cell.name,
                 seed: seed_name(spec, cell),
                 record,
@@ -185,7 +186,7 @@ impl<'a> Groups<'a> {
     }
 
     /// Every run and its group.
-    pub fn runs(&self) -> impl Iterator<Item = (&Group<'a>, &Run<'a>)> {
+    pub fn runs(&self) -> impl Iterator<Item = (&Group<'a>, &CellRun<'a>)> {
         self.groups
             .iter()
             .flat_map(|group| group.runs.iter().map(move |run| (group, run)))
@@ -281,7 +282,7 @@ impl<'a> Groups<'a> {
         let many = self.seconds.len() > 1;
         for group in self.groups.iter().filter(|group| shown(group)) {
             let marker = Some(group.marker).filter(|_| !many);
-            let sample = Sample::Line(Stroke::solid(group.colour, 2.0), marker);
+            let sample = LegendSample::Line(Stroke::solid(group.colour, 2.0), marker);
             let label = if self.firsts[group.place.0].is_empty() {
                 &group.label
             } else {
@@ -298,7 +299,7 @@ impl<'a> Groups<'a> {
         let seconds = self.seconds.iter().enumerate().filter(|_| many);
         for (place, label) in seconds.filter(|(place, _)| has_second(*place)) {
             let stroke = Stroke::solid(Colour::Ink, 1.3).dashed(Self::dash(place));
-            let sample = Sample::Line(stroke, Some(MARKERS[place % MARKERS.len()]));
+            let sample = LegendSample::Line(stroke, Some(MARKERS[place % MARKERS.len()]));
             key.push(Key::new(sample, label));
         }
         key
@@ -331,7 +332,7 @@ impl<'a> Groups<'a> {
             let stroke =
                 Stroke::solid(PALETTE[place % PALETTE.len()], 1.6).dashed(Self::dash(place));
             Key::new(
-                Sample::Line(stroke, Some(MARKERS[place % MARKERS.len()])),
+                LegendSample::Line(stroke, Some(MARKERS[place % MARKERS.len()])),
                 label,
             )
         });
@@ -354,8 +355,8 @@ impl<'a> Groups<'a> {
         }
         if self.absent.len() > MOST_NAMED {
             remarks += &format!(
-                " Not measured: {} cells of the study, listed under “What could not be measured”.",
-                self.absent.len()
+                " Not measured: {} of the study, listed under “What could not be measured”.",
+                text::count(self.absent.len(), "cell", "cells")
             );
         } else if !self.absent.is_empty() {
             remarks += &format!(" Not measured: {}.", self.absent.join(", "));

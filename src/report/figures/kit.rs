@@ -1,17 +1,17 @@
 //! What several figures share: epochs as rows, curves of runs, histograms, words and axes.
 
 use super::draw::mark::{Mark, Point};
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::Axis;
 use super::draw::svg::{Colour, Dash, Fill, Marker, Stroke};
-use super::groups::{BLUE, GREEN, Group, Groups, Run, VERMILION};
+use super::groups::{BLUE, CellRun, GREEN, Group, Groups, VERMILION};
 use super::sheet::{Dots, Rows, Table};
 use crate::train::metrics::{EPOCH, Metric};
 
 /// Why figures of the analysis are missing.
-pub const NO_ANALYSIS: &str = "no cell has an analysis; `dalenet analyse` makes one";
+pub const NO_ANALYSIS: &str = "no cell has been analysed yet; run `dalenet analyse`";
 /// Why figures of a run's analysis are missing.
-pub const RUN_HAS_NO_ANALYSIS: &str = "the run has no analysis; `dalenet analyse` makes one";
+pub const RUN_HAS_NO_ANALYSIS: &str = "the run has not been analysed yet; run `dalenet analyse`";
 
 /// Order and names of the matrices.
 pub const MATRICES: [(&str, &str); 6] = [
@@ -82,7 +82,7 @@ pub fn fill(colour: Colour, opacity: f64) -> Fill {
 
 /// An entry of a key that shows a line.
 pub fn line_key(stroke: Stroke, label: impl Into<String>) -> Key {
-    Key::new(Sample::Line(stroke, None), label)
+    Key::new(LegendSample::Line(stroke, None), label)
 }
 
 /// A plain horizontal axis of epochs.
@@ -102,7 +102,7 @@ pub fn epoch_columns(words: &[&'static str], metrics: &[Metric]) -> Vec<&'static
 }
 
 /// Adds every epoch of a run: its number and its metrics.
-pub fn add_epochs(table: &mut Table, words: &[&str], run: &Run, metrics: &[Metric]) -> Rows {
+pub fn add_epochs(table: &mut Table, words: &[&str], run: &CellRun, metrics: &[Metric]) -> Rows {
     let epochs = run.record.epochs.iter();
     let row = epochs.map(|m| {
         let numbers = metrics.iter().map(|metric| m[*metric]);
@@ -112,7 +112,7 @@ pub fn add_epochs(table: &mut Table, words: &[&str], run: &Run, metrics: &[Metri
 }
 
 /// A line of a run with a few markers of its condition, and a cross at the end of a diverged run.
-pub fn curve(group: &Group, run: &Run, points: Vec<Point>, stroke: Stroke) -> Vec<Mark> {
+pub fn curve(group: &Group, run: &CellRun, points: Vec<Point>, stroke: Stroke) -> Vec<Mark> {
     let place = group
         .runs
         .iter()
@@ -159,7 +159,7 @@ pub fn sum_key() -> [Key; 3] {
     ]
 }
 
-/// An empty panel with a row a condition, the first one above; without `is_named` the rows are bare.
+/// An empty panel with a row per condition, the first one above; without `is_named` the rows are bare.
 pub fn rows_panel(title: &str, x: Axis, labels: &[&str], is_named: bool) -> Panel {
     let rows = labels.len();
     let name = |label: &str| {

@@ -1,11 +1,11 @@
 //! Figures of what training does to the loop between E and I cells: slopes, silencing, drive.
 
 use super::draw::mark::Mark;
-use super::draw::page::Page;
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::PanelRows;
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Stroke};
-use super::groups::{Group, Groups, Run, VERMILION};
+use super::groups::{CellRun, Group, Groups, VERMILION};
 use super::kit::{MATRICES, columns, curve, faint, fill, histogram, line_key, names};
 use super::sheet::{Dots, Missing, Sheet, Table};
 use crate::config::Network;
@@ -17,7 +17,10 @@ const FIRST_EPOCHS: u64 = 15;
 
 /// Slopes of the loss along the loop's gains.
 pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("loop_slopes", "Slope of the loss along the loop's gains");
+    let (id, title) = (
+        "loop_slopes",
+        "Derivative of the loss with respect to the loop gains",
+    );
     let mut table = Table::new(&[
         "condition",
         "cell",
@@ -37,21 +40,22 @@ pub fn slopes(groups: &Groups) -> Result<Sheet, Missing> {
         return Err(Missing::new(
             id,
             title,
-            "no analysis measured the slope of the loss along the loop's gains",
+            "no analysis measured the derivative of the loss with respect to the loop gains",
         ));
     }
     let mut key = groups.key();
-    key.push(line_key(identity, "equal"));
+    key.push(line_key(identity, "measured = surrogate"));
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption: "d loss / d gain around gain 1: measured by paired forward runs (same images, weights and noise; bars \
-                  are standard errors over trials) against the sum of weight times surrogate gradient. On the dashed line \
-                  both are equal; points in the upper left and lower right disagree in sign, where their bars do not reach \
-                  0."
+        caption: "Derivative of the mean test loss with respect to the gain of W_EI or W_IE at gain 1, in nats \
+                  per unit gain. Measured: central difference between gains 0.95 and 1.05, same test trials \
+                  and noise; bars: ± 1 standard error over trials. Surrogate: sum of weight × surrogate \
+                  gradient. Dashed: equality. In the upper left and lower right quadrants the signs differ, \
+                  provided that the bar does not reach 0."
             .into(),
-        alt: "Measured slope of the loss against the surrogate's, a panel for each loop matrix.".into(),
-        page: Page::grid(panels, 2, 200.0).with_key(key),
+        alt: "Measured derivative of the loss against the surrogate's, a panel for each loop matrix.".into(),
+        page: PanelRows::grid(panels, 2, 200.0).with_key(key),
         table,
     })
 }
@@ -141,8 +145,8 @@ pub fn i_silencing(groups: &Groups) -> Result<Sheet, Missing> {
     key.push(line_key(level, "1 Hz"));
     let columns = columns(panels.len());
     let caption = format!(
-        "Mean I rate over each training batch in the first {FIRST_EPOCHS} epochs, a line for each cell of the study; the axis is linear \
-         below 0.1 Hz and logarithmic above.{}",
+        "Mean I rate over each training batch in the first {FIRST_EPOCHS} epochs, a line for each cell of \
+         the study; the axis is linear below 0.1 Hz and logarithmic above.{}",
         groups.remarks()
     );
     Ok(Sheet {
@@ -150,7 +154,7 @@ pub fn i_silencing(groups: &Groups) -> Result<Sheet, Missing> {
         title: title.into(),
         caption,
         alt: format!("I rate against the optimiser step for {}.", names(groups)),
-        page: Page::grid(panels, columns, 130.0).with_key(key),
+        page: PanelRows::grid(panels, columns, 130.0).with_key(key),
         table,
     })
 }
@@ -176,7 +180,7 @@ struct InputBins {
 
 /// Effective input weight of the I cells, at the start and now.
 pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("i_input", "Input weight of the I cells");
+    let (id, title) = ("i_input", "Summed E input weight of the I cells");
     let mut table = Table::new(&[
         "condition",
         "bin_low_us",
@@ -213,22 +217,27 @@ pub fn i_input(groups: &Groups) -> Result<Sheet, Missing> {
     let now = fill(VERMILION, 0.55);
     let key = vec![
         Key::new(
-            Sample::Box(fill(Colour::Ink, 0.18), Some(faint(1.0, 0.7))),
-            "start",
+            LegendSample::Box(fill(Colour::Ink, 0.18), Some(faint(1.0, 0.7))),
+            "before training",
         ),
-        Key::new(Sample::Box(now, None), "now (colour of the condition)"),
-        line_key(threshold_stroke(), "threshold of a volley"),
+        Key::new(
+            LegendSample::Box(now, None),
+            "after training (colour: condition)",
+        ),
+        line_key(threshold_stroke(), "threshold for one volley"),
     ];
     let columns = columns(panels.len());
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption: "Sum over E cells of the effective W_EI into each I cell, all seeds pooled; one scale for all panels. \
-                  The dashed line is the sum at which a volley, in which as many E cells fire at once as do in a mean cycle of \
-                  the rhythm, just brings a resting I cell to threshold. Without a rhythm there are no volleys and no line."
+        caption: "Number of I cells by their summed weight from all E cells (W_EI as used in the forward pass: \
+                  max(w, 0), or w if the loop is signed), before training and at the analysed checkpoint; all \
+                  seeds pooled, same scale in all panels. Dashed: the sum at which one volley, with as many E \
+                  spikes as in a mean cycle of the rhythm, just brings a resting I cell to threshold. Without a \
+                  rhythm there are no volleys and no line."
             .into(),
         alt: format!("Histograms of the input weight of I cells for {}.", names(groups)),
-        page: Page::grid(panels, columns, 115.0).with_key(key),
+        page: PanelRows::grid(panels, columns, 115.0).with_key(key),
         table,
     })
 }
@@ -294,7 +303,7 @@ fn input_panel(group: &Group, bins: &InputBins, counts: &[Vec<f64>], table: &mut
 
 /// Input weight at which a volley of the run's rhythm brings a resting I cell to threshold, µS; none
 /// without a rhythm.
-fn threshold_us(run: &Run) -> Option<f64> {
+fn threshold_us(run: &CellRun) -> Option<f64> {
     let participation = run.record.analysis.as_ref()?.participation.as_ref()?;
     let sum = volley_threshold_us(&run.record.config.network) / participation.e_spikes_per_cycle;
     (sum.is_finite() && sum > 0.0).then_some(sum)

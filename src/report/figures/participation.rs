@@ -1,8 +1,8 @@
 //! Spikes by cycle of the rhythm.
 
 use super::draw::mark::Mark;
-use super::draw::page::{Page, Row};
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::{PanelRow, PanelRows};
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::Axis;
 use super::draw::svg::Colour;
 use super::groups::{Group, Groups, ORANGE, SKY, VERMILION};
@@ -26,7 +26,7 @@ type Bars<'a> = (&'a str, [Vec<Rows>; 2]);
 
 /// Spikes by cycle, stacked.
 pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("participation", "Spikes of a cell in a cycle of the rhythm");
+    let (id, title) = ("participation", "Spikes per cell and cycle");
     let mut table = Table::new(&[
         "condition",
         "population",
@@ -56,12 +56,13 @@ pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
     let panels = [0, 1].map(|population| panel(population, &bars, &table));
     let key = SPIKES.map(|(label, colour, opacity)| {
         let noun = if label == "1" { "spike" } else { "spikes" };
-        let sample = Sample::Box(fill(colour, opacity), None);
+        let sample = LegendSample::Box(fill(colour, opacity), None);
         Key::new(sample, format!("{label} {noun}"))
     });
     let mut caption = "Share of (cell, cycle) pairs with 0, 1, 2 and 3 or more spikes over the test set, mean over \
-                       finished seeds; cycles are cut at the minima between volleys of I cells (of E cells where I \
-                       has none, or a cell of it fires less than once in two cycles)."
+                       finished seeds; cycles are delimited by the minima of the I population rate between \
+                       volleys (of the E rate if the I cells have no rhythm or fire on average less than once \
+                       in two cycles)."
         .to_owned();
     if !without.is_empty() {
         caption += &format!(" No rhythm, so no cycles: {}.", without.join("; "));
@@ -74,10 +75,10 @@ pub fn participation(groups: &Groups) -> Result<Sheet, Missing> {
             "Stacked bars of spikes in a cycle of the rhythm for {}.",
             names(groups)
         ),
-        page: Page {
+        page: PanelRows {
             key: key.into(),
             bar: None,
-            rows: vec![Row {
+            rows: vec![PanelRow {
                 height: 26.0 * bars.len() as f64 + 6.0,
                 panels: panels.into(),
             }],
@@ -117,7 +118,7 @@ fn add_shares(group: &Group, table: &mut Table) -> [Vec<Rows>; 2] {
     })
 }
 
-/// The stacks of one population, a row a condition.
+/// The stacks of one population, a row per condition.
 fn panel(population: usize, bars: &[Bars], table: &Table) -> Panel {
     let labels: Vec<&str> = bars.iter().map(|(label, _)| *label).collect();
     let x = Axis::new("share of (cell, cycle) pairs (%)")

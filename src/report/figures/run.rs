@@ -3,11 +3,11 @@
 mod classes;
 mod trial;
 
-use super::draw::page::Page;
+use super::draw::page::PanelRows;
 use super::draw::panel::Panel;
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Stroke};
-use super::groups::{BLUE, Run, VERMILION};
+use super::groups::{BLUE, CellRun, VERMILION};
 use super::kit::{RUN_HAS_NO_ANALYSIS, add_epochs, epoch_axis, epoch_columns, line_key};
 use super::sheet::{Missing, Sheet, Table};
 use super::{cell_rates, sweep, weights};
@@ -20,7 +20,7 @@ use crate::train::metrics::{
 
 /// Every figure of a run.
 pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
-    let run = Run {
+    let run = CellRun {
         cell: &record.config.name,
         seed: "",
         record,
@@ -34,7 +34,7 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
         of_analysis("raster", "Spike raster", trial::raster),
         of_analysis("rhythm", "Rhythm", trial::rhythm),
         weights::of_run(&run),
-        of_analysis("classes", "Classes", classes::classes),
+        of_analysis("classes", classes::TITLE, classes::classes),
         cell_rates::of_run(&run),
     ];
     // A run need not be swept.
@@ -99,7 +99,7 @@ const CURVES: [(&str, &str, [Line; 2]); 6] = [
     ),
 ];
 
-fn curves(run: &Run) -> Result<Sheet, Missing> {
+fn curves(run: &CellRun) -> Result<Sheet, Missing> {
     let metrics: Vec<Metric> = (CURVES.iter())
         .flat_map(|(_, _, lines)| lines.map(|(_, metric, ..)| metric))
         .collect();
@@ -121,7 +121,7 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
         }
         panel
     });
-    let page = Page::grid(panels.into(), 3, 115.0);
+    let page = PanelRows::grid(panels.into(), 3, 115.0);
     if page.rows.is_empty() {
         return Err(Missing::new(
             "curves",
@@ -132,8 +132,12 @@ fn curves(run: &Run) -> Result<Sheet, Missing> {
     Ok(Sheet {
         id: "curves".into(),
         title: "Training curves".into(),
-        caption: "Metrics of every epoch; epoch 0 is the untrained network. Training metrics are means over an epoch \
-                  while the weights change, the others are taken on the test set after it."
+        caption: "Test metrics are taken after each epoch, training metrics are means over the epoch while the \
+                  weights change; epoch 0 is the untrained network. E cells: share with a spike in a trial \
+                  (mean over test trials), and share silent in the whole test set. Gradient norm: mean and \
+                  largest over the steps of the epoch, before clipping. Margin: logit of the true class minus \
+                  the largest other logit; confidence: softmax probability of the true class; both means over \
+                  the test set."
             .into(),
         alt: "Accuracy, loss, rates, activity, gradient norm and margin against the epoch.".into(),
         page,

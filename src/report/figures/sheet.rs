@@ -4,7 +4,7 @@
 //! it cannot differ.
 
 use super::draw::mark::{Mark, Point};
-use super::draw::page::Page;
+use super::draw::page::PanelRows;
 use super::draw::svg::{Colour, Fill, Marker, Stroke};
 use crate::text;
 
@@ -62,7 +62,7 @@ pub struct Sheet {
     /// What a reader who sees no picture is told.
     pub alt: String,
     /// Its panels.
-    pub page: Page,
+    pub page: PanelRows,
     /// Its numbers.
     pub table: Table,
 }

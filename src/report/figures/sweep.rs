@@ -3,19 +3,19 @@
 use super::super::text::capitalised;
 use super::draw::bar::ColourBar;
 use super::draw::mark::Mark;
-use super::draw::page::Page;
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::PanelRows;
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
 use super::draw::text;
-use super::groups::{Group, Groups, Run};
+use super::groups::{CellRun, Group, Groups};
 use super::kit::{faint, fill, sum_key, sum_stroke};
 use super::sheet::{Dots, Missing, Rows, Sheet, Table};
 use crate::analysis::record::{LoopSweep, SweepPoint};
 use crate::text::{count, exact};
 
-const GRID: (&str, &str) = ("loop_grid", "Rates over the loop's gains");
-const NO_SWEEP: &str = "no cell has a sweep of loop multipliers; `dalenet sweep` makes one";
+const GRID: (&str, &str) = ("loop_grid", "Rates as a function of the loop gains");
+const NO_SWEEP: &str = "no cell has a sweep of loop gains; run `dalenet sweep`";
 
 const EI: &str = "ei_multiplier";
 const IE: &str = "ie_multiplier";
@@ -27,7 +27,7 @@ const COLUMNS: [&str; 8] = ["condition", "cell", EI, IE, E_RATE, I_RATE, TOTAL, 
 
 fn swept<'a>(
     groups: &'a Groups<'a>,
-) -> impl Iterator<Item = (&'a Group<'a>, &'a Run<'a>, &'a LoopSweep)> {
+) -> impl Iterator<Item = (&'a Group<'a>, &'a CellRun<'a>, &'a LoopSweep)> {
     groups
         .runs()
         .filter_map(|(group, run)| Some((group, run, run.record.sweep.as_ref()?)))
@@ -65,9 +65,9 @@ pub fn grid(groups: &Groups) -> Result<Sheet, Missing> {
 }
 
 /// The grid of loop multipliers of one run.
-pub fn grid_of_run(run: &Run) -> Result<Sheet, Missing> {
+pub fn grid_of_run(run: &CellRun) -> Result<Sheet, Missing> {
     let Some(sweep) = &run.record.sweep else {
-        let reason = "the run has no sweep of loop multipliers; `dalenet sweep` makes one";
+        let reason = "the run has no sweep of loop gains; run `dalenet sweep`";
         return Err(Missing::new(GRID.0, GRID.1, reason));
     };
     let mut table = Table::new(&COLUMNS);
@@ -96,14 +96,17 @@ fn grid_of(
     let axis = Axis::new("E + I (Hz)").scaled(scale);
     let bar = ColourBar::new(axis, totals.into_iter()).ok_or_else(missing)?;
     let panel = grid_panel(sweep, &table, rows, &bar);
-    let star = Sample::Spot(Marker::Star, Colour::Ink, false);
+    let star = LegendSample::Spot(Marker::Star, Colour::Ink, false);
     let key = vec![
-        Key::new(Sample::Nothing, "Large: E + I, small: (E | I), all in Hz"),
+        Key::new(
+            LegendSample::Nothing,
+            "Large: E + I, small: (E | I), all in Hz",
+        ),
         Key::new(star, "as trained"),
     ];
     let caption = format!(
-        "{whose}{} checkpoint (epoch {}), {} at each point: mean E rate + mean I rate in Hz with each loop matrix \
-         multiplied; in parentheses (E | I).{others}",
+        "{whose}{} checkpoint, epoch {}: mean E rate + mean I rate (Hz) over {} with W_EI and W_IE multiplied \
+         by the gains on the axes; in parentheses: E rate | I rate.{others}",
         sweep.checkpoint,
         sweep.epoch,
         count(sweep.trials as usize, "test trial", "test trials")
@@ -112,8 +115,8 @@ fn grid_of(
         id: id.into(),
         title: title.into(),
         caption: capitalised(&caption),
-        alt: "Heat map of the total rate over multipliers of both loop matrices.".into(),
-        page: Page::grid(vec![panel], 1, 40.0 * sweep.ei.len() as f64)
+        alt: "Heat map of the total rate over the gains of both loop matrices.".into(),
+        page: PanelRows::grid(vec![panel], 1, 40.0 * sweep.ei.len() as f64)
             .with_key(key)
             .with_bar(bar),
         table,
@@ -190,7 +193,10 @@ fn contrast(colour: Colour) -> Colour {
 
 /// Both matrices multiplied alike.
 pub fn diagonal(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("loop_diagonal", "Both gains of the loop together");
+    let (id, title) = (
+        "loop_diagonal",
+        "Rates and accuracy as a function of a common loop gain",
+    );
     let x = || Axis::new("multiplier of W_{EI} and W_{IE}");
     let mut rates = Panel::new("Rates", x(), Axis::new("rate (Hz)").from(0.0));
     let mut accuracy = Panel::new("Accuracy", x(), Axis::new("test accuracy (%)"));
@@ -218,7 +224,7 @@ pub fn diagonal(groups: &Groups) -> Result<Sheet, Missing> {
     if !rates.has_data() {
         let reason = match shown.is_empty() {
             true => NO_SWEEP,
-            false => "the sweep has no points with equal multipliers",
+            false => "the sweep has no points with equal gains",
         };
         return Err(Missing::new(id, title, reason));
     }
@@ -232,12 +238,12 @@ pub fn diagonal(groups: &Groups) -> Result<Sheet, Missing> {
         id: id.into(),
         title: title.into(),
         caption: format!(
-            "Rates and accuracy over the test set with both loop matrices multiplied by the same number; the \
-             vertical line marks the weights as trained. Cells: {}.",
+            "Mean rates and accuracy over the test set with W_EI and W_IE multiplied by the same gain after \
+             training; vertical line: gain 1 (as trained). Cells: {}.",
             shown.join(", ")
         ),
-        alt: "Rates and test accuracy against the common multiplier of the loop matrices.".into(),
-        page: Page::grid(vec![rates, accuracy], 2, 170.0).with_key(key),
+        alt: "Rates and test accuracy against the common gain of the loop matrices.".into(),
+        page: PanelRows::grid(vec![rates, accuracy], 2, 170.0).with_key(key),
         table,
     })
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::draw::bar::ColourBar;
 use super::draw::mark::{Mark, Point};
-use super::draw::page::Page;
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::PanelRows;
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
-use super::groups::{Group, Groups, Run};
+use super::groups::{CellRun, Group, Groups};
 use super::kit::{
     MATRICES, add_epochs, curve, epoch_axis, epoch_columns, line_key, names, sum_key, sum_stroke,
     unit,
@@ -31,7 +31,7 @@ const CURVES: [(&str, &str, Metric); 6] = [
 ];
 
 /// Epochs of each run as rows of a table.
-type Epochs<'g, 'a> = Vec<(&'g Group<'a>, &'g Run<'a>, Rows)>;
+type Epochs<'g, 'a> = Vec<(&'g Group<'a>, &'g CellRun<'a>, Rows)>;
 
 /// The six curves of training.
 pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
@@ -59,8 +59,10 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
         "The cross-entropy is that of the test set; that of training is in the data file."
     };
     let caption = format!(
-        "Metrics of every epoch, a line for each cell of the study; epoch 0 is the untrained network. Rates, accuracy and activity \
-         are means over the test set. {loss}{}",
+        "A line for each cell of the study; epoch 0 is the untrained network. Accuracy, cross-entropy, rates \
+         and active E cells: test set, after each epoch. Active: share of E cells with at least one spike in a \
+         trial, mean over test trials. Gradient norm: before clipping, mean over the optimiser steps of the \
+         epoch. {loss}{}",
         groups.remarks()
     );
     Ok(Sheet {
@@ -68,7 +70,7 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
         title: title.into(),
         caption,
         alt: format!("Six panels against the epoch for {}.", names(groups)),
-        page: Page::grid(panels.into(), 3, 125.0).with_key(key),
+        page: PanelRows::grid(panels.into(), 3, 125.0).with_key(key),
         table,
     })
 }
@@ -142,8 +144,8 @@ pub fn spike_budget(groups: &Groups) -> Result<Sheet, Missing> {
     key.extend(sum_key());
     let (columns, height) = if together { (1, 210.0) } else { (3, 115.0) };
     let caption = format!(
-        "Sum of the mean rate of an E cell and of an I cell (test set), and both parts. The sum is not weighted by \
-         the sizes of the populations.{}",
+        "Mean E rate, mean I rate and their sum over the test set after each epoch, a line for each cell of \
+         the study. The sum is not weighted by the sizes of the populations.{}",
         groups.remarks()
     );
     Ok(Sheet {
@@ -154,12 +156,12 @@ pub fn spike_budget(groups: &Groups) -> Result<Sheet, Missing> {
             "Total, E and I rate against the epoch for {}.",
             names(groups)
         ),
-        page: Page::grid(panels, columns, height).with_key(key),
+        page: PanelRows::grid(panels, columns, height).with_key(key),
         table,
     })
 }
 
-fn budget_marks(group: &Group, run: &Run, table: &Table, rows: &Rows) -> Vec<Mark> {
+fn budget_marks(group: &Group, run: &CellRun, table: &Table, rows: &Rows) -> Vec<Mark> {
     let stroke = Stroke::solid(group.colour, 1.3);
     let total = table.points(rows, [EPOCH.name, TOTAL_RATE]);
     let mut marks = curve(group, run, total, sum_stroke(group.colour));
@@ -185,7 +187,7 @@ pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
         GRADIENT_RATIO.name,
     ]);
     for (short, name) in MATRICES {
-        let is_trained = |run: &Run| {
+        let is_trained = |run: &CellRun| {
             let mut epochs = run.record.epochs.iter();
             epochs.any(|m| m.by_matrix(GRADIENT_RATIO).contains_key(short))
         };
@@ -201,8 +203,8 @@ pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
         ));
     }
     let caption = format!(
-        "Frobenius norm of the stored matrix after each epoch, and the gradient's norm over the matrix's norm, mean \
-         over the epoch's steps. An untrained matrix has no ratio.{}",
+        "Frobenius norm of the stored matrix after each epoch, and its gradient norm divided by its weight \
+         norm, mean over the optimiser steps of the epoch. Cells that do not train a matrix have no ratio for it.{}",
         groups.remarks()
     );
     Ok(Sheet {
@@ -213,7 +215,7 @@ pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
             "Norm and relative gradient of each trained matrix against the epoch for {}.",
             names(groups)
         ),
-        page: Page::grid(panels, 2, 130.0).with_key(groups.key()),
+        page: PanelRows::grid(panels, 2, 130.0).with_key(groups.key()),
         table,
     })
 }
@@ -279,7 +281,8 @@ pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
     panel.marks.extend(path_dots(&paths, &table, every, &bar));
     panel.marks.extend(path_ends(&paths, &table));
     let caption = format!(
-        "Test accuracy against mean E rate over the test set, a line for each cell of the study from epoch 1 to the last; the colour of the dots is the epoch.{}",
+        "Test accuracy against mean E rate over the test set, a line for each cell of the \
+         study from epoch 1 to the last; colour of the dots: epoch.{}",
         groups.remarks()
     );
     Ok(Sheet {
@@ -290,7 +293,7 @@ pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
             "Test accuracy against E rate, a path for each cell, for {}.",
             names(groups)
         ),
-        page: Page::grid(vec![panel], 1, 300.0)
+        page: PanelRows::grid(vec![panel], 1, 300.0)
             .with_key(path_key(groups))
             .with_bar(bar),
         table,
@@ -329,8 +332,8 @@ fn path_ends(paths: &Epochs, table: &Table) -> Vec<Mark> {
 fn path_key(groups: &Groups) -> Vec<Key> {
     let mut key = groups.key();
     for entry in &mut key {
-        if let Sample::Line(stroke, _) = entry.sample {
-            entry.sample = Sample::Line(stroke, None);
+        if let LegendSample::Line(stroke, _) = entry.sample {
+            entry.sample = LegendSample::Line(stroke, None);
         }
     }
     key.truncate(groups.groups.iter().map(|g| g.place.0).max().unwrap_or(0) + 1);
@@ -338,7 +341,10 @@ fn path_key(groups: &Groups) -> Vec<Key> {
         (Marker::Circle, true, "epoch 1"),
         (Marker::Star, false, "last epoch"),
     ] {
-        key.push(Key::new(Sample::Spot(marker, Colour::Ink, open), label));
+        key.push(Key::new(
+            LegendSample::Spot(marker, Colour::Ink, open),
+            label,
+        ));
     }
     key
 }

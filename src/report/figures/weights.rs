@@ -1,10 +1,10 @@
 //! Histograms of weights, at the start and now.
 
-use super::draw::page::Page;
-use super::draw::panel::{Key, Panel, Sample};
+use super::draw::page::PanelRows;
+use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::{Axis, Scale};
 use super::draw::svg::{Colour, Fill, Stroke};
-use super::groups::{Group, Groups, Run, VERMILION};
+use super::groups::{CellRun, Group, Groups, VERMILION};
 use super::kit::{MATRICES, brief, fill, matrix_colour, names, unit};
 use super::sheet::{Missing, Rows, Sheet, Table};
 use crate::analysis::record::MatrixAnalysis;
@@ -89,8 +89,14 @@ fn panel(
     }
     let [start, now] = words;
     for (sample, label) in [
-        (Sample::Box(fill, Some(outline)), format!("before{start}")),
-        (Sample::Box(after(colour), None), format!("after{now}")),
+        (
+            LegendSample::Box(fill, Some(outline)),
+            format!("before{start}"),
+        ),
+        (
+            LegendSample::Box(after(colour), None),
+            format!("after{now}"),
+        ),
     ] {
         panel.key.push(Key::new(sample, label));
     }
@@ -106,7 +112,7 @@ fn drawable(matrix: &MatrixAnalysis) -> bool {
         && matrix.edges.iter().all(|e| e.is_finite())
 }
 
-fn analysed<'a>(run: &'a Run, short: &str) -> Option<&'a MatrixAnalysis> {
+fn analysed<'a>(run: &'a CellRun, short: &str) -> Option<&'a MatrixAnalysis> {
     run.record
         .analysis
         .as_ref()?
@@ -115,7 +121,7 @@ fn analysed<'a>(run: &'a Run, short: &str) -> Option<&'a MatrixAnalysis> {
         .filter(|m| drawable(m))
 }
 
-const NO_ANALYSIS: &str = "no cell has an analysis with weights; `dalenet analyse` makes one";
+const NO_ANALYSIS: &str = "no cell has been analysed with weights; run `dalenet analyse`";
 
 /// Histograms of every trained matrix and condition, of the first seed.
 pub fn histograms(groups: &Groups, has_cards: bool) -> Result<Sheet, Missing> {
@@ -130,7 +136,7 @@ pub fn histograms(groups: &Groups, has_cards: bool) -> Result<Sheet, Missing> {
         &MATRICES[..]
     };
     for &(short, name) in matrices {
-        let is_trained = |run: &Run| analysed(run, short).is_some_and(|m| m.trained);
+        let is_trained = |run: &CellRun| analysed(run, short).is_some_and(|m| m.trained);
         let trained = groups.runs().any(|(_, run)| is_trained(run));
         for group in groups.groups.iter().filter(|_| trained) {
             let mut runs = group.runs.iter();
@@ -156,15 +162,16 @@ pub fn histograms(groups: &Groups, has_cards: bool) -> Result<Sheet, Missing> {
         id: id.into(),
         title: title.into(),
         caption: format!(
-            "Entries of the effective matrices (max(w, 0)) at the start and at the analysed checkpoint, logarithmic \
-             counts; norms are those of the stored matrices. Cells shown: {}.",
+            "Histograms of the effective weights max(w, 0) before training and at the analysed checkpoint, one \
+             cell of the study per panel, logarithmic counts; norms are those of the stored matrices. Cells \
+             shown: {}.",
             shown.join(", ")
         ),
         alt: format!(
             "Histograms of trained matrices before and after training for {}.",
             names(groups)
         ),
-        page: Page::grid(panels, columns, 105.0),
+        page: PanelRows::grid(panels, columns, 105.0),
         table,
     })
 }
@@ -202,23 +209,24 @@ pub fn card(group: &Group) -> Result<Sheet, Missing> {
         }
     }
     if panels.is_empty() {
-        let reason = "no run of this condition has an analysis with W_EI or W_IE; `dalenet analyse` makes one";
+        let reason =
+            "no run of this condition has an analysis with W_EI or W_IE; run `dalenet analyse`";
         return Err(Missing::new(id, title, reason));
     }
     Ok(Sheet {
         id,
         title,
-        caption: "Effective weights max(w, 0): outline at the start, filled at the analysed checkpoint; means are of the \
-                  effective matrices in µS, pruned is the share of the entries that began above 0 and no longer are."
+        caption: "Effective weights max(w, 0); outline: before training, filled: analysed checkpoint. Means \
+                  are of max(w, 0) in µS; pruned: share of the initially positive entries now at or below 0."
             .into(),
-        alt: format!("Histograms of the loop matrices of {} at the start and now.", group.label),
-        page: Page::grid(panels, 2, 120.0),
+        alt: format!("Histograms of the loop matrices of {} before and after training.", group.label),
+        page: PanelRows::grid(panels, 2, 120.0),
         table,
     })
 }
 
 /// Every matrix of one run.
-pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
+pub fn of_run(run: &CellRun) -> Result<Sheet, Missing> {
     let mut table = Table::new(&COLUMNS);
     let mut panels = Vec::new();
     let mut frozen: Vec<String> = Vec::new();
@@ -249,16 +257,16 @@ pub fn of_run(run: &Run) -> Result<Sheet, Missing> {
         id: "weights".into(),
         title: "Weights before and after training".into(),
         caption: format!(
-            "Entries of the effective matrices (max(w, 0)) at the start and at the analysed checkpoint, logarithmic \
-             counts; norms are those of the stored matrices.{}",
+            "Histograms of the effective weights max(w, 0) before training and at the analysed checkpoint, \
+             logarithmic counts; norms are those of the stored matrices.{}",
             if frozen.is_empty() {
                 String::new()
             } else {
                 format!(" Not trained, and unchanged: {}.", frozen.join(", "))
             }
         ),
-        alt: "Histograms of every weight matrix at the start and now.".into(),
-        page: Page::grid(panels, 2, 115.0),
+        alt: "Histograms of every weight matrix before and after training.".into(),
+        page: PanelRows::grid(panels, 2, 115.0),
         table,
     })
 }

@@ -29,9 +29,10 @@ const MOST_NAMED: usize = 8;
 const CAME_OUT_SHARE: f64 = 0.1;
 
 /// What stands above the sentences.
-const INTRODUCTION: &str = "Made from the numbers below, over finished cells. A matrix is called pruned where half \
-    of the entries that began above 0 no longer are, or where its effective mean max(w, 0) is below half of that at \
-    the start; grown from one and a half times the start; kept otherwise. Intervals are those of 95 %.";
+const INTRODUCTION: &str = "Generated from the numbers below; finished cells only. A matrix is called pruned \
+    if at least half of its initially positive entries are now at or below 0, or if its mean of max(w, 0) is \
+    below half the initial value; grown if that mean is above 1.5 times the initial value; kept otherwise. \
+    Intervals are 95 % confidence intervals; ± is one standard error.";
 
 /// The section's content.
 pub fn html(study: &Study, cells: &[CellRecord]) -> Markup {
@@ -106,8 +107,8 @@ pub fn sentences(study: &Study, cells: &[CellRecord]) -> (Vec<String>, Vec<Strin
             let trains = run.analysis.as_ref().is_some_and(trains_loop);
             let has_steps = trains && !run.steps.is_empty();
             has_steps.then(|| match silent_from(run) {
-                step if step.is_nan() => "goes on firing",
-                1.0 => "is silent from the start",
+                step if step.is_nan() => "stays active",
+                1.0 => "is silent from the first step",
                 _ => "falls silent",
             })
         });
@@ -118,7 +119,7 @@ pub fn sentences(study: &Study, cells: &[CellRecord]) -> (Vec<String>, Vec<Strin
             if analysis.rhythm.is_rhythmic {
                 "is found"
             } else {
-                "is missing"
+                "is absent"
             }
         });
         in_all(rhythms.collect())
@@ -216,9 +217,9 @@ fn in_all(verbs: Vec<&'static str>) -> Option<String> {
         [] => None,
         [(verb, _)] => Some(verb.to_owned()),
         _ => {
-            let parts = kinds
-                .iter()
-                .map(|(verb, n)| format!("{verb} in {n} of {} seeds", verbs.len()));
+            let parts = kinds.iter().map(|(verb, n)| {
+                format!("{verb} in {n} of {}", count(verbs.len(), "seed", "seeds"))
+            });
             Some(list(&parts.collect::<Vec<_>>()))
         }
     }
@@ -236,14 +237,14 @@ fn fate(matrix: &MatrixAnalysis) -> &'static str {
         return if matrix.now.norm == 0.0 {
             "stays zero"
         } else {
-            "leaves zero"
+            "becomes non-zero"
         };
     }
     let growth = growth(matrix);
     if matrix.really_pruned_percent >= PRUNED_PERCENT || growth < SHRUNK {
         "is pruned"
     } else if growth > GROWN {
-        "is grown"
+        "has grown"
     } else {
         "is kept"
     }
@@ -277,13 +278,13 @@ fn of_condition(condition: &Finished<'_>) -> String {
     let cells = if n == of {
         count(n, "cell", "cells")
     } else {
-        format!("{n} of {of} cells")
+        format!("{n} of {}", count(of, "cell", "cells"))
     };
     let analyses: Vec<&RunAnalysis> = condition.analyses().collect();
     let mut parts = vec![
         accuracy(condition),
         format!(
-            "E {} Hz, I {} Hz",
+            "E rate {} Hz, I rate {} Hz",
             number(condition.mean("e_rate_hz")),
             number(condition.mean("i_rate_hz"))
         ),
@@ -360,12 +361,13 @@ fn rhythm(analyses: &[&RunAnalysis]) -> String {
     let is_gamma = rhythmic.iter().all(|a| a.rhythm.f_gamma_hz.is_finite());
     let kind = if is_gamma { "gamma rhythm" } else { "rhythm" };
     let seeds = if rhythmic.len() < analyses.len() {
-        format!(" in {} of {} seeds", rhythmic.len(), analyses.len())
+        let seeds = count(analyses.len(), "seed", "seeds");
+        format!(" in {} of {seeds}", rhythmic.len())
     } else {
         String::new()
     };
     let of_e = mean(rhythmic.iter().map(|a| a.rhythm.e.contrast));
-    format!("{kind} of {range} Hz{seeds}{}", contrast(of_e))
+    format!("{kind} at {range} Hz{seeds}{}", contrast(of_e))
 }
 
 /// What became of the trained matrices of the loop.
@@ -378,7 +380,8 @@ fn loop_fates(analyses: &[&RunAnalysis]) -> Vec<String> {
         let pruned = mean(trained.iter().map(|m| m.really_pruned_percent));
         let numbers = if growth.is_finite() {
             format!(
-                " (effective mean {} times that of the start, {pruned:.0} % of its entries pruned)",
+                " (mean of max(w, 0): {} × its initial value; {pruned:.0} % of the initially positive entries \
+                 pruned)",
                 number(growth)
             )
         } else {
@@ -408,16 +411,19 @@ fn silence(runs: &[&RunRecord]) -> Option<String> {
         .collect();
     silent.sort_by(f64::total_cmp);
     let seeds = if silent.len() < steps.len() {
-        format!(" in {} of {} seeds", silent.len(), steps.len())
+        let seeds = count(steps.len(), "seed", "seeds");
+        format!(" in {} of {seeds}", silent.len())
     } else {
         String::new()
     };
     Some(match silent[..] {
-        [.., 1.0] => format!("I is silent from the start{seeds}"),
-        [] => format!("I never falls below {SILENT_I_HZ} Hz for good"),
-        [step] => format!("I falls below {SILENT_I_HZ} Hz at step {step}{seeds}"),
+        [.., 1.0] => format!("I is silent from the first step{seeds}"),
+        [] => format!("I does not stay below {SILENT_I_HZ} Hz"),
+        [step] => {
+            format!("I stays below {SILENT_I_HZ} Hz from optimiser step {step}{seeds}")
+        }
         [first, .., last] => {
-            format!("I falls below {SILENT_I_HZ} Hz at step {first} to {last}{seeds}")
+            format!("I stays below {SILENT_I_HZ} Hz from optimiser step {first} to {last}{seeds}")
         }
     })
 }
@@ -447,10 +453,10 @@ fn slopes(analyses: &[&RunAnalysis]) -> Vec<String> {
         } else if measured + 2.0 * error < 0.0 {
             format!("a stronger {name} lowers the loss")
         } else {
-            format!("whether a stronger {name} raises or lowers the loss is within the error")
+            format!("the effect of a stronger {name} on the loss is not resolved")
         };
         Some(format!(
-            "{claim} (slope {} ± {} nats, by the surrogate gradient {})",
+            "{claim} (slope {} ± {} nats, surrogate gradient {})",
             signed(measured),
             number(error),
             signed(surrogate)
@@ -507,7 +513,7 @@ fn compared(first: &str, second: &str, pairs: &[Paired]) -> Option<String> {
         }
     };
     let interval = format!(
-        "{} points ({} to {}; {})",
+        "{} percentage points ({} to {}; {})",
         signed(difference),
         signed(low),
         signed(high),
@@ -516,10 +522,10 @@ fn compared(first: &str, second: &str, pairs: &[Paired]) -> Option<String> {
     let is_claimed = (low > 0.0 || high < 0.0) && pooled.mcnemar_p() < 0.05;
     Some(if is_claimed {
         let more = if difference > 0.0 { "more" } else { "fewer" };
-        format!("{second} answers {more} test samples correctly than {first}: {interval}.")
+        format!("{second} classifies {more} test samples correctly than {first}: {interval}.")
     } else {
         format!(
-            "That {second} and {first} differ in accuracy cannot be told from chance: {interval}."
+            "The difference in accuracy between {second} and {first} is not significant: {interval}."
         )
     })
 }
@@ -575,20 +581,21 @@ fn claims(study: &Study, cells: &[CellRecord]) -> Option<String> {
         return None;
     }
     let mut text = format!(
-        "Of {}, {met} came out (within two standard errors, or 10 %)",
-        count(known, "reported number", "reported numbers")
+        "Of {}, {met} {} reproduced (to within 10 % or two standard errors, whichever is larger)",
+        count(known, "reported number", "reported numbers"),
+        if met == 1 { "was" } else { "were" }
     );
     if !unmet.is_empty() {
         let more = unmet.len().saturating_sub(MOST_NAMED);
         unmet.truncate(MOST_NAMED);
-        text += &format!(". Others did not: {}", unmet.join("; "));
+        text += &format!(". Not reproduced: {}", unmet.join("; "));
         if more > 0 {
             text += &format!("; and {more} more in the table");
         }
     }
     if open > 0 {
-        let are = if open == 1 { "is" } else { "are" };
-        text += &format!(". {open} {are} of cells that have not finished");
+        let belong = if open == 1 { "belongs" } else { "belong" };
+        text += &format!(". {open} {belong} to cells that have not finished");
     }
     Some(text + ".")
 }
@@ -606,14 +613,14 @@ mod tests {
         };
         let said = |pairs: &[Paired]| compared("A", "B", pairs).unwrap();
         // The interval of 5 against 0 is +0.2 to +2.3, but McNemar's p is 0.06.
-        assert!(said(&[pair(0, 5)]).contains("cannot be told from chance"));
+        assert!(said(&[pair(0, 5)]).contains("is not significant"));
         assert!(
             said(&[pair(0, 12)]).starts_with("B classifies more test samples correctly than A")
         );
-        assert!(said(&[pair(30, 4)]).starts_with("B answers fewer"));
+        assert!(said(&[pair(30, 4)]).starts_with("B classifies fewer"));
         // Seeds that disagree: together 40 against 20, yet no claim.
         let disagree = [pair(0, 40), pair(20, 0)];
-        assert!(said(&disagree).contains("cannot be told from chance"));
+        assert!(said(&disagree).contains("is not significant"));
         assert!(compared("A", "B", &[]).is_none());
     }
 }

@@ -1,15 +1,15 @@
 //! What is checked in every run: frozen matrices do not move, and a rhythm is one only above chance.
 
-use super::super::table::{Entry, NumberTable, Row, column, row};
+use super::super::table::{Entry, NumberTable, TableRow, column, row};
 use super::super::text::number;
 use crate::analysis::record::{MatrixAnalysis, Rhythm, RunAnalysis};
 use crate::record::RunRecord;
 
 /// What stands above the table.
-pub const INTRODUCTION: &str = "Matrices that are not trained must equal their start bit for bit. \
-    Matrices that start at zero are followed: whether training ever leaves zero. A rhythm is \
-    claimed only where pairs of different E cells fire together again and again: where the contrast \
-    of their correlogram is at least 0.1 and above 99 % of as many spikes put at random (chance).";
+pub const INTRODUCTION: &str = "Frozen matrices must be bit-identical to their initial values. For matrices \
+    that start at zero, the table says whether training has changed them. A rhythm is reported only if pairs \
+    of different E cells repeatedly fire together: if the contrast of their correlogram is at least 0.1 and \
+    above the 99th percentile for the same number of spikes at random times (chance).";
 
 /// Every check of every run.
 pub fn table(runs: &[(String, &RunRecord)]) -> NumberTable {
@@ -25,7 +25,7 @@ pub fn table(runs: &[(String, &RunRecord)]) -> NumberTable {
     }
 }
 
-fn check(name: &str, run: &RunRecord) -> Row {
+fn check(name: &str, run: &RunRecord) -> TableRow {
     let entries = match &run.analysis {
         Some(analysis) => vec![
             frozen(analysis),
@@ -85,10 +85,10 @@ fn zero_starts(analysis: &RunAnalysis) -> Entry {
 
 fn rhythm(rhythm: &Rhythm) -> Entry {
     let contrast = if rhythm.e.contrast.is_nan() {
-        "no two E cells fire".to_owned()
+        "no pair of E cells fires".to_owned()
     } else {
         format!(
-            "contrast {}, chance {}",
+            "contrast {}, 99th percentile of chance: {}",
             number(rhythm.e.contrast),
             number(rhythm.e.null_contrast)
         )

@@ -15,9 +15,9 @@ pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finis
     set unless a measure says otherwise.";
 
 /// What stands above the table of slopes.
-pub const CONVERGENCE: &str = "Least-squares slopes over the last 10 epochs. Accuracy has converged \
-    below 0.1 percentage points an epoch, the E rate below 0.05 Hz an epoch; within two standard errors of the criterion \
-    neither is said.";
+pub const CONVERGENCE: &str = "Least-squares slopes over the last 10 epochs. Accuracy is called converged if \
+    the absolute slope is below 0.1 percentage points per epoch, the E rate if it is below 0.05 Hz per epoch; \
+    no verdict is given if the criterion lies within two standard errors of the slope.";
 
 /// Measures of the table by cell, in its order.
 const OF_CELLS: [&str; 11] = [
@@ -39,7 +39,7 @@ fn comparable() -> impl Iterator<Item = &'static Measure> {
     by_group().into_iter().filter(|measure| !measure.is_timing)
 }
 
-/// A row a measure, a column a condition; measures that no cell has are left out.
+/// A row per measure, a column per condition; measures that no cell has are left out.
 pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let conditions = conditions(&study.spec, &study.cells);
     let of_row = |measure: &Measure| {
@@ -112,7 +112,7 @@ fn left_out(cells: &[CellRecord]) -> Vec<String> {
     }
 }
 
-/// A row a cell, unfinished ones included.
+/// A row per cell, unfinished ones included.
 pub fn by_cell(cells: &[CellRecord]) -> NumberTable {
     let shown: Vec<&Measure> = OF_CELLS
         .iter()

@@ -1,15 +1,15 @@
 //! The outcome in one table: the key measures of every condition, beside what the sources report.
 
-use super::super::table::{Column, Entry, NumberTable, Row, column, column_of, row, row_of};
+use super::super::table::{Column, Entry, NumberTable, TableRow, column, column_of, row, row_of};
 use crate::study::aggregate::{Condition, conditions, reported_mean};
 use crate::study::measures::{Measure, find};
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table.
 pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
-    condition; a number without ± comes from a single cell. In parentheses stands what the sources \
-    report, where they do: the mean of their numbers for the same cells. “Not positive” is the share of stored \
-    entries at or below 0, the effective mean that of max(w, 0).";
+    condition; a number without ± comes from a single cell. In parentheses: the value reported by the sources \
+    for the same cells, if there is one (the mean if there are several). “Not positive” is the share of stored \
+    entries at or below 0, the effective mean the mean of max(w, 0).";
 
 /// What a reader wants to know first.
 const KEY_MEASURES: [&str; 9] = [
@@ -77,11 +77,11 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     }
 }
 
-/// A row a condition.
+/// A row per condition.
 fn turned(
     conditions: &[Condition],
     shown: &[(&Measure, Vec<Entry>)],
-) -> (&'static str, Vec<Column>, Vec<Row>) {
+) -> (&'static str, Vec<Column>, Vec<TableRow>) {
     let columns = shown
         .iter()
         .map(|(measure, _)| column_of(&measure.label, measure.unit).keyed(&measure.name));

@@ -6,9 +6,9 @@ use crate::analysis::record::RunAnalysis;
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table.
-pub const INTRODUCTION: &str = "Two conditions with the same seed answer the same test images. \
-    McNemar's exact test looks at the images that only one of them answers correctly. The interval \
-    is that of the paired difference (95 %).";
+pub const INTRODUCTION: &str = "Two conditions with the same seed are tested on the same images. McNemar's \
+    exact test compares the numbers of images that only one of the two classifies correctly. The interval is \
+    the 95 % confidence interval of the paired difference (second − first).";
 
 /// Pairs of conditions (values of the first axis), each for every combination of the other axes.
 pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
@@ -114,7 +114,7 @@ pub fn paired(a: &CellRecord, b: &CellRecord) -> Result<Paired, String> {
         answers.map(|(label, answer)| label == answer).collect()
     };
     Paired::new(&correct(first), &correct(second))
-        .ok_or_else(|| "one of them has not answered every image".into())
+        .ok_or_else(|| "one of them has no prediction for some images".into())
 }
 
 fn compare(a: &CellRecord, b: &CellRecord) -> Result<Vec<Entry>, String> {

@@ -16,9 +16,9 @@ use crate::train::metrics::{E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
 
 /// What stands above the table.
 pub const INTRODUCTION: &str = "Measured numbers are the mean over the finished cells that match, \
-    ± the sample standard deviation. The standard error of an accuracy is the binomial one of a \
-    single cell's test set, that of a slope the one of its residuals. The note says to which epoch, rate and weights the reported number \
-    belongs; the last column says the same of the measured one.";
+    ± the sample standard deviation. Standard error: for an accuracy, binomial for the test set of a single \
+    cell; for a slope, from the residuals of the fit. The note states which epoch, rate and weights the \
+    reported number refers to; the last column does so for the measured one.";
 
 /// Reported, measured, difference.
 pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
@@ -35,7 +35,10 @@ pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
         let name = format!("{selected}: {}", measure.label);
         let measured = spread(matching.iter().copied(), measure);
         if !measured.left_out.is_empty() {
-            notes.push(format!("{name}: without {}.", list(&measured.left_out)));
+            notes.push(format!(
+                "{name}: not included: {}.",
+                list(&measured.left_out)
+            ));
         }
         let entries = vec![
             Entry::Exact(reported.value),
@@ -49,7 +52,7 @@ pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
     }
     NumberTable {
         id: "reported-table".into(),
-        caption: "Reported | measured | difference".into(),
+        caption: "Reported and measured values".into(),
         corner: "cells and measure".into(),
         columns: [
             "reported",
@@ -161,7 +164,7 @@ fn evidence_table(
     });
     NumberTable {
         id: format!("contradiction-{number}"),
-        caption: format!("Evidence on statement {number}"),
+        caption: format!("Measurements for statement {number}"),
         corner: "cells and measure".into(),
         columns: ["measured", "what was measured"].map(column).into(),
         rows: rows.collect(),

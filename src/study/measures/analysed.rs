@@ -5,7 +5,7 @@ use crate::analysis::record::{MatrixAnalysis, RunAnalysis};
 use crate::record::RunRecord;
 use crate::train::metrics::{EpochMetrics, WEIGHT_NORM};
 
-type Value = dyn Fn(&RunRecord) -> f64 + Send + Sync;
+type AnalysedValue = dyn Fn(&RunRecord) -> f64 + Send + Sync;
 
 /// A measure of the analysis.
 fn of(
@@ -148,7 +148,7 @@ fn of_single_cells() -> Vec<Measure> {
 
 /// The matrix `short`, called `name`.
 pub(super) fn matrix(short: &'static str, name: &'static str) -> Vec<Measure> {
-    let named = |suffix: &str, label: &str, unit, meaning: &str, value: Box<Value>| {
+    let named = |suffix: &str, label: &str, unit, meaning: &str, value: Box<AnalysedValue>| {
         measure(
             name,
             &format!("{short}_{suffix}"),

@@ -62,8 +62,8 @@ pub enum CheckpointError {
     },
     /// A tensor holds NaN or infinity.
     #[error(
-        "{}: tensor `{name}` holds NaN or infinite values ({count} in all, the first, {value}, at index {index}): the \
-         run had diverged; use another checkpoint, as with --checkpoint best",
+        "{}: tensor `{name}` holds NaN or infinite values ({count} in all, the first, {value}, at index {index}): \
+         use another checkpoint, e.g. with --checkpoint best",
         path.display()
     )]
     NonFinite {

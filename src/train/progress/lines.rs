@@ -18,7 +18,10 @@ pub fn epoch_line(metrics: &EpochMetrics, epochs: u64, left_seconds: Option<f64>
     }
     if metrics[SKIPPED_STEPS] > 0.0 {
         let steps = metrics[SKIPPED_STEPS] as usize;
-        line += &format!("  skipped {}", count(steps, "step", "steps"));
+        line += &format!(
+            "  skipped {}",
+            count(steps, "optimiser step", "optimiser steps")
+        );
     }
     if metrics[SPEED].is_finite() {
         line += &format!("  {} samples/s", fixed(metrics[SPEED], 0));
@@ -78,7 +81,7 @@ mod tests {
         diverged[SKIPPED_STEPS] = 2.0;
         assert_eq!(
             epoch_line(&diverged, 4, Some(0.0)),
-            "epoch 1/4  loss inf  skipped 2 steps"
+            "epoch 1/4  loss inf  skipped 2 optimiser steps"
         );
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dalenet::conductance::batch::{Population, Raster};
+use dalenet::conductance::batch::{Population, SpikeBits};
 use dalenet::conductance::engine::Engine;
-use dalenet::parity::{self, Case, Report};
+use dalenet::parity::{self, Case, CaseReport};
 
 use super::networks::{Device, Setup};
 
@@ -42,7 +42,7 @@ pub fn setup(case: &Case) -> Setup {
 }
 
 /// Compares a device with a case.
-pub fn run(case: &Case, device: &Device) -> Report {
+pub fn run(case: &Case, device: &Device) -> CaseReport {
     run_with(case, device, |engine| engine)
 }
 
@@ -51,19 +51,25 @@ pub fn run_with(
     case: &Case,
     device: &Device,
     wrap: impl Fn(Box<dyn Engine>) -> Box<dyn Engine>,
-) -> Report {
+) -> CaseReport {
     let mut make = |case: &Case| Ok(wrap((device.make)(&setup(case))));
     parity::run(case, device.precision, &mut make).expect("the engine runs")
 }
 
 /// The rows that failed, for messages.
-pub fn failures(report: &Report) -> Vec<String> {
+pub fn failures(report: &CaseReport) -> Vec<String> {
     let failed = report.rows.iter().filter(|row| !row.passed);
     failed.map(|row| format!("{row:?}")).collect()
 }
 
 /// Flips one bit of a raster.
-pub fn flip(raster: &mut Raster, trial: usize, step: usize, population: Population, cell: usize) {
+pub fn flip(
+    raster: &mut SpikeBits,
+    trial: usize,
+    step: usize,
+    population: Population,
+    cell: usize,
+) {
     let row = raster.row_words();
     let word = raster.words_of(population).start + cell / 32;
     raster.words[(trial * raster.steps + step) * row + word] ^= 1 << (cell % 32);

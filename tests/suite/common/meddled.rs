@@ -9,7 +9,7 @@ use dalenet::conductance::engine::{
 use dalenet::conductance::params::Params;
 use dalenet::conductance::weights::Weights;
 use dalenet::config::MatrixName;
-use dalenet::parity::{Case, Report};
+use dalenet::parity::{Case, CaseReport};
 
 use super::golden;
 use super::networks::Device;
@@ -20,7 +20,7 @@ pub type Matrices = BTreeMap<MatrixName, Vec<f64>>;
 #[derive(Clone, Copy)]
 pub enum Meddle<'a> {
     Nothing,
-    /// Of a pass; told whether a history is imposed.
+    /// Of a pass; told whether spikes are imposed.
     Pass(&'a (dyn Fn(&mut Gradient, bool) + Sync)),
     /// Of what is read.
     Read(&'a (dyn Fn(Quantity, &mut Matrices) + Sync)),
@@ -45,7 +45,7 @@ impl Engine for Meddled<'_> {
     fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError> {
         let mut result = self.inner.gradient(batch, request)?;
         if let Meddle::Pass(alter) = self.meddle {
-            alter(&mut result, request.history.is_some());
+            alter(&mut result, request.imposed.is_some());
         }
         Ok(result)
     }
@@ -96,6 +96,6 @@ impl Engine for Meddled<'_> {
 }
 
 /// Compares a meddled device with a case.
-pub fn run(case: &Case, device: &Device, meddle: Meddle<'static>) -> Report {
+pub fn run(case: &Case, device: &Device, meddle: Meddle<'static>) -> CaseReport {
     golden::run_with(case, device, |inner| Box::new(Meddled { inner, meddle }))
 }

@@ -182,13 +182,12 @@ impl Mark {
                 row,
                 colour,
             } => {
-                let height = (place((0.0, 0.0)).1 - place((0.0, *row)).1).abs().max(3.0);
-                let mut spots = shown(points);
-                // Spikes that fall on the same half pixel look the same: one stroke for them.
-                let spot = |at: &At| ((at.0 * 2.0).round() as i64, (at.1 * 10.0).round() as i64);
-                spots.sort_by_key(|at| (spot(at).1, spot(at).0));
-                spots.dedup_by_key(|at| spot(at));
-                svg.ticks(&spots, height, Stroke::solid(*colour, 1.4));
+                draw_spikes(
+                    svg,
+                    shown(points),
+                    (place((0.0, 0.0)).1, place((0.0, *row)).1),
+                    *colour,
+                );
             }
             Self::Band { points, fill } => draw_band(svg, points, *fill, place),
             Self::Level { y, stroke } => {
@@ -214,6 +213,16 @@ impl Mark {
             }
         }
     }
+}
+
+/// Strokes as high as a row, which lies between two heights.
+fn draw_spikes(svg: &mut Svg, mut spots: Vec<At>, (low, high): (f64, f64), colour: Colour) {
+    // Spikes that fall on the same half pixel look the same: one stroke for them.
+    let spot = |at: &At| ((at.0 * 2.0).round() as i64, (at.1 * 10.0).round() as i64);
+    spots.sort_by_key(|at| (spot(at).1, spot(at).0));
+    spots.dedup_by_key(|at| spot(at));
+    let height = (low - high).abs().max(3.0);
+    svg.ticks(&spots, height, Stroke::solid(colour, 1.4));
 }
 
 fn is_shown(at: &At) -> bool {

@@ -12,7 +12,7 @@ const ROW_GAP: f64 = 12.0;
 
 /// Panels side by side.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct PanelRow {
     /// Height of the data areas, pixels.
     pub height: f64,
     /// The panels, left to right.
@@ -21,21 +21,21 @@ pub struct Row {
 
 /// A figure to be drawn.
 #[derive(Clone, Debug, Default)]
-pub struct Page {
+pub struct PanelRows {
     /// Key of all panels.
     pub key: Vec<Key>,
     /// Colours of all panels.
     pub bar: Option<ColourBar>,
     /// The rows, top to bottom.
-    pub rows: Vec<Row>,
+    pub rows: Vec<PanelRow>,
 }
 
-impl Page {
+impl PanelRows {
     /// Panels that have data, `columns` in a row; the last row may be shorter.
     pub fn grid(panels: Vec<Panel>, columns: usize, height: f64) -> Self {
         let panels: Vec<Panel> = panels.into_iter().filter(Panel::has_data).collect();
         let columns = columns.clamp(1, panels.len().max(1));
-        let rows = panels.chunks(columns).map(|row| Row {
+        let rows = panels.chunks(columns).map(|row| PanelRow {
             height,
             panels: row.to_vec(),
         });

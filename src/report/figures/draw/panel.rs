@@ -18,7 +18,7 @@ const LONGEST_NAME: f64 = 200.0;
 
 /// How a key shows what it names.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Sample {
+pub enum LegendSample {
     /// A piece of line, with a marker where there is one.
     Line(Stroke, Option<Marker>),
     /// A marker.
@@ -33,14 +33,14 @@ pub enum Sample {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     /// Its sign.
-    pub sample: Sample,
+    pub sample: LegendSample,
     /// Its name.
     pub label: String,
 }
 
 impl Key {
     /// An entry.
-    pub fn new(sample: Sample, label: impl Into<String>) -> Self {
+    pub fn new(sample: LegendSample, label: impl Into<String>) -> Self {
         Self {
             sample,
             label: label.into(),
@@ -53,7 +53,7 @@ impl Key {
         let mut pieces: Vec<Self> = wrapped(&self.label, width - swatch, TICK_SIZE)
             .into_iter()
             .map(|label| Self {
-                sample: Sample::Nothing,
+                sample: LegendSample::Nothing,
                 label,
             })
             .collect();
@@ -64,7 +64,7 @@ impl Key {
     }
 
     fn width(&self) -> f64 {
-        let swatch = if self.sample == Sample::Nothing {
+        let swatch = if self.sample == LegendSample::Nothing {
             0.0
         } else {
             SWATCH + 5.0
@@ -177,31 +177,37 @@ impl Panel {
 
     /// Draws the panel around its data area.
     pub fn draw(&self, svg: &mut Svg, frame: Frame, head: f64, letter: Option<char>) {
-        let Some((x_range, y_range)) = self.ranges() else {
+        let Some(ranges) = self.ranges() else {
             return;
         };
-        let Frame {
-            left,
-            right,
-            top,
-            bottom,
-        } = frame;
         let span = |scale: super::scale::Scale, range: Point, from: f64, to: f64| {
             let (low, high) = (scale.forward(range.0), scale.forward(range.1));
             move |value: f64| from + (scale.forward(value) - low) / (high - low) * (to - from)
         };
-        let x = span(self.x.scale, x_range, left, right);
-        let y = span(self.y.scale, y_range, bottom, top);
-        let x_ticks = self.x.ticks(x_range, right - left, TICK_SIZE, true);
-        let y_ticks = self.y_ticks(bottom - top);
+        let x = span(self.x.scale, ranges.0, frame.left, frame.right);
+        let y = span(self.y.scale, ranges.1, frame.bottom, frame.top);
+        let place = |(a, b): Point| (x(a), y(b));
+        let ticks = [
+            (self.x).ticks(ranges.0, frame.right - frame.left, TICK_SIZE, true),
+            self.y_ticks(frame.bottom - frame.top),
+        ];
+        self.draw_head(svg, frame, head, letter);
+        self.draw_axes(svg, frame, ranges, &place, &ticks);
+        // Above the axes, which would hide rates of 0.
+        for mark in &self.marks {
+            mark.draw(svg, &place, frame);
+        }
+        draw_tick_labels(svg, frame, &place, &ticks);
+        self.draw_axis_labels(svg, frame, head);
+    }
 
-        let mut head_at = top - head;
+    /// The letter, the title and the key above the data.
+    fn draw_head(&self, svg: &mut Svg, frame: Frame, head: f64, letter: Option<char>) {
+        let Frame { left, right, .. } = frame;
+        let mut head_at = frame.top - head;
         if let Some(letter) = letter {
-            svg.bold(
-                (left - self.left(bottom - top) + 2.0, head_at + 12.0),
-                &letter.to_string(),
-                13.0,
-            );
+            let at = left - self.left(frame.bottom - frame.top) + 2.0;
+            svg.bold((at, head_at + 12.0), &letter.to_string(), 13.0);
         }
         for title in self.title_lines(right - left) {
             let at = (left, head_at + 12.0);
@@ -209,70 +215,87 @@ impl Panel {
             head_at += TITLE_LINE;
         }
         draw_key(svg, &self.key, (left, head_at), right - left);
+    }
 
+    /// The grid, the axes and their ticks.
+    fn draw_axes(
+        &self,
+        svg: &mut Svg,
+        frame: Frame,
+        (x_range, y_range): (Point, Point),
+        place: &dyn Fn(Point) -> Point,
+        [x_ticks, y_ticks]: &[Vec<Tick>; 2],
+    ) {
+        let Frame {
+            left,
+            right,
+            top,
+            bottom,
+        } = frame;
+        let x = |value: f64| place((value, y_range.0)).0;
+        let y = |value: f64| place((x_range.0, value)).1;
         if self.grid {
             let light = Stroke {
                 opacity: 0.13,
                 ..Stroke::solid(Colour::Ink, 0.8)
             };
-            let lines = y_ticks
-                .iter()
-                .map(|t| vec![(left, y(t.value)), (right, y(t.value))]);
+            let lines = (y_ticks.iter()).map(|t| vec![(left, y(t.value)), (right, y(t.value))]);
             svg.lines(&lines.collect::<Vec<_>>(), light);
         }
-        let axis = Stroke::solid(Colour::Ink, 0.9);
         let mut lines = vec![vec![(left, top), (left, bottom), (right, bottom)]];
-        lines.extend(
-            x_ticks
-                .iter()
-                .map(|t| vec![(x(t.value), bottom), (x(t.value), bottom + 4.0)]),
-        );
-        lines.extend(
-            y_ticks
-                .iter()
-                .filter(|t| !t.label.is_empty())
-                .map(|t| vec![(left - 4.0, y(t.value)), (left, y(t.value))]),
-        );
-        svg.lines(&lines, axis);
-        let minor = Stroke::solid(Colour::Ink, 0.6);
-        let upright = self.x.minor_ticks(x_range).into_iter().map(x);
-        let mut lines: Vec<_> = upright
+        let at_x = x_ticks.iter().map(|t| x(t.value));
+        lines.extend(at_x.map(|at| vec![(at, bottom), (at, bottom + 4.0)]));
+        let labelled = y_ticks.iter().filter(|t| !t.label.is_empty());
+        let at_y = labelled.map(|t| y(t.value));
+        lines.extend(at_y.map(|at| vec![(left - 4.0, at), (left, at)]));
+        svg.lines(&lines, Stroke::solid(Colour::Ink, 0.9));
+        let at_x = self.x.minor_ticks(x_range).into_iter().map(x);
+        let mut minor: Vec<_> = at_x
             .map(|at| vec![(at, bottom), (at, bottom + 2.5)])
             .collect();
-        let level = self.y.minor_ticks(y_range).into_iter().map(y);
-        lines.extend(level.map(|at| vec![(left - 2.5, at), (left, at)]));
-        svg.lines(&lines, minor);
-        // Above the axes, which would hide rates of 0.
-        let place = |(a, b): Point| (x(a), y(b));
-        for mark in &self.marks {
-            mark.draw(svg, &place, frame);
-        }
-        for tick in &x_ticks {
-            // A wide label at the end of the axis must not leave the picture.
-            let half = text::width(&tick.label, TICK_SIZE) / 2.0;
-            let at = x(tick.value).min(right + Self::RIGHT - half);
-            let at = (at, bottom + 6.0 + TICK_SIZE);
-            svg.text(at, &tick.label, TICK_SIZE, Anchor::Middle, Colour::Ink);
-        }
-        for tick in &y_ticks {
-            let at = (left - 6.5, y(tick.value) + 0.36 * TICK_SIZE);
-            svg.text(at, &tick.label, TICK_SIZE, Anchor::End, Colour::Ink);
-        }
+        let at_y = self.y.minor_ticks(y_range).into_iter().map(y);
+        minor.extend(at_y.map(|at| vec![(left - 2.5, at), (left, at)]));
+        svg.lines(&minor, Stroke::solid(Colour::Ink, 0.6));
+    }
+
+    /// What the axes show.
+    fn draw_axis_labels(&self, svg: &mut Svg, frame: Frame, head: f64) {
+        let Frame {
+            left,
+            right,
+            top,
+            bottom,
+        } = frame;
         let middle = (left + right) / 2.0;
         let at = (middle, bottom + 6.0 + TICK_SIZE + LABEL_SIZE + 4.0);
         let label = shortened(&self.x.label, right - left + 2.0 * Self::RIGHT, LABEL_SIZE);
         svg.text(at, &label, LABEL_SIZE, Anchor::Middle, Colour::Ink);
         if !self.y.label.is_empty() {
-            let at = (
-                left - self.left(bottom - top) + LABEL_SIZE,
-                (top + bottom) / 2.0,
-            );
-            svg.upward(
-                at,
-                &shortened(&self.y.label, bottom - top + head, LABEL_SIZE),
-                LABEL_SIZE,
-            );
+            let at = left - self.left(bottom - top) + LABEL_SIZE;
+            let label = shortened(&self.y.label, bottom - top + head, LABEL_SIZE);
+            svg.upward((at, (top + bottom) / 2.0), &label, LABEL_SIZE);
         }
+    }
+}
+
+/// The numbers beside the ticks.
+fn draw_tick_labels(
+    svg: &mut Svg,
+    frame: Frame,
+    place: &dyn Fn(Point) -> Point,
+    [x_ticks, y_ticks]: &[Vec<Tick>; 2],
+) {
+    for tick in x_ticks {
+        // A wide label at the end of the axis must not leave the picture.
+        let half = text::width(&tick.label, TICK_SIZE) / 2.0;
+        let at = (place((tick.value, 0.0)).0).min(frame.right + Panel::RIGHT - half);
+        let at = (at, frame.bottom + 6.0 + TICK_SIZE);
+        svg.text(at, &tick.label, TICK_SIZE, Anchor::Middle, Colour::Ink);
+    }
+    for tick in y_ticks {
+        let at = place((0.0, tick.value)).1;
+        let at = (frame.left - 6.5, at + 0.36 * TICK_SIZE);
+        svg.text(at, &tick.label, TICK_SIZE, Anchor::End, Colour::Ink);
     }
 }
 
@@ -306,25 +329,25 @@ pub fn draw_key(svg: &mut Svg, key: &[Key], (left, top): (f64, f64), width: f64)
         for entry in line {
             let centre = (x + SWATCH / 2.0, middle);
             match entry.sample {
-                Sample::Line(stroke, marker) => {
+                LegendSample::Line(stroke, marker) => {
                     svg.lines(&[vec![(x, middle), (x + SWATCH, middle)]], stroke);
                     if let Some(marker) = marker {
                         svg.markers(&[centre], marker, 6.0, stroke.colour, false);
                     }
                 }
-                Sample::Spot(marker, colour, open) => {
+                LegendSample::Spot(marker, colour, open) => {
                     svg.markers(&[centre], marker, 8.0, colour, open)
                 }
-                Sample::Box(fill, stroke) => {
+                LegendSample::Box(fill, stroke) => {
                     svg.rectangle((x + 3.0, middle - 5.0), SWATCH - 6.0, 10.0, fill);
                     if let Some(stroke) = stroke {
                         let (l, r, t, b) = (x + 3.0, x + SWATCH - 3.0, middle - 5.0, middle + 5.0);
                         svg.lines(&[vec![(l, b), (l, t), (r, t), (r, b), (l, b)]], stroke);
                     }
                 }
-                Sample::Nothing => {}
+                LegendSample::Nothing => {}
             }
-            let start = if entry.sample == Sample::Nothing {
+            let start = if entry.sample == LegendSample::Nothing {
                 x
             } else {
                 x + SWATCH + 5.0

@@ -1,7 +1,7 @@
 //! How the classes of a run are told apart.
 
 use super::super::draw::mark::Mark;
-use super::super::draw::page::Page;
+use super::super::draw::page::PanelRows;
 use super::super::draw::panel::Panel;
 use super::super::draw::scale::Axis;
 use super::super::draw::svg::{Colour, Dash, Stroke};
@@ -9,6 +9,9 @@ use super::super::groups::{BLUE, VERMILION};
 use super::super::kit::{brief, fill, line_key};
 use super::super::sheet::{Missing, Rows, Sheet, Table};
 use crate::analysis::record::RunAnalysis;
+
+/// Title of the figure.
+pub const TITLE: &str = "Accuracy, E rate and confusion matrix by class";
 
 /// Most classes for which a confusion matrix is drawn.
 const MOST_IN_CONFUSION: usize = 12;
@@ -22,7 +25,7 @@ pub fn classes(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
     if classes == 0 || classes > 1000 {
         return Err(Missing::new(
             "classes",
-            "Classes",
+            TITLE,
             "the analysis has no usable predictions",
         ));
     }
@@ -52,17 +55,18 @@ pub fn classes(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         &["mean"],
         &[&[test.labels.len() as f64], &means[..]].concat(),
     );
-    let mut page = Page::grid(panels, 2, 130.0);
+    let mut page = PanelRows::grid(panels, 2, 130.0);
     if classes <= MOST_IN_CONFUSION {
         let panel = confusion(analysis, classes, &mut table);
-        page = page.above(Page::grid(vec![panel], 1, 22.0 * classes as f64));
+        page = page.above(PanelRows::grid(vec![panel], 1, 22.0 * classes as f64));
     }
     Ok(Sheet {
         id: "classes".into(),
-        title: "Classes".into(),
+        title: TITLE.into(),
         caption: format!(
-            "Accuracy and mean E rate in the test trials of each class, and the confusion matrix: how many trials of a \
-             class (rows) were predicted to be of which class (columns). {} checkpoint, epoch {}.",
+            "Test accuracy and mean E rate of the trials of each class (dashed: mean over all test trials); \
+             confusion matrix: number of test trials of each true class (rows) by predicted class (columns). \
+             Checkpoint: {}, epoch {}.",
             analysis.checkpoint, analysis.epoch
         ),
         alt: "Accuracy and E rate by class, and the confusion matrix.".into(),

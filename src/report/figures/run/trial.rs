@@ -4,8 +4,8 @@ use super::super::activity::{
     add_correlograms, add_spectrum, add_spikes, contrast_words, correlogram_key, correlogram_panel,
     has_raster, raster_panel, spectrum_panel, white_stroke,
 };
-use super::super::draw::page::{Page, Row};
-use super::super::draw::panel::{Key, Panel, Sample};
+use super::super::draw::page::{PanelRow, PanelRows};
+use super::super::draw::panel::{Key, LegendSample, Panel};
 use super::super::draw::scale::Axis;
 use super::super::draw::svg::Stroke;
 use super::super::groups::{BLUE, VERMILION};
@@ -33,7 +33,7 @@ pub fn raster(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
     let mut above = raster_panel(trial, &table, &spikes, ["time_ms", "value"]);
     above.x.label.clear();
     let rates = rates_panel(trial, &mut table);
-    let row = |height, panel| Row {
+    let row = |height, panel| PanelRow {
         height,
         panels: vec![panel],
     };
@@ -41,8 +41,8 @@ pub fn raster(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         id: "raster".into(),
         title: "Spike raster".into(),
         caption: format!(
-            "One test trial ({} checkpoint, epoch {}): the first {} E and {} I cells; their rates in bins of {} ms. \
-             Over all cells E fires at {:.1} Hz and I at {:.1} Hz in this trial.",
+            "One test trial ({} checkpoint, epoch {}): the first {} E cells and {} I cells; their rates in bins of {} \
+             ms. Over all cells E fires at {:.1} Hz and I at {:.1} Hz in this trial.",
             analysis.checkpoint,
             analysis.epoch,
             trial.e_cells,
@@ -52,7 +52,7 @@ pub fn raster(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
             trial.i_rate_hz
         ),
         alt: "Spikes of E and I cells in one test trial and their rates.".into(),
-        page: Page {
+        page: PanelRows {
             key: Vec::new(),
             bar: None,
             rows: vec![row(300.0, above), row(90.0, rates)],
@@ -131,7 +131,7 @@ pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
             let title = format!("Pairs of {name} cells");
             let mut panel = correlogram_panel(&title, &table, &[correlogram], colour);
             let words = contrast_words(correlogram.population);
-            panel.key.push(Key::new(Sample::Nothing, words));
+            panel.key.push(Key::new(LegendSample::Nothing, words));
             panel.key.extend(correlogram_key(&[correlogram]));
             panel
         });
@@ -141,7 +141,8 @@ pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         .push(line_key(Stroke::solid(BLUE, 1.5), "measured"));
     power.key.push(line_key(white_stroke(BLUE), "white noise"));
     let below = vec![power, intervals(rhythm, &mut table)];
-    let page = Page::grid(correlograms.into(), 2, 140.0).above(Page::grid(below, 2, 120.0));
+    let page =
+        PanelRows::grid(correlograms.into(), 2, 140.0).above(PanelRows::grid(below, 2, 120.0));
     if page.rows.is_empty() {
         return Err(Missing::new(id, title, "no cell fires in the test trials"));
     }
@@ -149,11 +150,14 @@ pub fn rhythm(analysis: &RunAnalysis) -> Result<Sheet, Missing> {
         id: id.into(),
         title: format!("{title}: {}", outcome(rhythm)),
         caption: format!(
-            "How often two different cells fire at a lag, over what independent cells would; the grey band holds \
-             98 % of {NULL_DRAWS} draws of as many spikes put at random. The first {} ms of each trial are left out. \
-             There is a rhythm where the contrast between the first side peak and the trough before it is at least \
-             {LEAST_CONTRAST} and above 99 % of the draws; the E cells decide. The spectrum (bins of {} Hz) decides \
-             nothing. {} checkpoint, epoch {}.",
+            "Pairs of cells: coincidences of two different E (or I) cells at each lag, relative to independent \
+             cells, all test trials; grey: central 98 % of {NULL_DRAWS} draws with the same number of spikes \
+             at random times; vertical line: period. The first {} ms of each trial are left out. A rhythm is \
+             reported if the contrast of the first side peak of the E cells with the trough before it is at \
+             least {LEAST_CONTRAST} and above the 99th percentile of the draws. Spectrum: power spectral \
+             density of the E population rate, bins of {} Hz (dotted: independent Poisson cells); not used for \
+             this decision. Inter-spike intervals: E cells, CV is the mean over cells. Checkpoint: {}, epoch \
+             {}.",
             brief(rhythm.onset_ms),
             brief(spectrum.resolution_hz),
             analysis.checkpoint,
@@ -192,7 +196,7 @@ fn intervals(rhythm: &Rhythm, table: &mut Table) -> Panel {
         let steps = table.steps_to(&rows, ["x", "y"], end, stroke, fill(BLUE, 0.4));
         panel.marks.push(steps);
         let words = format!("CV {}", brief(rhythm.cv));
-        panel.key.push(Key::new(Sample::Nothing, words));
+        panel.key.push(Key::new(LegendSample::Nothing, words));
     }
     panel
 }

@@ -1,19 +1,19 @@
 //! What one thread works in, kept from batch to batch.
 
-use super::backward::{Backward, Block};
-use super::clock::{Clock, Stage};
-use super::network::Network;
-use super::state::{Flight, Keep, TrialRecord};
+use super::backward::{BackwardScratch, Block};
+use super::clock::{Clock, CpuStage};
+use super::network::PreparedNetwork;
+use super::state::{Keep, TrialRecord, TrialScratch};
 use crate::conductance::batch::{Batch, Disagreement, Forward, Request, Traces};
 use crate::conductance::loss::cross_entropy;
 use crate::real::Real;
 
 /// Room for the trials of one thread, and the time it spends on them.
-pub(super) struct Seat<R> {
-    flight: Flight<R>,
+pub(super) struct ThreadScratch<R> {
+    trial_scratch: TrialScratch<R>,
     /// Records of the trials of a block.
     records: Vec<TrialRecord<R>>,
-    backward: Option<Backward<R>>,
+    backward: Option<BackwardScratch<R>>,
     pub(super) clock: Clock,
 }
 
@@ -38,11 +38,11 @@ pub(super) struct BlockResult<R> {
     pub(super) spikes: [u64; 2],
 }
 
-impl<R: Real> Seat<R> {
+impl<R: Real> ThreadScratch<R> {
     /// Room for forward passes; the rest is made by the first block.
-    pub(super) fn new(network: &Network<R>) -> Self {
+    pub(super) fn new(network: &PreparedNetwork<R>) -> Self {
         Self {
-            flight: network.flight(),
+            trial_scratch: network.trial_scratch(),
             records: vec![TrialRecord::new(network.params.n_out)],
             backward: None,
             clock: Clock::new(),
@@ -52,7 +52,7 @@ impl<R: Real> Seat<R> {
     /// Runs one trial. `rows` receives its spikes.
     pub(super) fn forward(
         &mut self,
-        network: &Network<R>,
+        network: &PreparedNetwork<R>,
         batch: &Batch,
         trial: usize,
         request: Request<'_>,
@@ -61,13 +61,13 @@ impl<R: Real> Seat<R> {
         self.clock.start();
         let keep = Keep {
             segment_steps: None,
-            history: request.history,
+            imposed: request.imposed,
             traces: request.traces && trial == 0,
         };
         let (p, record) = (&network.params, &mut self.records[0]);
         let events = batch.events_of(trial);
-        network.run_trial(trial, events, keep, rows, &mut self.flight, record);
-        self.clock.lap(Stage::Forward);
+        network.run_trial(trial, events, keep, rows, &mut self.trial_scratch, record);
+        self.clock.lap(CpuStage::Forward);
         Forward {
             logits: record.logits.iter().map(|x| x.to_f64()).collect(),
             counts_e: record.spikes_e.counts(p.n_e()),
@@ -82,7 +82,7 @@ impl<R: Real> Seat<R> {
     /// for; one flat vector a group is its gradient then. `rows` receive the trials' spikes.
     pub(super) fn train(
         &mut self,
-        network: &Network<R>,
+        network: &PreparedNetwork<R>,
         pass: Pass<'_, R>,
         first: usize,
         rows: Vec<&mut [u32]>,
@@ -99,13 +99,20 @@ impl<R: Real> Seat<R> {
         for (trial, record) in (first..).zip(records.iter_mut()) {
             let keep = Keep {
                 segment_steps: Some(pass.segment_steps),
-                history: pass.request.history,
+                imposed: pass.request.imposed,
                 traces: pass.request.traces && trial == 0,
             };
             let events = batch.events_of(trial);
-            network.run_trial(trial, events, keep, rows.next(), &mut self.flight, record);
+            network.run_trial(
+                trial,
+                events,
+                keep,
+                rows.next(),
+                &mut self.trial_scratch,
+                record,
+            );
         }
-        self.clock.lap(Stage::Forward);
+        self.clock.lap(CpuStage::Forward);
 
         let logits: Vec<R> = records.iter().flat_map(|r| &r.logits).copied().collect();
         let as_f64: Vec<f64> = logits.iter().map(|x| x.to_f64()).collect();
@@ -124,10 +131,16 @@ impl<R: Real> Seat<R> {
             by_logit: &by_logit,
             by_spike: pass.by_spike,
             segment_steps: pass.segment_steps,
-            imposed: pass.request.history.is_some(),
+            imposed: pass.request.imposed.is_some(),
         };
         gradients.fill(R::ZERO);
-        network.backward(&block, room, &mut self.flight, gradients, &mut self.clock);
+        network.backward(
+            &block,
+            room,
+            &mut self.trial_scratch,
+            gradients,
+            &mut self.clock,
+        );
         let spikes = [
             records.iter().map(|r| r.spikes_e.total()).sum(),
             records.iter().map(|r| r.spikes_i.total()).sum(),

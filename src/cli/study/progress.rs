@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stdout};
 
-use dalenet::study::runner::{End, Event};
+use dalenet::study::runner::{End, StudyEvent};
 use dalenet::study::{Cell, CellState, Study, StudyFolder};
 use dalenet::text;
 use dalenet::train::metrics::{E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use crate::cli::output::say;
 
 /// Shows how a study goes.
-pub struct Board {
+pub struct StudyProgress {
     log: Log,
     name_width: usize,
     jobs: usize,
-    cells: Vec<Progress>,
+    cells: Vec<CellProgress>,
     seconds_per_epoch: Option<f64>,
     /// Only on a terminal.
     drawn: Option<Drawn>,
@@ -27,7 +27,7 @@ pub struct Board {
 
 /// How far a cell has come.
 #[derive(Clone, Debug, Default)]
-struct Progress {
+struct CellProgress {
     epochs: u64,
     epochs_done: u64,
     is_running: bool,
@@ -66,23 +66,23 @@ fn plain_line() -> ProgressBar {
     bar
 }
 
-impl Board {
-    /// A board of all cells as they stand, of which `jobs` run at once.
+impl StudyProgress {
+    /// A progress of all cells as they stand, of which `jobs` run at once.
     pub fn new(study: &Study, folder: &StudyFolder, jobs: usize, log: Log) -> Self {
         let progress = |cell: &Cell| {
-            let standing = folder.standing(cell);
-            Progress {
-                epochs: standing.epochs,
-                epochs_done: standing.epoch.unwrap_or(0),
-                ..Progress::default()
+            let status = folder.status(cell);
+            CellProgress {
+                epochs: status.epochs,
+                epochs_done: status.epoch.unwrap_or(0),
+                ..CellProgress::default()
             }
         };
         let cells: Vec<_> = study.cells.iter().map(progress).collect();
         match log {
             Log::Human => say(format!(
-                "study  {}: {} cells\nfolder {}",
+                "study  {}: {}\nfolder {}",
                 study.spec.name,
-                study.cells.len(),
+                text::count(study.cells.len(), "cell", "cells"),
                 folder.folder().display()
             )),
             Log::Json => {
@@ -102,7 +102,7 @@ impl Board {
     }
 
     /// To be called with everything that happens to a cell.
-    pub fn show(&mut self, cell: &Cell, event: &Event) {
+    pub fn show(&mut self, cell: &Cell, event: &StudyEvent) {
         self.update(cell.index, event);
         match self.log {
             Log::Json => self.show_json(cell, event),
@@ -117,17 +117,17 @@ impl Board {
         }
     }
 
-    fn update(&mut self, index: usize, event: &Event) {
+    fn update(&mut self, index: usize, event: &StudyEvent) {
         let Some(progress) = self.cells.get_mut(index) else {
             return;
         };
         match event {
-            Event::Started => progress.is_running = true,
-            Event::Ended(_) => {
+            StudyEvent::Started => progress.is_running = true,
+            StudyEvent::Ended(_) => {
                 progress.is_running = false;
                 progress.is_over = true;
             }
-            Event::Said(said) => {
+            StudyEvent::Output(said) => {
                 if let Some(metrics) = metrics_of(said) {
                     progress.epochs_done = metrics.epoch();
                     progress.newest = format!(
@@ -146,11 +146,11 @@ impl Board {
         }
     }
 
-    fn show_json(&self, cell: &Cell, event: &Event) {
+    fn show_json(&self, cell: &Cell, event: &StudyEvent) {
         let mut line = match event {
-            Event::Started => json!({ "event": "cell_started" }),
-            Event::Said(said) => said.clone(),
-            Event::Ended(end) => {
+            StudyEvent::Started => json!({ "event": "cell_started" }),
+            StudyEvent::Output(said) => said.clone(),
+            StudyEvent::Ended(end) => {
                 let (state, problem) = words(end);
                 json!({ "event": "cell_ended", "state": state, "problem": problem })
             }
@@ -161,13 +161,13 @@ impl Board {
         say(line);
     }
 
-    fn show_lines(&mut self, cell: &Cell, event: &Event) {
+    fn show_lines(&mut self, cell: &Cell, event: &StudyEvent) {
         let index = cell.index;
         let name = format!("{:<width$}", cell.name, width = self.name_width);
         let permanent = match event {
-            Event::Started => None,
-            Event::Said(said) => self.line_of(&name, said, index),
-            Event::Ended(end) => {
+            StudyEvent::Started => None,
+            StudyEvent::Output(said) => self.line_of(&name, said, index),
+            StudyEvent::Ended(end) => {
                 let (state, problem) = words(end);
                 let newest = self.cells.get(index).map_or("", |p| &p.newest[..]);
                 let mut line = format!("{name}  {state:<8}  {newest}");
@@ -186,7 +186,7 @@ impl Board {
             return;
         };
         match event {
-            Event::Ended(_) => {
+            StudyEvent::Ended(_) => {
                 if let Some(bar) = drawn.running.remove(&index) {
                     drawn.lines.remove(&bar);
                 }
@@ -194,7 +194,7 @@ impl Board {
                     let _ = drawn.lines.println(line);
                 }
             }
-            Event::Started | Event::Said(_) => {
+            StudyEvent::Started | StudyEvent::Output(_) => {
                 let lines = &drawn.lines;
                 let before = &drawn.total;
                 let bar = drawn
@@ -214,7 +214,7 @@ impl Board {
             let left = said["left_seconds"].as_f64();
             let mut line = format!("{name}  {}", epoch_line(&metrics, epochs, left));
             if let Some(all) = self.left_for_all() {
-                line += &format!("  all {}", text::duration(all));
+                line += &format!("  (study: {})", text::duration(all));
             }
             return Some(line);
         }
@@ -238,7 +238,7 @@ impl Board {
     }
 
     fn total(&self) -> String {
-        let count = |is: fn(&Progress) -> bool| self.cells.iter().filter(|p| is(p)).count();
+        let count = |is: fn(&CellProgress) -> bool| self.cells.iter().filter(|p| is(p)).count();
         let left = self.left_for_all().map_or(String::new(), |left| {
             format!("  left {}", text::duration(left))
         });
@@ -254,7 +254,7 @@ impl Board {
     /// an epoch.
     fn left_for_all(&self) -> Option<f64> {
         let per_epoch = self.seconds_per_epoch?;
-        let left = |progress: &Progress| {
+        let left = |progress: &CellProgress| {
             let epochs = progress.epochs.saturating_sub(progress.epochs_done) as f64;
             let estimate = progress.left_seconds.filter(|_| progress.is_running);
             estimate.unwrap_or(epochs * per_epoch)
