@@ -3,9 +3,9 @@
 //! Lines and letters are drawn in the text colour of the page around (`currentColor`), so that one
 //! file suits light and dark pages. The same records give the same bytes.
 //!
-//! A figure is a function from records to a [`sheet::Sheet`]: it fills a table, and makes marks of its rows.
-//! Below it are [`kit`] (what several figures share), [`groups`] (conditions and their colours) and [`draw`]
-//! (panels, axes, letters); above it is the list of them, [`choice`].
+//! A figure is a function from records to a `sheet::Sheet`: it fills a table, and makes marks of its rows.
+//! Below it are `kit` (what several figures share), `groups` (conditions and their colours) and `draw`
+//! (panels, axes, letters); above it is the list of them, `choice`.
 
 mod activity;
 mod cell_rates;
