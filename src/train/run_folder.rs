@@ -29,7 +29,7 @@ const RUN_FILES: [&str; 13] = [
 /// Stays in the folder for good. Removing it would let two processes lock two files of one name.
 const LOCK_FILE: &str = ".lock";
 
-/// Times the lock is tried: who only attempts whether a folder is in use holds it for an instant.
+/// Times the lock is tried: who only looks whether a folder is in use holds it for an instant.
 const LOCK_ATTEMPTS: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 

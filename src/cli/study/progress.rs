@@ -67,7 +67,7 @@ fn plain_line() -> ProgressBar {
 }
 
 impl StudyProgress {
-    /// A progress of all cells as they stand, of which `jobs` run at once.
+    /// The progress of all cells as they stand, of which `jobs` run at once.
     pub fn new(study: &Study, folder: &StudyFolder, jobs: usize, log: Log) -> Self {
         let progress = |cell: &Cell| {
             let status = folder.status(cell);

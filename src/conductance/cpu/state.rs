@@ -217,7 +217,7 @@ pub(super) struct Keep<'a> {
     pub(super) traces: bool,
 }
 
-/// A trial in trial_scratch: its state, which cells fire, and a sum of synaptic rows.
+/// A trial under way: its state, which cells fire, and a sum of synaptic rows.
 pub(super) struct TrialScratch<R> {
     pub(super) state: TrialState<R>,
     pub(super) fires_e: Vec<u8>,

@@ -12,7 +12,7 @@ use crate::data::Event;
 use crate::real::Real;
 
 impl<R: Real> PreparedNetwork<R> {
-    /// Room for one trial in trial_scratch.
+    /// Room for one trial under way.
     pub(super) fn trial_scratch(&self) -> TrialScratch<R> {
         let (w, p) = (&self.wiring, &self.params);
         let i_cells = if w.i_cells { p.n_i() } else { 0 };

@@ -38,6 +38,8 @@ const MAX_PRODUCTS: u64 = 1 << 33;
 
 /// Forward, backward and gradient steps and events of one dispatch at the most on a driver that ends long
 /// loops: few, and fewer the larger the network, whose loops grow with the square of its cells.
+/// A cautious rule: the driver's limit has been seen at 2500 forward steps of a small network, and not
+/// at 64 backward steps of 2560 cells.
 fn software_most(cells: usize) -> [usize; 4] {
     let steps = |most: usize| ((1 << 23) / (cells * cells).max(1)).clamp(1, most);
     [steps(16), steps(64), 64, 1 << 14]

@@ -13,7 +13,7 @@ use crate::analysis::record::{ExampleTrial, PopulationRhythm, Rhythm};
 const SHOWN_HZ: f64 = 150.0;
 
 /// The correlogram of a population in a table: a row per lag.
-pub struct Correlogram<'a> {
+pub struct PopulationCorrelogram<'a> {
     /// The population.
     pub population: &'a PopulationRhythm,
     /// Its correlation.
@@ -27,7 +27,7 @@ pub fn add_correlograms<'a>(
     table: &mut Table,
     words: &[&str],
     rhythm: &'a Rhythm,
-) -> [Correlogram<'a>; 2] {
+) -> [PopulationCorrelogram<'a>; 2] {
     [("e", &rhythm.e), ("i", &rhythm.i)].map(|(name, population)| {
         let mut add = |quantity: &str, rows: Vec<[f64; 2]>| {
             let quantity = format!("{name}_{quantity}");
@@ -42,7 +42,7 @@ pub fn add_correlograms<'a>(
             let rows = lags.map(|(lag, value)| [*lag, *value]).collect();
             add(&format!("{quantity}_at_lag_ms"), rows)
         };
-        Correlogram {
+        PopulationCorrelogram {
             population,
             correlation: add_lags("correlation", &population.correlation),
             random: [
@@ -58,7 +58,7 @@ pub fn add_correlograms<'a>(
 pub fn correlogram_panel(
     title: &str,
     table: &Table,
-    correlograms: &[&Correlogram],
+    correlograms: &[&PopulationCorrelogram],
     colour: Colour,
 ) -> Panel {
     let x = Axis::new("lag (ms)").from(0.0);
@@ -96,7 +96,7 @@ fn period_stroke() -> Stroke {
 }
 
 /// Key of correlograms: the null, and the period where somebody has one.
-pub fn correlogram_key(correlograms: &[&Correlogram]) -> Vec<Key> {
+pub fn correlogram_key(correlograms: &[&PopulationCorrelogram]) -> Vec<Key> {
     let mut key = vec![Key::new(
         LegendSample::Box(null_fill(), None),
         "98 % band of random spikes",

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::activity::{
-    Correlogram, add_correlograms, add_spectrum, add_spikes, correlogram_key, correlogram_panel,
-    has_raster, raster_panel, rhythm_words, spectrum_panel, white_stroke,
+    PopulationCorrelogram, add_correlograms, add_spectrum, add_spikes, correlogram_key,
+    correlogram_panel, has_raster, raster_panel, rhythm_words, spectrum_panel, white_stroke,
 };
 use super::draw::page::{PanelRow, PanelRows};
 use super::draw::panel::{Key, LegendSample, Panel};
@@ -121,7 +121,7 @@ fn epoch_panels(group: &Group, table: &mut Table) -> Vec<Panel> {
 
 /// Correlograms and spectra of E, where there are some.
 fn rhythm_panels(analyses: &Analyses, table: &mut Table) -> Vec<Panel> {
-    let mut correlograms: Vec<Correlogram> = Vec::new();
+    let mut correlograms: Vec<PopulationCorrelogram> = Vec::new();
     let mut spectra: Vec<(&Rhythm, _)> = Vec::new();
     for (run, analysis) in analyses {
         let rhythm = &analysis.rhythm;
@@ -136,7 +136,7 @@ fn rhythm_panels(analyses: &Analyses, table: &mut Table) -> Vec<Panel> {
             table.row(&[run.cell, quantity], &[f64::NAN, value]);
         }
     }
-    let correlograms: Vec<&Correlogram> = correlograms.iter().collect();
+    let correlograms: Vec<&PopulationCorrelogram> = correlograms.iter().collect();
     let mut pairs = correlogram_panel("Pairs of E cells", table, &correlograms, Colour::Ink);
     let words: BTreeSet<String> = (analyses.iter().map(|(_, a)| rhythm_words(&a.rhythm))).collect();
     let words: Vec<String> = words.into_iter().collect();
