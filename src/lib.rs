@@ -22,6 +22,7 @@ pub mod files;
 pub mod gpu;
 pub mod optim;
 pub mod parity;
+pub mod product;
 pub mod random;
 pub mod real;
 pub mod record;

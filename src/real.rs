@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use aligned_vec::{AVec, ConstAlign};
 use pulp::Simd;
 
 /// A number of which a vector register of the processor holds several; `S` is a set of instructions.
@@ -95,6 +96,17 @@ vector!(
     as_simd_f64s,
     as_mut_simd_f64s
 );
+
+/// Numbers that begin at a cache line: a vector register then never straddles two of them, which
+/// would cost up to three times as much.
+pub type Lines<R> = AVec<R, ConstAlign<64>>;
+
+/// `len` zeros.
+pub fn zeros<R: Real>(len: usize) -> Lines<R> {
+    let mut lines = Lines::new(0);
+    lines.resize(len, R::ZERO);
+    lines
+}
 
 /// `f32` (the product) or `f64` (the reference the product is checked against).
 pub trait Real:

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::ConfigError;
+use serde_json::Value;
+
+use crate::config::{ConfigError, shown};
 use crate::fault::{Blame, Fault};
 use crate::files::FileError;
 
@@ -112,4 +114,33 @@ impl Blame for StudyError {
             _ => Fault::User,
         }
     }
+}
+
+/// A key whose value is not allowed.
+pub(super) fn invalid(
+    source: &str,
+    key: &str,
+    value: &Value,
+    message: impl Into<String>,
+) -> StudyError {
+    StudyError::Invalid {
+        file: source.to_owned(),
+        key: key.to_owned(),
+        value: shown(&value.to_string()),
+        message: message.into(),
+    }
+}
+
+/// Refuses names that cannot be parts of folder names.
+pub(super) fn check_name(source: &str, key: &str, name: &str) -> Result<(), StudyError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    if !name.is_empty() && name.len() <= 80 && !name.starts_with('.') && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(invalid(
+        source,
+        key,
+        &name.into(),
+        "must be 1 to 80 of A-Z, a-z, 0-9, '.', '-' and '_' and not begin with '.'",
+    ))
 }

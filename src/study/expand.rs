@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::StudyError;
-use super::load::{check_name, invalid};
+use super::error::{check_name, invalid};
 use super::spec::{AxisValue, StudyAxis, StudySpec};
 use crate::config::{self, Config, ConfigError, Override};
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::StudyError;
+use super::error::{check_name, invalid};
 use super::measures::measures;
 use super::spec::StudySpec;
 use crate::config::{read_json, shown};
@@ -157,34 +158,6 @@ fn value_at<'a>(tree: &'a Value, path: &serde_path_to_error::Path) -> (String, &
         key = "(whole document)".to_owned();
     }
     (key, value)
-}
-
-/// Names become parts of folder names.
-pub(super) fn check_name(source: &str, key: &str, name: &str) -> Result<(), StudyError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-    if !name.is_empty() && name.len() <= 80 && !name.starts_with('.') && name.chars().all(plain) {
-        return Ok(());
-    }
-    Err(invalid(
-        source,
-        key,
-        &name.into(),
-        "must be 1 to 80 of A-Z, a-z, 0-9, '.', '-' and '_' and not begin with '.'",
-    ))
-}
-
-pub(super) fn invalid(
-    source: &str,
-    key: &str,
-    value: &Value,
-    message: impl Into<String>,
-) -> StudyError {
-    StudyError::Invalid {
-        file: source.to_owned(),
-        key: key.to_owned(),
-        value: shown(&value.to_string()),
-        message: message.into(),
-    }
 }
 
 /// Axes, values and measures that other parts of the study name must exist.

@@ -560,25 +560,15 @@ fn memory_plans_and_repetition_change_no_bit() {
     let plans = [
         plan,
         MemoryPlan {
-            chunk_trials: 32,
-            ..plan
-        },
-        MemoryPlan {
             chunk_trials: 64,
             segment_steps: 7,
-            ..plan
-        },
-        MemoryPlan {
-            segment_steps: 1,
+            trials_per_workgroup: 1,
             ..plan
         },
         MemoryPlan {
             forward_steps: 3,
             backward_steps: 2,
             gradient_steps: 5,
-            ..plan
-        },
-        MemoryPlan {
             gradient_events: 3,
             ..plan
         },
@@ -595,16 +585,13 @@ fn memory_plans_and_repetition_change_no_bit() {
             ..as_on_hardware(plan)
         },
         MemoryPlan {
-            trials_per_workgroup: 1,
-            ..plan
-        },
-        MemoryPlan {
+            chunk_trials: 32,
             trials_per_workgroup: 2,
             ..plan
         },
         MemoryPlan {
             trials_per_workgroup: 8,
-            backward_steps: 5,
+            segment_steps: 5,
             ..plan
         },
         MemoryPlan {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::common::networks::{CPU_F64, Device, SMALL, Setup, devices, draw, norm, relative_error};
 use dalenet::conductance::batch::{Batch, Request};
-use dalenet::conductance::engine::{Engine, Quantity};
+use dalenet::conductance::engine::{Engine, Quantity, StepReport};
 use dalenet::conductance::weights::{Matrix, Weights};
 use dalenet::config::{Dale, LoopRule, MatrixName, Optimiser, Parametrisation, Training};
 
@@ -97,45 +97,59 @@ impl Reference {
     }
 }
 
-/// Runs some steps on an engine and on the reference, which takes the engine's gradients but
-/// `training` for its settings; returns the largest relative error of weights, moments, norm and
-/// clip factor, and the smallest clip factor.
-fn against_reference(
-    setup: &Setup,
-    device: &Device,
-    training: &Training,
-    steps: u64,
-) -> (f64, f64) {
+/// What an engine did in one step, and where it came from and got to.
+struct Observed {
+    gradient: Matrices,
+    before: Matrices,
+    report: StepReport,
+    after: [Matrices; 3],
+}
+
+/// Runs some steps on an engine.
+fn observe(setup: &Setup, device: &Device, steps: u64) -> Vec<Observed> {
     let mut engine = (device.make)(setup);
-    let mut reference = Reference::new(setup);
-    let (mut worst, mut smallest) = (0.0f64, f64::INFINITY);
-    for t in 1..=steps {
+    let step = |t| {
         let result = engine.gradient(&setup.batch, Request::default());
         result.expect("runs");
         let gradient = read(engine.as_mut(), Quantity::Gradient);
         let before = read(engine.as_mut(), Quantity::Weights);
         let report = engine.step().expect("steps");
-        let (whole, clip) = reference.step(training, &gradient);
         assert_eq!(engine.optimiser_steps(), t);
-        let by_parameters = by_parameters(&setup.params.training, &before, &gradient);
+        let after = [Quantity::Weights, Quantity::AdamM, Quantity::AdamV];
+        Observed {
+            gradient,
+            before,
+            report,
+            after: after.map(|quantity| read(engine.as_mut(), quantity)),
+        }
+    };
+    (1..=steps).map(step).collect()
+}
+
+/// Goes with the reference, under the settings `training`, along the gradients of an engine; returns the
+/// largest relative error of weights, moments, norm and clip factor, and the smallest clip factor.
+fn against_reference(setup: &Setup, observed: &[Observed], training: &Training) -> (f64, f64) {
+    let mut reference = Reference::new(setup);
+    let (mut worst, mut smallest) = (0.0f64, f64::INFINITY);
+    for step in observed {
+        let report = &step.report;
+        let (whole, clip) = reference.step(training, &step.gradient);
+        let by_parameters = by_parameters(&setup.params.training, &step.before, &step.gradient);
         for (name, gradient) in &by_parameters {
             let norms = (report.gradient_norm_of[name], report.weight_norm_of[name]);
-            let expected = (norm(gradient), norm(&before[name]));
+            let expected = (norm(gradient), norm(&step.before[name]));
             worst = worst.max((norms.0 / expected.0 - 1.0).abs());
             worst = worst.max((norms.1 / expected.1 - 1.0).abs());
         }
         worst = worst.max((report.gradient_norm / whole - 1.0).abs());
         worst = worst.max((report.clip_factor / clip - 1.0).abs());
         smallest = smallest.min(report.clip_factor);
-        for (quantity, expected) in [
-            (Quantity::Weights, &reference.w),
-            (Quantity::AdamM, &reference.m),
-            (Quantity::AdamV, &reference.v),
-        ] {
-            for (name, ours) in read(engine.as_mut(), quantity) {
+        let expected = [&reference.w, &reference.m, &reference.v];
+        for (ours, expected) in step.after.iter().zip(expected) {
+            for (name, ours) in ours {
                 // Descent keeps no moments.
-                if ours.iter().chain(&expected[&name]).any(|&x| x != 0.0) {
-                    worst = worst.max(relative_error(&ours, &expected[&name]));
+                if ours.iter().chain(&expected[name]).any(|&x| x != 0.0) {
+                    worst = worst.max(relative_error(ours, &expected[name]));
                 }
             }
         }
@@ -165,7 +179,8 @@ fn fifty_steps_equal_adam_by_hand() {
     ] {
         let setup = setup(clip_norm, dale);
         for device in devices() {
-            let (error, clip) = against_reference(&setup, &device, &setup.params.training, 50);
+            let observed = observe(&setup, &device, 50);
+            let (error, clip) = against_reference(&setup, &observed, &setup.params.training);
             assert!(error < tolerance(&device), "{}: {error:.2e}", device.name);
             assert_eq!(clip < 1.0, clip_norm < 1e6, "clip factor {clip}");
         }
@@ -199,7 +214,8 @@ fn twenty_steps_of_every_loop_rule_equal_the_same_by_hand() {
         for (clip_norm, dale) in [(1e6, Dale::Signed), (1e-2, Dale::Project)] {
             let setup = with_rule(rule.clone(), clip_norm, dale);
             for device in devices() {
-                let (error, clip) = against_reference(&setup, &device, &setup.params.training, 20);
+                let observed = observe(&setup, &device, 20);
+                let (error, clip) = against_reference(&setup, &observed, &setup.params.training);
                 let name = device.name;
                 assert!(error < tolerance(&device), "{name}, {rule:?}: {error:.2e}");
                 assert_eq!(clip < 1.0, clip_norm < 1e6, "clip factor {clip}");
@@ -222,13 +238,14 @@ fn a_rule_other_than_the_engine_s_is_noticed() {
         });
         others.extend(same_rates.into_iter().filter(|r| *r != rule).map(Some));
         assert_eq!(others.len(), 5);
-        for other in others {
-            let training = Training {
-                loop_rule: other.clone(),
-                ..setup.params.training.clone()
-            };
-            for device in devices() {
-                let (error, _) = against_reference(&setup, &device, &training, 5);
+        for device in devices() {
+            let observed = observe(&setup, &device, 5);
+            for other in &others {
+                let training = Training {
+                    loop_rule: other.clone(),
+                    ..setup.params.training.clone()
+                };
+                let (error, _) = against_reference(&setup, &observed, &training);
                 let told = format!("{}: {rule:?} for {other:?}", device.name);
                 assert!(error > tolerance(&device), "{told}: {error:.2e}");
             }
@@ -336,11 +353,12 @@ fn every_wrong_setting_is_noticed() {
         |t| t.clip_norm *= 1.001,
         |t| t.dale = Dale::Project,
     ];
-    for (index, change) in changes.iter().enumerate() {
-        let mut training = setup.params.training.clone();
-        change(&mut training);
-        for device in devices() {
-            let (error, _) = against_reference(&setup, &device, &training, 50);
+    for device in devices() {
+        let observed = observe(&setup, &device, 50);
+        for (index, change) in changes.iter().enumerate() {
+            let mut training = setup.params.training.clone();
+            change(&mut training);
+            let (error, _) = against_reference(&setup, &observed, &training);
             assert!(
                 error > tolerance(&device),
                 "change {index} gives {error:.2e}"

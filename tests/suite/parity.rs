@@ -1,7 +1,7 @@
 //! Every golden case on every engine, and proof that each compared quantity can fail.
 
 use crate::common::golden;
-use crate::common::networks::{devices, norm};
+use crate::common::networks::{devices, norm, precisions};
 use dalenet::conductance::batch::Population;
 use dalenet::config::MatrixName;
 use dalenet::parity::{Case, CaseReport};
@@ -125,7 +125,7 @@ fn every_quantity_fails_just_above_its_tolerance_and_passes_below() {
     let compared: Vec<String> = compared.collect();
     let gradients = case.gradients.values().flat_map(|e| e.values.clone());
     let whole = norm(&gradients.collect::<Vec<_>>());
-    for device in devices() {
+    for device in precisions() {
         let sound = golden::run(&case, &device);
         for quantity in &compared {
             let (tolerance, _) = row(&sound, quantity);
@@ -168,7 +168,7 @@ fn one_wrong_spike_or_reset_fails() {
         for (trial, step, cell) in [fired, (1, 0, 0)] {
             let mut case = sound.clone();
             golden::flip(&mut case.rasters[1], trial, step, population, cell);
-            for device in devices() {
+            for device in precisions() {
                 let report = golden::run(&case, &device);
                 assert!(!report.passed(), "{} {population:?}", device.name);
                 assert_eq!(report.imposed, device.is_single());

@@ -3,7 +3,7 @@
 use crate::common::golden;
 use std::path::Path;
 
-use crate::common::networks::devices;
+use crate::common::networks::{Device, devices, precisions};
 use dalenet::parity::{Case, CaseError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -342,10 +342,10 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 /// Parses, and runs what is accepted: neither may panic, whatever comes out.
-fn survive(bytes: &[u8]) {
+fn survive(bytes: &[u8], devices: &[Device]) {
     if let Ok(case) = parse(bytes) {
-        for device in devices() {
-            let report = golden::run(&case, &device);
+        for device in devices {
+            let report = golden::run(&case, device);
             assert!(!report.rows.is_empty());
         }
     }
@@ -369,27 +369,59 @@ fn odd_setting() -> impl Strategy<Value = Value> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
-
-    #[test]
-    fn flipped_bytes_never_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
-        let mut bytes = sound();
+/// Some of `bytes` replaced.
+fn flipped(bytes: Vec<u8>, most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let flip = (any::<prop::sample::Index>(), any::<u8>());
+    prop::collection::vec(flip, 1..most).prop_map(move |flips| {
+        let mut bytes = bytes.clone();
         for (at, value) in flips {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
-        survive(&bytes);
+        bytes
+    })
+}
+
+/// A sound file with flipped bytes, with flipped data, or with one setting altered.
+fn altered() -> impl Strategy<Value = Vec<u8>> {
+    let with_data = |data| {
+        File {
+            data,
+            ..File::sound()
+        }
+        .bytes()
+    };
+    let with_setting = |(key, value): (prop::sample::Index, Value)| {
+        let file = File::sound();
+        let config = file.header["__metadata__"]["config"]
+            .as_str()
+            .unwrap_or_default();
+        let config: Value = serde_json::from_str(config).expect("JSON");
+        let keys: Vec<&String> = config.as_object().expect("an object").keys().collect();
+        file.clone()
+            .setting(keys[key.index(keys.len())], value)
+            .bytes()
+    };
+    prop_oneof![
+        flipped(sound(), 6),
+        flipped(File::sound().data, 20).prop_map(with_data),
+        (any::<prop::sample::Index>(), odd_setting()).prop_map(with_setting),
+    ]
+}
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
     }
+}
+
+proptest! {
+    #![proptest_config(cases(600))]
 
     #[test]
-    fn flipped_data_never_panics(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20)) {
-        let mut file = File::sound();
-        for (at, value) in flips {
-            let at = at.index(file.data.len());
-            file.data[at] = value;
-        }
-        survive(&file.bytes());
+    fn altered_files_never_panic(bytes in altered()) {
+        survive(&bytes, &precisions());
     }
 
     #[test]
@@ -397,13 +429,14 @@ proptest! {
         let bytes = sound();
         prop_assert!(parse(&bytes[..at.index(bytes.len())]).is_err());
     }
+}
+
+// It compiles its kernels for every file.
+proptest! {
+    #![proptest_config(cases(30))]
 
     #[test]
-    fn altered_settings_never_panic(key in any::<prop::sample::Index>(), value in odd_setting()) {
-        let file = File::sound();
-        let config = file.header["__metadata__"]["config"].as_str().unwrap_or_default();
-        let config: Value = serde_json::from_str(config).expect("JSON");
-        let keys: Vec<&String> = config.as_object().expect("an object").keys().collect();
-        survive(&file.clone().setting(keys[key.index(keys.len())], value).bytes());
+    fn altered_files_never_panic_on_the_gpu(bytes in altered()) {
+        survive(&bytes, &devices());
     }
 }

@@ -3,14 +3,14 @@
 use super::cells::{self, add_scaled};
 use super::clock::{Clock, CpuStage};
 use super::network::PreparedNetwork;
-use super::product::sum_products;
-use super::state::{Lines, Trace, TrialRecord, TrialScratch, zeros};
+use super::state::{Trace, TrialRecord, TrialScratch};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Batch;
 use crate::conductance::params::{CellConstants, Constants};
 use crate::config::MatrixName;
 use crate::data::Event;
-use crate::real::Real;
+use crate::product::sum_products;
+use crate::real::{Lines, Real, zeros};
 
 /// Adjoints of one population of all trials of a block, `[trial, cell]`.
 struct Lambda<R> {

@@ -46,7 +46,6 @@ mod backward;
 mod cells;
 mod clock;
 mod network;
-mod product;
 mod scratch;
 mod state;
 mod trial;
@@ -68,12 +67,11 @@ use crate::conductance::weights::{Layout, Weights};
 use crate::conductance::{TRIAL_GROUP, block_trials, check_batch};
 use crate::config::MatrixName;
 use crate::optim::{Adam, sum_of_gradient_squares, sum_of_squares};
-use crate::real::Real;
+use crate::real::{Lines, Real, zeros};
 use crate::text::count;
 use clock::{Clock, CpuStage};
 use network::PreparedNetwork;
 use scratch::{BlockResult, Pass, ThreadScratch};
-use state::{Lines, zeros};
 
 /// Weights that a thread updates at a time.
 const PART: usize = 1 << 14;

@@ -1,11 +1,10 @@
 //! What every pass reads: the equations' constants and the weights in the forms that passes use.
 
-use super::product::Strips;
-use super::state::{Lines, zeros};
 use crate::conductance::params::{Constants, Params};
 use crate::conductance::weights::{Layout, Wiring};
 use crate::config::MatrixName;
-use crate::real::Real;
+use crate::product::Strips;
+use crate::real::{Lines, Real, zeros};
 
 /// The equations with their constants and effective weights: all that a pass reads.
 pub(super) struct PreparedNetwork<R> {
@@ -76,7 +75,7 @@ impl<R: Real> PreparedNetwork<R> {
             }
             if slot.active && slot.name != MatrixName::WIn {
                 let sizes = [slot.pre, slot.post];
-                self.strips[slot.name as usize].fill(self.arch, delivered, sizes);
+                self.strips[slot.name as usize].fill_transposed(self.arch, delivered, sizes);
             }
         }
     }

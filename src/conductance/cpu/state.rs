@@ -1,21 +1,8 @@
 //! State of a trial, and what a trial leaves behind. All of it is kept from batch to batch and only
 //! begun anew, so that nothing is allocated while trials run.
 
-use aligned_vec::{AVec, ConstAlign};
-
 use crate::conductance::batch::{Disagreement, SpikeBits, Traces};
-use crate::real::Real;
-
-/// Numbers that begin at a cache line: a vector register then never straddles two of them, which
-/// would cost up to three times as much.
-pub(super) type Lines<R> = AVec<R, ConstAlign<64>>;
-
-/// `len` zeros.
-pub(super) fn zeros<R: Real>(len: usize) -> Lines<R> {
-    let mut lines = Lines::new(0);
-    lines.resize(len, R::ZERO);
-    lines
-}
+use crate::real::{Lines, Real, zeros};
 
 /// Spiking cells of every step of one trial.
 #[derive(Clone, Debug, Default)]

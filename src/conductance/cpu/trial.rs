@@ -2,14 +2,12 @@
 
 use super::cells::{add, step};
 use super::network::PreparedNetwork;
-use super::state::{
-    Keep, PopulationState, Trace, TraceRow, TrialRecord, TrialScratch, TrialState, zeros,
-};
+use super::state::{Keep, PopulationState, Trace, TraceRow, TrialRecord, TrialScratch, TrialState};
 use super::watched::mark;
 use crate::conductance::batch::{Disagreement, Population, SpikeBits, Traces};
 use crate::config::MatrixName;
 use crate::data::Event;
-use crate::real::Real;
+use crate::real::{Real, zeros};
 
 impl<R: Real> PreparedNetwork<R> {
     /// Room for one trial under way.

@@ -1,6 +1,6 @@
 //! The two forms of the backward pass: which there are, and what they need of the device.
 
-use super::plan::WORKGROUP;
+use super::tiles::{E_TILE, SLICES, WORKGROUP};
 use crate::conductance::engine::EngineError;
 use crate::conductance::params::Params;
 use crate::conductance::weights::Wiring;
@@ -45,15 +45,6 @@ impl std::str::FromStr for BackwardForm {
             .ok_or_else(|| UnknownForm(name.to_owned()))
     }
 }
-
-/// Cells and trials of a tile of E cells of the per-step backward pass.
-pub(super) const E_TILE: [usize; 2] = [64, 32];
-
-/// Cells and trials of a tile of I cells.
-pub(super) const I_TILE: [usize; 2] = [32, 16];
-
-/// Slices into which the backward pass cuts the sums over the cells that I cells inhibit.
-pub(super) const SLICES: usize = 4;
 
 /// Rows of workgroup memory of the backward pass: a row holds one number for each trial.
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,14 @@
 //! The dispatches of one chunk of trials, in order, with what each is told.
 
-use super::backward::{E_TILE, I_TILE};
+use super::flags::forward;
 use super::input_rows::InputRows;
-use super::kernels::{TraceOffsets, WORKGROUP_COLUMNS};
-use super::plan::{GpuPlan, WORKGROUP};
+use super::kernels::TraceOffsets;
+use super::plan::{Chunk, GpuPlan};
 use super::steps::{
     BackwardOneStep, BackwardReadoutStep, BackwardStep, ForwardStep, GradientInputsStep,
-    GradientSpikesStep, LossStep, STEP_WORDS, SpikeTotalsStep, Step, SumGroupsStep, flags,
+    GradientSpikesStep, LossStep, STEP_WORDS, SpikeTotalsStep, Step, SumGroupsStep,
 };
-use crate::conductance::TRIAL_GROUP;
+use super::tiles::{E_TILE, I_TILE, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
 use crate::config::MatrixName;
 
@@ -22,26 +22,6 @@ pub(super) fn dispatch<S: Step>(stage: &'static str, grid: [usize; 3], step: S) 
         kernel: S::KERNEL as usize,
         grid: grid.map(|n| n as u32),
         uniform: step.words(),
-    }
-}
-
-/// The trials that are on the device together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
-    /// First trial in the batch.
-    pub(super) offset: usize,
-    /// Trials of the chunk.
-    pub(super) trials: usize,
-    /// Trials of the batch.
-    pub(super) batch: usize,
-    /// Spikes and resets are imposed.
-    pub(super) imposed: bool,
-}
-
-impl Chunk {
-    /// Trial groups.
-    pub(super) fn groups(&self) -> usize {
-        self.trials.div_ceil(TRIAL_GROUP)
     }
 }
 
@@ -82,7 +62,7 @@ impl DispatchBuilder<'_> {
         let mut slot_in = from;
         for first in steps.clone().step_by(self.plan.memory.forward_steps) {
             let count = self.plan.memory.forward_steps.min(steps.end - first);
-            let fresh = if first == 0 { flags::FRESH } else { 0 };
+            let fresh = if first == 0 { forward::FRESH } else { 0 };
             let step = ForwardStep {
                 first: first as u32,
                 count: count as u32,
@@ -101,7 +81,7 @@ impl DispatchBuilder<'_> {
     /// The whole forward pass; with `keep_states` every segment's first state stays in its slot.
     pub(super) fn forward(&self, keep_states: bool) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
-        let imposed = flags::IMPOSE | flags::IMPOSE_OUT | flags::REPORT;
+        let imposed = forward::IMPOSE | forward::IMPOSE_OUT | forward::REPORT;
         let flags = if self.chunk.imposed { imposed } else { 0 };
         if keep_states {
             for segment in 0..self.segments() {
@@ -147,12 +127,12 @@ impl DispatchBuilder<'_> {
     pub(super) fn replay(&self, segment: usize, probe: bool) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
         let imposed = if self.chunk.imposed {
-            flags::IMPOSE_OUT
+            forward::IMPOSE_OUT
         } else {
             0
         };
-        let probe = if probe { flags::PROBE } else { 0 };
-        let flags = flags::IMPOSE | flags::TRACE | imposed | probe;
+        let probe = if probe { forward::PROBE } else { 0 };
+        let flags = forward::IMPOSE | forward::TRACE | imposed | probe;
         let slots = [segment, self.replay_slot()];
         self.steps(&mut out, "replay", self.segment(segment), slots, flags);
         out

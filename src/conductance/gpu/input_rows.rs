@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::dispatches::Chunk;
+use super::plan::Chunk;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Batch;
 

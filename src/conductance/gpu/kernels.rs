@@ -1,17 +1,15 @@
 //! The kernels of the family: their sources, and the constants that are put in front of them.
 
-use super::backward::{E_TILE, I_TILE, LambdaRows, SLICES, SharedRows, is_recurrent};
-use super::plan::{GpuPlan, MAX_PARTIALS, WORKGROUP};
-use super::steps::{flags, update_flags};
+use super::backward::{LambdaRows, SharedRows, is_recurrent};
+use super::flags;
+use super::plan::GpuPlan;
+use super::tiles::{E_TILE, I_TILE, MAX_PARTIALS, SLICES, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
 use crate::conductance::params::{CellConstants, Params};
 use crate::conductance::weights::{Layout, Wiring};
 use crate::conductance::{LEAST_CONDUCTANCE_US, TRIAL_GROUP};
 use crate::config::MatrixName;
 use crate::gpu::{Constant, GpuError, KernelSource, resolve_imports, with_constants};
-
-/// Columns of a workgroup of the spike-gradient kernel: few, for the read-out has a class a column.
-pub(super) const WORKGROUP_COLUMNS: u32 = 64;
 
 /// Threads of the per-step backward kernel: a tile of E or of I cells, the latter in slices.
 const WORKGROUP_TILE: u32 = 128;
@@ -169,7 +167,7 @@ fn word(x: usize) -> Constant {
 
 /// Every number that host and shaders share.
 fn constants(plan: &GpuPlan) -> Vec<Named> {
-    let of_flags = flags::ALL.iter().chain(update_flags::ALL);
+    let of_flags = flags::forward::ALL.iter().chain(flags::update::ALL);
     let mut all: Vec<Named> = of_flags
         .map(|&(name, bit)| (name, Constant::U32(bit)))
         .collect();

@@ -42,11 +42,13 @@
 
 mod backward;
 mod dispatches;
+mod flags;
 mod input_rows;
 mod kernels;
 mod optimise;
 mod plan;
 mod steps;
+mod tiles;
 mod transfers;
 
 use std::collections::BTreeMap;
@@ -63,9 +65,9 @@ use crate::conductance::weights::Weights;
 use crate::config::MatrixName;
 use crate::gpu::{Gpu, GpuError, Program};
 use crate::optim::Adam;
-use dispatches::{Chunk, DispatchBuilder};
+use dispatches::DispatchBuilder;
 use input_rows::InputRows;
-use plan::GpuPlan;
+use plan::{Chunk, GpuPlan};
 use steps::STEP_WORDS;
 
 pub use backward::{BackwardForm, UnknownForm};

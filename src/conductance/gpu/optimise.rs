@@ -2,9 +2,10 @@
 
 use super::GpuEngine;
 use super::dispatches::{KernelDispatch, dispatch, linear_grid};
+use super::flags::update;
 use super::kernels;
-use super::plan::{MAX_PARTIALS, WORKGROUP};
-use super::steps::{EffectiveStep, NormsStep, Step, UpdateStep, update_flags};
+use super::steps::{EffectiveStep, NormsStep, Step, UpdateStep};
+use super::tiles::{MAX_PARTIALS, WORKGROUP};
 use crate::conductance::engine::{EngineError, StepReport};
 use crate::conductance::weights::Slot;
 use crate::config::{MatrixName, Optimiser, Parametrisation};
@@ -113,9 +114,9 @@ fn is_log(slot: &Slot) -> bool {
 fn flags_of(slot: &Slot) -> u32 {
     let flag = |wanted: bool, flag: u32| if wanted { flag } else { 0 };
     let descends = slot.rule.optimiser == Optimiser::Sgd;
-    flag(slot.projected, update_flags::PROJECT)
-        | flag(descends, update_flags::DESCENT)
-        | flag(is_log(slot), update_flags::LOG)
+    flag(slot.projected, update::PROJECT)
+        | flag(descends, update::DESCENT)
+        | flag(is_log(slot), update::LOG)
 }
 
 fn optimiser_dispatch<S: Step>(grid: [usize; 3], step: S) -> KernelDispatch {

@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::GpuOptions;
 use super::backward::{BackwardForm, LambdaRows, is_recurrent, trials_per_workgroup};
+use super::tiles::MAX_PARTIALS;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::SpikeBits;
 use crate::conductance::engine::EngineError;
@@ -20,9 +21,6 @@ use crate::text::count;
 
 /// Device memory a run takes unless told otherwise, bytes.
 pub const DEFAULT_BUDGET_BYTES: u64 = 1 << 30;
-
-/// Threads of a workgroup; also the stride of the cells that a thread owns.
-pub(super) const WORKGROUP: u32 = 256;
 
 /// Steps of one forward dispatch at the most: each takes microseconds, however few trials there are.
 const MAX_FORWARD_STEPS: usize = 1000;
@@ -44,9 +42,6 @@ fn software_most(cells: usize) -> [usize; 4] {
     let steps = |most: usize| ((1 << 23) / (cells * cells).max(1)).clamp(1, most);
     [steps(16), steps(64), 64, 1 << 14]
 }
-
-/// Workgroups of the norm kernel at the most.
-pub(super) const MAX_PARTIALS: u32 = 256;
 
 /// Differing decisions that are listed at the most.
 pub(super) const MAX_DISAGREEMENTS: usize = (1 << 16) - 1;
@@ -113,6 +108,26 @@ pub struct MemoryPlan {
     pub gradient_events: usize,
     /// Device memory, bytes.
     pub bytes: u64,
+}
+
+/// The trials that are on the device together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    /// First trial in the batch.
+    pub(super) offset: usize,
+    /// Trials of the chunk.
+    pub(super) trials: usize,
+    /// Trials of the batch.
+    pub(super) batch: usize,
+    /// Spikes and resets are imposed.
+    pub(super) imposed: bool,
+}
+
+impl Chunk {
+    /// Trial groups.
+    pub(super) fn groups(&self) -> usize {
+        self.trials.div_ceil(TRIAL_GROUP)
+    }
 }
 
 /// Everything that is decided before the first dispatch and never changes: the network, where its

@@ -61,36 +61,6 @@ step!(
     }
 );
 
-macro_rules! flags {
-    ($(#[$doc:meta])* $module:ident { $($(#[$flag_doc:meta])* $flag:ident = $bit:literal),* $(,)? }) => {
-        $(#[$doc])*
-        pub(super) mod $module {
-            $($(#[$flag_doc])* pub(in super::super) const $flag: u32 = 1 << $bit;)*
-
-            /// Name and value of every flag, for the shaders.
-            pub(in super::super) const ALL: &[(&str, u32)] = &[$((stringify!($flag), $flag)),*];
-        }
-    };
-}
-
-flags!(
-    /// Flags of [`ForwardStep`].
-    flags {
-        /// Start from rest instead of `slot_in`.
-        FRESH = 0,
-        /// Take spikes from the raster instead of deciding.
-        IMPOSE = 1,
-        /// Take read-out resets from the raster, too.
-        IMPOSE_OUT = 2,
-        /// Record the trace.
-        TRACE = 3,
-        /// Trace voltages after integration instead of before.
-        PROBE = 4,
-        /// List the engine's own decisions that differ from the imposed ones.
-        REPORT = 5,
-    }
-);
-
 step!(
     /// Steps of the backward pass.
     BackwardStep for Backward {
@@ -220,18 +190,6 @@ step!(
         keep2: f32,
         epsilon: f32,
         unused: u32,
-    }
-);
-
-flags!(
-    /// Flags of [`UpdateStep`].
-    update_flags {
-        /// Weights are set to max(w, 0) afterwards.
-        PROJECT = 0,
-        /// Plain descent instead of Adam.
-        DESCENT = 1,
-        /// The step is taken in ln |w|.
-        LOG = 2,
     }
 );
 

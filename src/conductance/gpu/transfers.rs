@@ -1,9 +1,9 @@
 //! Trials on their way to the device, and results on their way back.
 
 use super::GpuEngine;
-use super::dispatches::Chunk;
 use super::input_rows::Shape;
 use super::kernels::TraceOffsets;
+use super::plan::Chunk;
 use super::plan::{MAX_DISAGREEMENTS, disagreement_words};
 use crate::conductance::batch::{
     Batch, Disagreement, Forward, Population, Request, SpikeBits, Traces,

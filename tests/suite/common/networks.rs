@@ -66,6 +66,11 @@ pub fn devices() -> Vec<Device> {
     [CPU_F32, CPU_F64].into_iter().chain(gpu).collect()
 }
 
+/// The engines by which comparisons are tested, which know no more of an engine than its precision.
+pub fn precisions() -> [Device; 2] {
+    [CPU_F32, CPU_F64]
+}
+
 /// The adapter of this test program.
 fn gpu() -> Option<Arc<Gpu>> {
     static ADAPTER: OnceLock<Option<Arc<Gpu>>> = OnceLock::new();

@@ -1,6 +1,6 @@
 //! Shapes of data points.
 
-use super::svg::{At, polyline, tenths};
+use super::path::{At, polyline, tenths};
 
 /// Shapes of data points.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,6 +10,7 @@ pub mod mark;
 pub mod marker;
 pub mod page;
 pub mod panel;
+pub mod path;
 pub mod scale;
 pub mod svg;
 pub mod text;

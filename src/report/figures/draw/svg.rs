@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 pub use super::marker::Marker;
 use super::marker::marker_path;
+pub use super::path::{At, polyline, tenths};
 use super::text;
 
 /// A colour; ink is the text colour of the page around (`currentColor`).
@@ -122,14 +123,6 @@ pub struct Svg {
     id: String,
     body: String,
     glyphs: BTreeMap<u16, String>,
-}
-
-/// A point, pixels from the left and from the top.
-pub type At = (f64, f64);
-
-/// Whole tenths of a pixel.
-pub fn tenths(pixels: f64) -> i32 {
-    (pixels * 10.0).round() as i32
 }
 
 impl Svg {
@@ -303,36 +296,6 @@ impl Svg {
         }
         svg + "</defs>" + &self.body + "</svg>\n"
     }
-}
-
-/// A line through points, as SVG path data.
-pub fn polyline(points: &[At]) -> String {
-    let mut path = String::new();
-    let mut at = None;
-    for &(x, y) in points {
-        let next = (tenths(x), tenths(y));
-        match at {
-            None => {
-                let _ = write!(path, "M{} {}l", next.0, next.1);
-            }
-            Some(last) if last == next => continue,
-            Some((x, y)) => {
-                let first = path.ends_with('l');
-                text::push_pair(
-                    &mut path,
-                    first,
-                    next.0.saturating_sub(x),
-                    next.1.saturating_sub(y),
-                );
-            }
-        }
-        at = Some(next);
-    }
-    // A line of one place would be invisible: a stroke of no length has round ends only.
-    if path.ends_with('l') {
-        path.push_str("1 0");
-    }
-    path
 }
 
 /// A text as content or attribute of XML. Characters that XML forbids are left out.

@@ -1,36 +1,36 @@
-//! The dense products of the backward pass: `out[trial, pre] = Σ Σ_post Λ[trial, post] · w[post, pre]`, the outer
-//! sum over the matrices that leave a population.
+//! Sums of dense products on the CPU: `out[row, column] = Σ Σ_k x[row, k] · w[k, column]`, the outer sum over
+//! the matrices that lead to the same columns. No entry depends on what else is computed with it: not on the
+//! other rows, and not on threads.
 //!
-//! A matrix is cut into strips two vector registers wide. A tile of such a strip and eight trials
+//! A matrix is cut into strips two vector registers wide. A tile of such a strip and eight rows
 //! keeps its sums in sixteen registers: a term costs two loads of weights and eight broadcasts for
-//! sixteen multiply-adds, so the multiply-add units are what limits it. With 32 trials and AVX-512 it is
-//! some 15 % faster than the `gemm` crate, whose tiles of six trials leave two over; `dalenet bench`
+//! sixteen multiply-adds, so the multiply-add units are what limits it. With 32 rows and AVX-512 it is
+//! some 15 % faster than the `gemm` crate, whose tiles of six rows leave two over; `dalenet bench`
 //! measures both.
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::state::{Lines, zeros};
-use crate::real::{Real, Vector};
+use crate::real::{Lines, Real, Vector, zeros};
 
 /// Registers across a strip.
 const ACROSS: usize = 2;
 
-/// A matrix `[post, pre]` in strips of `pre`: strip after strip, each `[post, width]`, the last one
+/// A matrix `[depth, columns]` in strips of columns: strip after strip, each `[depth, width]`, the last one
 /// filled up with zeros.
 #[derive(Clone, Debug)]
-pub(super) struct Strips<R> {
-    pre: usize,
-    post: usize,
+pub struct Strips<R> {
+    columns: usize,
+    depth: usize,
     width: usize,
     values: Lines<R>,
 }
 
 impl<R: Real> Default for Strips<R> {
     fn default() -> Self {
-        let (pre, post, width, values) = (0, 0, 1, zeros(0));
+        let (columns, depth, width, values) = (0, 0, 1, zeros(0));
         Self {
-            pre,
-            post,
+            columns,
+            depth,
             width,
             values,
         }
@@ -38,44 +38,62 @@ impl<R: Real> Default for Strips<R> {
 }
 
 impl<R: Real> Strips<R> {
-    /// Takes over `w`, `[pre, post]`.
-    pub(super) fn fill(&mut self, arch: Arch, w: &[R], [pre, post]: [usize; 2]) {
-        (self.pre, self.post) = (pre, post);
-        self.width = ACROSS * arch.dispatch(LanesOf::<R>::default());
-        let strips = pre.div_ceil(self.width);
-        self.values.resize(strips * post * self.width, R::ZERO);
-        let rows = w.chunks_exact(post).take(pre);
-        for (cell, row) in rows.enumerate() {
-            let (strip, lane) = (cell / self.width, cell % self.width);
-            let strip = &mut self.values[strip * post * self.width..][..post * self.width];
+    /// Takes over `w`, row-major `[depth, columns]`.
+    pub fn fill(&mut self, arch: Arch, w: &[R], [depth, columns]: [usize; 2]) {
+        self.resize(arch, [depth, columns]);
+        for (k, row) in w.chunks_exact(columns.max(1)).take(depth).enumerate() {
+            for (strip, part) in row.chunks(self.width).enumerate() {
+                let at = (strip * depth + k) * self.width;
+                self.values[at..][..part.len()].copy_from_slice(part);
+            }
+        }
+    }
+
+    /// Takes over `w`, row-major `[columns, depth]`.
+    pub fn fill_transposed(&mut self, arch: Arch, w: &[R], [columns, depth]: [usize; 2]) {
+        self.resize(arch, [depth, columns]);
+        let rows = w.chunks_exact(depth.max(1)).take(columns);
+        for (column, row) in rows.enumerate() {
+            let (strip, lane) = (column / self.width, column % self.width);
+            let strip = &mut self.values[strip * depth * self.width..][..depth * self.width];
             for (to, &w) in strip[lane..].iter_mut().step_by(self.width).zip(row) {
                 *to = w;
             }
         }
     }
 
+    fn resize(&mut self, arch: Arch, [depth, columns]: [usize; 2]) {
+        let width = ACROSS * arch.dispatch(LanesOf::<R>::default());
+        if (self.depth, self.columns, self.width) != (depth, columns, width) {
+            (self.depth, self.columns, self.width) = (depth, columns, width);
+            // What fills up the last strip is zero for good.
+            self.values.clear();
+            let strips = columns.div_ceil(width);
+            self.values.resize(strips * depth * width, R::ZERO);
+        }
+    }
+
     /// A strip of the matrix.
     fn strip(&self, i: usize) -> &[R] {
-        let len = self.width * self.post;
+        let len = self.width * self.depth;
         &self.values[i * len..][..len]
     }
 }
 
-/// A matrix and the adjoints `[trial, post]` it is multiplied with.
-type Factor<'a, R> = (&'a Strips<R>, &'a [R]);
+/// A matrix `[depth, columns]` and the rows `[row, depth]` it is multiplied with.
+pub type Factor<'a, R> = (&'a Strips<R>, &'a [R]);
 
-/// Sets `out`, `[trial, pre]`, to the sum of the products of those `factors` that there are.
-pub(super) fn sum_products<R: Real>(
+/// Sets `out`, `[row, column]`, to the sum of the products of those `factors` that there are.
+pub fn sum_products<R: Real>(
     arch: Arch,
     out: &mut [R],
     factors: &[Option<Factor<'_, R>>],
-    trials: usize,
+    rows: usize,
 ) {
-    arch.dispatch(SumProducts {
-        out,
-        factors,
-        trials,
-    });
+    if rows == 0 || out.is_empty() {
+        return;
+    }
+    arch.dispatch(SumProducts { out, factors, rows });
 }
 
 /// Asks how many numbers a vector register holds.
@@ -94,7 +112,7 @@ impl<R: Vector> WithSimd for LanesOf<R> {
 struct SumProducts<'a, R> {
     out: &'a mut [R],
     factors: &'a [Option<Factor<'a, R>>],
-    trials: usize,
+    rows: usize,
 }
 
 impl<R: Real> WithSimd for SumProducts<'_, R> {
@@ -102,34 +120,30 @@ impl<R: Real> WithSimd for SumProducts<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            out,
-            factors,
-            trials,
-        } = self;
-        let pre = out.len() / trials;
+        let Self { out, factors, rows } = self;
+        let columns = out.len() / rows;
         let width = ACROSS * R::lanes::<S>();
         assert!(
             (factors.iter().flatten())
-                .all(|(w, x)| (w.pre, w.width) == (pre, width) && x.len() >= trials * w.post),
-            "matrices and adjoints fit what they are summed into"
+                .all(|(w, x)| (w.columns, w.width) == (columns, width) && x.len() >= rows * w.depth),
+            "matrices and rows fit what they are summed into"
         );
         // With sixteen registers, eight sums in flight still cover the latency.
         let most = if S::REGISTER_COUNT >= 32 { 8 } else { 4 };
-        for strip in 0..pre.div_ceil(width) {
+        for strip in 0..columns.div_ceil(width) {
             let tile = Tile {
                 factors,
                 strip,
-                cells: strip * width..((strip + 1) * width).min(pre),
-                pre,
+                range: strip * width..((strip + 1) * width).min(columns),
+                columns,
             };
-            let mut trial = 0;
-            while trial < trials {
-                trial += match trials - trial {
-                    8.. if most == 8 => tile.sum::<S, 8>(simd, trial, out),
-                    4.. => tile.sum::<S, 4>(simd, trial, out),
-                    2.. => tile.sum::<S, 2>(simd, trial, out),
-                    _ => tile.sum::<S, 1>(simd, trial, out),
+            let mut row = 0;
+            while row < rows {
+                row += match rows - row {
+                    8.. if most == 8 => tile.sum::<S, 8>(simd, row, out),
+                    4.. => tile.sum::<S, 4>(simd, row, out),
+                    2.. => tile.sum::<S, 2>(simd, row, out),
+                    _ => tile.sum::<S, 1>(simd, row, out),
                 };
             }
         }
@@ -140,39 +154,39 @@ impl<R: Real> WithSimd for SumProducts<'_, R> {
 struct Tile<'a, R> {
     factors: &'a [Option<Factor<'a, R>>],
     strip: usize,
-    /// Its cells.
-    cells: std::ops::Range<usize>,
-    pre: usize,
+    /// Its columns.
+    range: std::ops::Range<usize>,
+    columns: usize,
 }
 
 impl<R: Real> Tile<'_, R> {
-    /// The sums of `T` trials from `first` on; returns `T`. Every sum goes over the matrices and over
-    /// ascending `post`, so its value does not depend on the tile it is part of.
+    /// The sums of `T` rows from `first` on; returns `T`. Every sum goes over the matrices and over
+    /// ascending k, so its value does not depend on the tile it is part of.
     #[inline(always)]
     fn sum<S: Simd, const T: usize>(&self, simd: S, first: usize, out: &mut [R]) -> usize {
         let mut sums = [[R::splat(simd, R::ZERO); ACROSS]; T];
-        for (matrix, lambda) in self.factors.iter().flatten() {
-            let post = matrix.post;
-            let rows: [&[R]; T] = std::array::from_fn(|t| &lambda[(first + t) * post..][..post]);
+        for (matrix, x) in self.factors.iter().flatten() {
+            let depth = matrix.depth;
+            let rows: [&[R]; T] = std::array::from_fn(|t| &x[(first + t) * depth..][..depth]);
             let (weights, _) = R::as_lanes::<S>(matrix.strip(self.strip)).as_chunks::<ACROSS>();
-            for (k, weights) in weights.iter().enumerate().take(post) {
+            for (k, weights) in weights.iter().enumerate().take(depth) {
                 for (row, sums) in rows.iter().zip(&mut sums) {
-                    // SAFETY: every row has `post` entries and `k` is less. The check would cost 5 %.
-                    let lambda = R::splat(simd, unsafe { *row.get_unchecked(k) });
+                    // SAFETY: every row has `depth` entries and `k` is less. The check would cost 5 %.
+                    let x = R::splat(simd, unsafe { *row.get_unchecked(k) });
                     for (sum, &w) in sums.iter_mut().zip(weights) {
-                        *sum = R::multiply_add(simd, w, lambda, *sum);
+                        *sum = R::multiply_add(simd, w, x, *sum);
                     }
                 }
             }
         }
         let lanes = R::lanes::<S>();
-        let cells = self.cells.len();
+        let columns = self.range.len();
         for (t, sums) in sums.into_iter().enumerate() {
-            let row = &mut out[(first + t) * self.pre + self.cells.start..][..cells];
+            let row = &mut out[(first + t) * self.columns + self.range.start..][..columns];
             for (v, sum) in sums.into_iter().enumerate() {
                 R::store(
                     simd,
-                    &mut row[(v * lanes).min(cells)..((v + 1) * lanes).min(cells)],
+                    &mut row[(v * lanes).min(columns)..((v + 1) * lanes).min(columns)],
                     sum,
                 );
             }
@@ -187,8 +201,20 @@ mod tests {
 
     fn strips<R: Real>(w: &[R], sizes: [usize; 2]) -> Strips<R> {
         let mut strips = Strips::default();
-        strips.fill(Arch::new(), w, sizes);
+        strips.fill_transposed(Arch::new(), w, sizes);
         strips
+    }
+
+    #[test]
+    fn a_matrix_and_its_transpose_give_the_same_strips() {
+        let (depth, columns) = (5, 67);
+        let w: Vec<f32> = (0..depth * columns).map(|i| i as f32).collect();
+        let at = |i: usize| w[i % depth * columns + i / depth];
+        let transposed: Vec<f32> = (0..depth * columns).map(at).collect();
+        let mut direct = Strips::default();
+        direct.fill(Arch::new(), &[7.0; 40], [20, 2]);
+        direct.fill(Arch::new(), &w, [depth, columns]);
+        assert_eq!(direct.values, strips(&transposed, [columns, depth]).values);
     }
 
     /// Against sums written out, at sizes around every tile.
