@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use dalenet::conductance::cpu::CpuEngine;
-use dalenet::conductance::engine::{Engine, EngineError};
-use dalenet::conductance::open::{DeviceOptions, open_selected};
-use dalenet::conductance::plan::default_segment_steps;
+use dalenet::conductance::open::DeviceOptions;
+use dalenet::families::{self, Family};
 use dalenet::gpu::{DeviceChoice, Selection, select};
-use dalenet::parity::{self, Case, CaseError, CaseReport, Precision, Row};
+use dalenet::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision, Row};
 use dalenet::text;
 use serde_json::{Value, json};
 
@@ -15,9 +13,6 @@ use super::arguments::parse_threads;
 use super::error::{Result, UsageError, WRONG_USE, While};
 use super::output::{note, say, say_table};
 use super::{NOT_EQUAL, SUCCESS};
-
-/// Family of the cases that can be run.
-const FAMILY: &str = "conductance";
 
 /// Compare the engines with golden cases
 ///
@@ -61,38 +56,39 @@ pub fn run(args: Args) -> Result<u8> {
             .into());
         }
     };
+    let options = DeviceOptions {
+        device: args.device,
+        threads: args.threads,
+        ..DeviceOptions::default()
+    };
     let mut reports = Vec::new();
     let (mut skipped, mut unreadable) = (Vec::new(), Vec::new());
     for path in &find_cases(&args.files)? {
-        let case = match Case::load(path) {
-            Ok(case) => case,
-            Err(error @ CaseError::Family { .. }) => {
+        let compared = CaseFile::load(path)
+            .map_err(ParityError::Case)
+            .and_then(|file| families::compare(&file, precision, &selection, &options));
+        match compared {
+            Ok(report) => {
+                if !args.json {
+                    show(&report);
+                }
+                reports.push(report);
+            }
+            Err(ParityError::Case(error @ CaseError::Family { .. })) => {
                 note(format!("skipped {error}"));
                 skipped.push(error.to_string());
-                continue;
             }
-            Err(error) => {
+            Err(ParityError::Case(error)) => {
                 note(format!("error: {error}"));
                 unreadable.push(error.to_string());
-                continue;
             }
-        };
-        let options = DeviceOptions {
-            device: args.device,
-            threads: args.threads,
-            ..DeviceOptions::default()
-        };
-        let report = parity::run(&case, precision, &mut |case| {
-            engine(case, precision, &selection, &options)
-        })
-        .with_context(|| format!("{}", path.display()))?;
-        if !args.json {
-            show(&case, &report);
+            Err(error) => return Err(error).with_context(|| format!("{}", path.display())),
         }
-        reports.push(report);
     }
     if reports.is_empty() && unreadable.is_empty() {
-        return Err(UsageError(format!("there is no case of the {FAMILY} family to run")).into());
+        let known = Family::names();
+        let problem = format!("there is no case to run; the families that can be run: {known}");
+        return Err(UsageError(problem).into());
     }
     let passed = reports.iter().filter(|report| report.passed()).count();
     if args.json {
@@ -128,23 +124,6 @@ pub fn run(args: Args) -> Result<u8> {
     })
 }
 
-fn engine(
-    case: &Case,
-    precision: Precision,
-    selection: &Selection,
-    options: &DeviceOptions,
-) -> Result<Box<dyn Engine>, EngineError> {
-    let (params, weights) = (&case.params, &case.weights);
-    if precision == Precision::F64 {
-        let segment = default_segment_steps(params.steps);
-        let threads = options.threads();
-        let engine = CpuEngine::<f64>::new(params.clone(), weights, threads, segment)?;
-        return Ok(Box::new(engine));
-    }
-    let trials = case.batch.trials();
-    Ok(open_selected(selection.clone(), params, weights, options, trials)?.engine)
-}
-
 /// The files named, and all that are in the folders named.
 fn find_cases(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut cases = Vec::new();
@@ -170,17 +149,9 @@ fn find_cases(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(cases)
 }
 
-fn show(case: &Case, report: &CaseReport) {
-    let p = &case.params;
-    say(format!(
-        "{}: {}, {}, {}, {}: {}",
-        report.case,
-        text::count(p.n_e(), "E cell", "E cells"),
-        text::count(p.n_i(), "I cell", "I cells"),
-        text::count(p.steps, "time step", "time steps"),
-        text::count(case.batch.trials(), "trial", "trials"),
-        if report.passed() { "ok" } else { "FAIL" }
-    ));
+fn show(report: &CaseReport) {
+    let passed = if report.passed() { "ok" } else { "FAIL" };
+    say(format!("{}: {}: {passed}", report.case, report.sizes));
     let row = |row: &Row| {
         vec![
             format!("  {}", row.quantity),
@@ -195,9 +166,10 @@ fn show(case: &Case, report: &CaseReport) {
     if report.imposed {
         say("  the rasters differ, so the expected spikes were imposed at every step");
     }
-    for (step, tie) in &report.ties {
+    for tie in &report.ties {
         say(format!(
-            "  tie: optimiser step {step}, trial {}, time step {}, {:?} cell {}: at {:.6}, {}",
+            "  tie: optimiser step {}, trial {}, time step {}, {} cell {}: at {:.6}, {}",
+            tie.optimiser_step,
             tie.trial,
             tie.step,
             tie.population,
@@ -230,12 +202,12 @@ fn as_json(report: &CaseReport) -> Value {
     let ties: Vec<Value> = report
         .ties
         .iter()
-        .map(|(step, tie)| {
+        .map(|tie| {
             json!({
-                "optimiser_step": step,
+                "optimiser_step": tie.optimiser_step,
                 "trial": tie.trial,
                 "step": tie.step,
-                "population": format!("{:?}", tie.population),
+                "population": tie.population,
                 "cell": tie.cell,
                 "value": tie.value,
                 "fires": tie.fires,

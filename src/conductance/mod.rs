@@ -36,6 +36,7 @@ pub mod loss;
 pub mod model;
 pub mod open;
 pub mod params;
+pub mod parity;
 pub mod plan;
 pub mod weights;
 pub mod work;

@@ -21,6 +21,7 @@ mod source;
 mod stress;
 pub mod testing;
 mod timing;
+mod uniform;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, AdapterLimits, describe, list_adapters};
 pub use buffer::{Buffer, UniformArray};
@@ -30,6 +31,7 @@ pub use device::Gpu;
 pub use error::GpuError;
 pub use faults::{Failure, INJECTION_VARIABLE};
 pub use kernel::{Bound, CHECKS_VARIABLE, Kernel};
+pub(crate) use program::linear_grid;
 pub use program::{BufferSpec, Dispatch, KernelSource, Program};
 pub use reflect::{StructLayout, struct_layout};
 #[cfg(test)]
@@ -37,3 +39,7 @@ pub(crate) use reflect::{component_stores, workgroup_size};
 pub use selection::{DeviceChoice, Selection, reason_for, select};
 pub use source::{Constant, resolve_imports, with_constants};
 pub use timing::Span;
+pub use uniform::Uniform;
+#[cfg(test)]
+pub(crate) use uniform::agrees;
+pub(crate) use uniform::{flags, uniform};

@@ -76,6 +76,14 @@ pub struct Dispatch<const WORDS: usize> {
     pub uniform: [u32; WORDS],
 }
 
+/// A grid of workgroups of `workgroup` threads for `entries` invocations; two-dimensional past the limit of one
+/// dimension.
+pub(crate) fn linear_grid(entries: usize, workgroup: u32) -> [usize; 3] {
+    let groups = entries.div_ceil(workgroup as usize).max(1);
+    let rows = groups.div_ceil(65_535);
+    [groups.div_ceil(rows), rows, 1]
+}
+
 /// Kernels with their buffers on a device.
 pub struct Program<const WORDS: usize> {
     gpu: Arc<Gpu>,
@@ -240,5 +248,18 @@ where
             commands.submit()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::linear_grid;
+
+    #[test]
+    fn large_grids_get_a_second_dimension() {
+        assert_eq!(linear_grid(0, 256), [1, 1, 1]);
+        assert_eq!(linear_grid(256, 256), [1, 1, 1]);
+        let [x, y, _] = linear_grid(65_536 * 256, 256);
+        assert!(x <= 65_535 && x * y * 256 >= 65_536 * 256);
     }
 }

@@ -1,6 +1,8 @@
 //! Steps of the optimisers, global-norm clipping and the Dale projection on flat vectors. The GPU
 //! kernels are `shaders/optim/*.wgsl`.
 
+pub(crate) mod gpu;
+
 use crate::config::{Optimiser, Parametrisation, Training};
 use crate::real::Real;
 

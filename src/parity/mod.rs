@@ -1,9 +1,12 @@
-//! Golden cases: networks with exact expected spikes, gradients and weights, and the comparison of an
-//! engine with them. `scripts/make_case.py` writes cases; `dalenet parity` runs them.
+//! Golden cases: what independent implementations computed, and the comparison of an engine with it. How a
+//! case is run belongs to its family. `dalenet parity` runs them.
 
-pub mod case;
-pub mod compare;
+mod error;
+mod file;
+mod report;
 mod tensors;
 
-pub use case::{Case, CaseError};
-pub use compare::{CaseReport, Precision, Row, run};
+pub use error::{CaseError, ParityError};
+pub use file::CaseFile;
+pub use report::{CaseReport, Precision, Row, Tie};
+pub(crate) use tensors::{Floats, Tensors};

@@ -7,21 +7,21 @@ use safetensors::{Dtype, SafeTensors};
 use super::CaseError;
 
 /// Tensors of one file with its name for messages.
-pub(super) struct Tensors<'a> {
+pub(crate) struct Tensors<'a> {
     path: &'a Path,
     all: SafeTensors<'a>,
 }
 
 /// A tensor widened to f64.
-pub(super) struct Floats {
-    pub(super) shape: Vec<usize>,
-    pub(super) data: Vec<f64>,
+pub(crate) struct Floats {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Vec<f64>,
     /// Stored as f32.
-    pub(super) single: bool,
+    pub(crate) single: bool,
 }
 
 impl<'a> Tensors<'a> {
-    pub(super) fn new(path: &'a Path, bytes: &'a [u8]) -> Result<Self, CaseError> {
+    pub(crate) fn new(path: &'a Path, bytes: &'a [u8]) -> Result<Self, CaseError> {
         let all = SafeTensors::deserialize(bytes).map_err(|e| CaseError::Format {
             path: path.into(),
             problem: e.to_string(),
@@ -29,7 +29,7 @@ impl<'a> Tensors<'a> {
         Ok(Self { path, all })
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.all.tensor(name).is_ok()
     }
 
@@ -42,7 +42,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// Floats of any width; every value must be finite.
-    pub(super) fn floats(&self, name: &str) -> Result<Floats, CaseError> {
+    pub(crate) fn floats(&self, name: &str) -> Result<Floats, CaseError> {
         let view = self
             .all
             .tensor(name)
@@ -78,7 +78,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// Floats that must have the given shape.
-    pub(super) fn shaped(&self, name: &str, shape: &[usize]) -> Result<Floats, CaseError> {
+    pub(crate) fn shaped(&self, name: &str, shape: &[usize]) -> Result<Floats, CaseError> {
         let floats = self.floats(name)?;
         if floats.shape != shape {
             return Err(self.bad(name, format!("is {:?}, expected {shape:?}", floats.shape)));
@@ -86,33 +86,34 @@ impl<'a> Tensors<'a> {
         Ok(floats)
     }
 
+    /// Whole numbers in `0..limit`, of the given shape.
+    pub(crate) fn classes(
+        &self,
+        name: &str,
+        shape: &[usize],
+        limit: usize,
+    ) -> Result<Vec<u32>, CaseError> {
+        let is_shape = |found: &[usize]| found == shape;
+        let values = self.integers(name, is_shape, &format!("{shape:?}"))?;
+        let class = |x: i32| match usize::try_from(x) {
+            Ok(class) if class < limit => Ok(class as u32),
+            _ => Err(self.bad(name, format!("holds {x}, allowed 0..{limit}"))),
+        };
+        values.into_iter().map(class).collect()
+    }
+
     /// Rows of `width` 32-bit integers; each column must lie in `0..limits[column]`.
-    pub(super) fn indices<const W: usize>(
+    pub(crate) fn indices<const W: usize>(
         &self,
         name: &str,
         limits: [usize; W],
     ) -> Result<Vec<[usize; W]>, CaseError> {
-        let view = self
-            .all
-            .tensor(name)
-            .map_err(|_| self.bad(name, "is missing"))?;
-        let flat = W == 1 && view.shape().len() == 1;
-        let shaped = matches!(view.shape(), [_, width] if *width == W);
-        if view.dtype() != Dtype::I32 || !(flat || shaped) {
-            let problem = format!(
-                "is {:?} {:?}, expected I32 [n, {W}]",
-                view.dtype(),
-                view.shape()
-            );
-            return Err(self.bad(name, problem));
-        }
-        let values = view
-            .data()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| i32::from_le_bytes(*b));
-        let values: Vec<i32> = values.collect();
+        let is_rows = |shape: &[usize]| match shape {
+            [_] => W == 1,
+            [_, width] => *width == W,
+            _ => false,
+        };
+        let values = self.integers(name, is_rows, &format!("[n, {W}]"))?;
         let mut rows = Vec::with_capacity(values.len() / W);
         for row in values.as_chunks::<W>().0 {
             let mut out = [0; W];
@@ -131,5 +132,28 @@ impl<'a> Tensors<'a> {
             rows.push(out);
         }
         Ok(rows)
+    }
+
+    /// 32-bit integers of a shape that `is_right`, which messages call `expected`.
+    fn integers(
+        &self,
+        name: &str,
+        is_right: impl Fn(&[usize]) -> bool,
+        expected: &str,
+    ) -> Result<Vec<i32>, CaseError> {
+        let view = self
+            .all
+            .tensor(name)
+            .map_err(|_| self.bad(name, "is missing"))?;
+        if view.dtype() != Dtype::I32 || !is_right(view.shape()) {
+            let problem = format!(
+                "is {:?} {:?}, expected I32 {expected}",
+                view.dtype(),
+                view.shape()
+            );
+            return Err(self.bad(name, problem));
+        }
+        let values = view.data().as_chunks().0.iter();
+        Ok(values.map(|b| i32::from_le_bytes(*b)).collect())
     }
 }

@@ -34,6 +34,7 @@ mod messages;
 mod parity;
 mod parity_faults;
 mod parity_malformed;
+mod rate_rnn;
 mod report_browser;
 mod rhythm;
 mod run_folder;

@@ -3,8 +3,9 @@
 use crate::common::golden;
 use crate::common::networks::{devices, norm, precisions};
 use dalenet::conductance::batch::Population;
+use dalenet::conductance::parity::Case;
 use dalenet::config::MatrixName;
-use dalenet::parity::{Case, CaseReport};
+use dalenet::parity::CaseReport;
 
 /// Quantities that the comparison of a case must name.
 fn quantities(case: &Case) -> Vec<String> {

@@ -8,8 +8,9 @@ use crate::common::networks;
 use crate::common::networks::{CPU_F32, CPU_F64, devices, precisions};
 use dalenet::conductance::batch::{Disagreement, Population, Traces};
 use dalenet::conductance::engine::{Gradient, Quantity};
+use dalenet::conductance::parity::Case;
 use dalenet::config::MatrixName;
-use dalenet::parity::{Case, CaseReport};
+use dalenet::parity::CaseReport;
 
 /// A case with traces, optimiser steps, resets and all loop matrices.
 fn case() -> Case {
@@ -244,7 +245,7 @@ fn a_tie_lies_within_a_thousandth_of_a_millivolt() {
                 let named = report
                     .ties
                     .iter()
-                    .all(|(_, d)| (d.trial, d.step, d.cell) == (0, 9, 0));
+                    .all(|d| (d.trial, d.step, d.cell) == (0, 9, 0));
                 assert!(named && !report.ties.is_empty(), "{:?}", report.ties);
             }
             // Double precision has no ties.

@@ -4,7 +4,8 @@ use crate::common::golden;
 use std::path::Path;
 
 use crate::common::networks::{Device, devices, precisions};
-use dalenet::parity::{Case, CaseError};
+use dalenet::conductance::parity::Case;
+use dalenet::parity::{CaseError, CaseFile};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -88,7 +89,8 @@ impl File {
 }
 
 fn parse(bytes: &[u8]) -> Result<Case, CaseError> {
-    Case::parse(Path::new("some/case.safetensors"), bytes)
+    CaseFile::parse(Path::new("some/case.safetensors"), bytes.to_vec())
+        .and_then(|file| Case::of(&file))
 }
 
 /// Parses what must be refused; returns the message.
@@ -225,9 +227,9 @@ fn settings_are_read_as_strictly_as_configurations() {
 fn a_case_widens_its_tolerance_no_further_than_single_precision_loses() {
     let claims = r#"{ "grad": 0.3, "after_change": 0.3, "logits": 0.3, "v_mv": 9, "g_us": -1 }"#;
     let bytes = File::sound().metadata("float32_error", claims).bytes();
-    let loses = Case::parse(Path::new("wide.safetensors"), &bytes)
-        .unwrap()
-        .float32_error;
+    let loses =
+        CaseFile::parse(Path::new("wide.safetensors"), bytes).and_then(|file| Case::of(&file));
+    let loses = loses.unwrap().float32_error;
     // A comparison takes five times these.
     assert!(loses.gradient <= 0.01 && loses.change < 0.07 && loses.logits <= 1e-3);
     assert!(loses.voltage_mv <= 0.01 && loses.conductance_us == 0.0);

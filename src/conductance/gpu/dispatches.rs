@@ -11,6 +11,7 @@ use super::steps::{
 use super::tiles::{E_TILE, I_TILE, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
 use crate::config::MatrixName;
+use crate::gpu::linear_grid;
 
 /// One dispatch of a kernel of this family.
 pub(super) type KernelDispatch = crate::gpu::Dispatch<STEP_WORDS>;
@@ -153,7 +154,11 @@ impl DispatchBuilder<'_> {
             groups: self.chunk.groups() as u32,
             ..Default::default()
         };
-        out.push(dispatch("weight gradients", linear_grid(entries), step));
+        out.push(dispatch(
+            "weight gradients",
+            linear_grid(entries, WORKGROUP),
+            step,
+        ));
         out
     }
 
@@ -170,7 +175,7 @@ impl DispatchBuilder<'_> {
             unused: 0,
         };
         if self.plan.is_per_step() {
-            let read_outs = linear_grid(self.chunk.trials * self.plan.params.n_out);
+            let read_outs = linear_grid(self.chunk.trials * self.plan.params.n_out, WORKGROUP);
             for (first, count) in descending(&steps, self.plan.memory.backward_steps) {
                 let step: BackwardReadoutStep = bytemuck::cast(of(first, count));
                 out.push(dispatch("backward", read_outs, step));
@@ -292,13 +297,6 @@ fn descending(
         .map(move |first| (first, most.min(steps.end - first)))
 }
 
-/// A grid of workgroups for `entries` invocations; two-dimensional past the limit of one dimension.
-pub(super) fn linear_grid(entries: usize) -> [usize; 3] {
-    let groups = entries.div_ceil(WORKGROUP as usize);
-    let rows = groups.div_ceil(65_535);
-    [groups.div_ceil(rows), rows, 1]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,12 +305,5 @@ mod tests {
     fn pieces_cover_every_step_once_from_the_end() {
         let pieces: Vec<_> = descending(&(10..17), 3).collect();
         assert_eq!(pieces, [(16, 1), (13, 3), (10, 3)]);
-    }
-
-    #[test]
-    fn large_grids_get_a_second_dimension() {
-        assert_eq!(linear_grid(256), [1, 1, 1]);
-        let [x, y, _] = linear_grid(65_536 * 256);
-        assert!(x <= 65_535 && x * y * 256 >= 65_536 * 256);
     }
 }

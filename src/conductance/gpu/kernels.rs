@@ -3,13 +3,14 @@
 use super::backward::{LambdaRows, SharedRows, is_recurrent};
 use super::flags;
 use super::plan::GpuPlan;
-use super::tiles::{E_TILE, I_TILE, MAX_PARTIALS, SLICES, WORKGROUP, WORKGROUP_COLUMNS};
+use super::tiles::{E_TILE, I_TILE, SLICES, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
 use crate::conductance::params::{CellConstants, Params};
 use crate::conductance::weights::{Layout, Wiring};
 use crate::conductance::{LEAST_CONDUCTANCE_US, TRIAL_GROUP};
 use crate::config::MatrixName;
 use crate::gpu::{Constant, GpuError, KernelSource, resolve_imports, with_constants};
+use crate::optim;
 
 /// Threads of the per-step backward kernel: a tile of E or of I cells, the latter in slices.
 const WORKGROUP_TILE: u32 = 128;
@@ -167,10 +168,11 @@ fn word(x: usize) -> Constant {
 
 /// Every number that host and shaders share.
 fn constants(plan: &GpuPlan) -> Vec<Named> {
-    let of_flags = flags::forward::ALL.iter().chain(flags::update::ALL);
+    let of_flags = flags::forward::ALL.iter();
     let mut all: Vec<Named> = of_flags
         .map(|&(name, bit)| (name, Constant::U32(bit)))
         .collect();
+    all.extend(optim::gpu::constants());
     all.extend(sizes(plan));
     all.extend(places(plan));
     all.extend(backward_rows(plan));
@@ -189,7 +191,6 @@ fn sizes(plan: &GpuPlan) -> Vec<Named> {
         ("WG", Constant::U32(WORKGROUP)),
         ("WG_X", Constant::U32(WORKGROUP_COLUMNS)),
         ("WG_T", Constant::U32(WORKGROUP_TILE)),
-        ("MAX_PARTIALS", Constant::U32(MAX_PARTIALS)),
         ("TRIAL_GROUP", word(TRIAL_GROUP)),
         ("TRIALS", word(plan.memory.trials_per_workgroup)),
         ("E_TILE_CELLS", word(E_TILE[0])),

@@ -1,15 +1,15 @@
 //! Norms, clipping, optimiser steps and the renewal of what passes use of the weights.
 
 use super::GpuEngine;
-use super::dispatches::{KernelDispatch, dispatch, linear_grid};
-use super::flags::update;
+use super::dispatches::{KernelDispatch, dispatch};
 use super::kernels;
-use super::steps::{EffectiveStep, NormsStep, Step, UpdateStep};
-use super::tiles::{MAX_PARTIALS, WORKGROUP};
+use super::steps::{EffectiveStep, Step};
+use super::tiles::WORKGROUP;
 use crate::conductance::engine::{EngineError, StepReport};
 use crate::conductance::weights::Slot;
-use crate::config::{MatrixName, Optimiser, Parametrisation};
-use crate::gpu::GpuError;
+use crate::config::{MatrixName, Parametrisation};
+use crate::gpu::{GpuError, linear_grid};
+use crate::optim::gpu::{NormsStep, norm_groups, read_squares, update_step};
 
 impl GpuEngine {
     /// Finishes the gradient and leaves its norms.
@@ -25,7 +25,7 @@ impl GpuEngine {
                     log: u32::from(is_log(slot)),
                     ..Default::default()
                 };
-                optimiser_dispatch([norm_groups(slot), 1, 1], step)
+                optimiser_dispatch([norm_groups(slot.len()), 1, 1], step)
             })
             .collect()
     }
@@ -33,17 +33,10 @@ impl GpuEngine {
     /// Clips, takes one optimiser step and keeps Dale's law.
     pub(super) fn optimise(&mut self) -> Result<StepReport, EngineError> {
         let slots: Vec<Slot> = self.plan.layout.trained_slots().cloned().collect();
-        let all = slots.len() * MAX_PARTIALS as usize;
-        let partials: Vec<[f32; 2]> = self.program.read("partials", 0..all)?;
+        let lens: Vec<usize> = slots.iter().map(Slot::len).collect();
         let mut report = StepReport::default();
         let mut total = 0.0;
-        for (slot, partials) in slots
-            .iter()
-            .zip(partials.chunks_exact(MAX_PARTIALS as usize))
-        {
-            let used = &partials[..norm_groups(slot)];
-            let squares: f64 = used.iter().map(|p| f64::from(p[0])).sum();
-            let weights: f64 = used.iter().map(|p| f64::from(p[1])).sum();
+        for (slot, [squares, weights]) in slots.iter().zip(read_squares(&self.program, &lens)?) {
             total += squares;
             report.gradient_norm_of.insert(slot.name, squares.sqrt());
             report.weight_norm_of.insert(slot.name, weights.sqrt());
@@ -57,22 +50,11 @@ impl GpuEngine {
         self.optimiser_steps += 1;
         let mut dispatches = Vec::new();
         for slot in &slots {
-            let (rate, root) = self.adam.rates(&slot.rule, self.optimiser_steps);
-            let step = UpdateStep {
-                offset: slot.offset as u32,
-                len: slot.len() as u32,
-                flags: flags_of(slot),
-                clip_factor: report.clip_factor as f32,
-                rate: rate as f32,
-                root: root as f32,
-                beta1: self.adam.beta1 as f32,
-                beta2: self.adam.beta2 as f32,
-                keep1: (1.0 - self.adam.beta1) as f32,
-                keep2: (1.0 - self.adam.beta2) as f32,
-                epsilon: self.adam.epsilon as f32,
-                unused: 0,
-            };
-            dispatches.push(optimiser_dispatch(linear_grid(slot.len()), step));
+            let place = [slot.offset, slot.len()];
+            let rules = (&slot.rule, &self.adam);
+            let factor = report.clip_factor;
+            let step = update_step(place, rules, self.optimiser_steps, factor, slot.projected);
+            dispatches.push(optimiser_dispatch(linear_grid(slot.len(), WORKGROUP), step));
             dispatches.push(self.effective_of(slot));
         }
         self.program.run(&dispatches)?;
@@ -102,7 +84,7 @@ impl GpuEngine {
             unused_a: 0,
             unused_b: 0,
         };
-        optimiser_dispatch(linear_grid(slot.len()), step)
+        optimiser_dispatch(linear_grid(slot.len(), WORKGROUP), step)
     }
 }
 
@@ -110,22 +92,6 @@ fn is_log(slot: &Slot) -> bool {
     slot.rule.parametrisation == Parametrisation::Log
 }
 
-/// What the update kernel is told of a matrix.
-fn flags_of(slot: &Slot) -> u32 {
-    let flag = |wanted: bool, flag: u32| if wanted { flag } else { 0 };
-    let descends = slot.rule.optimiser == Optimiser::Sgd;
-    flag(slot.projected, update::PROJECT)
-        | flag(descends, update::DESCENT)
-        | flag(is_log(slot), update::LOG)
-}
-
 fn optimiser_dispatch<S: Step>(grid: [usize; 3], step: S) -> KernelDispatch {
     dispatch("optimiser", grid, step)
-}
-
-/// Workgroups of the norm kernel for one matrix.
-fn norm_groups(slot: &Slot) -> usize {
-    slot.len()
-        .div_ceil(WORKGROUP as usize)
-        .min(MAX_PARTIALS as usize)
 }

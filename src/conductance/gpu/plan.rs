@@ -9,7 +9,6 @@ use std::fmt;
 
 use super::GpuOptions;
 use super::backward::{BackwardForm, LambdaRows, is_recurrent, trials_per_workgroup};
-use super::tiles::MAX_PARTIALS;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::SpikeBits;
 use crate::conductance::engine::EngineError;
@@ -17,6 +16,7 @@ use crate::conductance::params::Params;
 use crate::conductance::weights::{Layout, Weights, Wiring};
 use crate::config::MatrixName;
 use crate::gpu::{AdapterInfo, AdapterLimits, BufferSpec};
+use crate::optim::gpu::MAX_PARTIALS;
 use crate::text::count;
 
 /// Device memory a run takes unless told otherwise, bytes.

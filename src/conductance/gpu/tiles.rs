@@ -1,13 +1,10 @@
 //! Sizes of the kernels' workgroups and tiles, which the shaders are told as constants.
 
 /// Threads of a workgroup; also the stride of the cells that a thread owns.
-pub(super) const WORKGROUP: u32 = 256;
+pub(super) const WORKGROUP: u32 = crate::optim::gpu::WORKGROUP;
 
 /// Columns of a workgroup of the spike-gradient kernel: few, for the read-out has a class a column.
 pub(super) const WORKGROUP_COLUMNS: u32 = 64;
-
-/// Workgroups of the norm kernel at the most.
-pub(super) const MAX_PARTIALS: u32 = 256;
 
 /// Cells and trials of a tile of E cells of the per-step backward pass.
 pub(super) const E_TILE: [usize; 2] = [64, 32];

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use dalenet::conductance::batch::{Population, SpikeBits};
 use dalenet::conductance::engine::Engine;
-use dalenet::parity::{self, Case, CaseReport};
+use dalenet::conductance::parity::{self, Case};
+use dalenet::parity::CaseReport;
 
 use super::networks::{Device, Setup};
 

@@ -7,9 +7,10 @@ use dalenet::conductance::engine::{
     Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage,
 };
 use dalenet::conductance::params::Params;
+use dalenet::conductance::parity::Case;
 use dalenet::conductance::weights::Weights;
 use dalenet::config::MatrixName;
-use dalenet::parity::{Case, CaseReport};
+use dalenet::parity::CaseReport;
 
 use super::golden;
 use super::networks::Device;

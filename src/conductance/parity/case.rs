@@ -1,79 +1,21 @@
 //! One golden case of the conductance family, read and checked.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::tensors::{Floats, Tensors};
 use crate::conductance::batch::{Batch, Population, SpikeBits};
 use crate::conductance::params::Params;
 use crate::conductance::weights::{Matrix, Weights};
-use crate::config::{self, ConfigError, MatrixName, shown};
+use crate::config::{self, MatrixName};
 use crate::data::Event;
-use crate::fault::always;
+use crate::parity::{CaseError, CaseFile, Floats, Tensors};
 use crate::text;
-
-/// Largest file that is read, bytes.
-const MAX_BYTES: u64 = 1 << 30;
 
 /// Most memory that the rasters of a case may take, bytes. A raster is as long as the header claims,
 /// whatever the size of the file.
 const MAX_RASTER_BYTES: usize = 1 << 30;
-
-/// Why a file is no usable case.
-#[derive(Debug, thiserror::Error)]
-pub enum CaseError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Cause.
-        source: std::io::Error,
-    },
-    /// The file is not a case.
-    #[error("{path}: not a golden case: {problem}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A case of a family that cannot be run.
-    #[error("{path}: family {family:?}; only \"conductance\" can be run")]
-    Family {
-        /// The file.
-        path: PathBuf,
-        /// Its family.
-        family: String,
-    },
-    /// A setting is missing, or nobody here knows what it means.
-    #[error("{path}: setting `{key}` {problem}")]
-    Setting {
-        /// The file.
-        path: PathBuf,
-        /// The setting.
-        key: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A tensor is missing or wrong.
-    #[error("{path}: tensor `{name}` {problem}")]
-    Tensor {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The case's settings are impossible.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
-always!(CaseError => User);
 
 /// How much plain float32 automatic differentiation loses on the case, relative (voltage and
 /// conductance absolute).
@@ -142,50 +84,37 @@ impl Case {
     /// # Errors
     /// A file that cannot be read, is no case of this family, or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, CaseError> {
-        let io = |source| CaseError::Io {
-            path: path.into(),
-            source,
-        };
-        let format = |problem: String| CaseError::Format {
-            path: path.into(),
-            problem,
-        };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MAX_BYTES {
-            return Err(format(format!(
-                "{size} bytes are more than the {MAX_BYTES} allowed"
-            )));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        Self::parse(path, &bytes)
+        Self::of(&CaseFile::load(path)?)
     }
 
-    /// Reads a case from memory; `path` is for messages.
+    /// Reads a case from a file that is in memory.
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CaseError> {
-        let (settings, float32_error) = settings(path, bytes)?;
-        check_settings(path, &settings)?;
-        let count = |key: &str| count(path, &settings, key);
+    pub fn of(file: &CaseFile) -> Result<Self, CaseError> {
+        file.check_family("conductance")?;
+        let (path, settings) = (&file.path, &file.settings);
+        check_settings(file)?;
+        let float32_error = float32_error(file.metadata.get("float32_error"));
+        let count = |key: &str| file.count(key);
         let (steps, n_in, n_out) = (count("steps")?, count("n_in")?, count("n_out")?);
         let (trials, adam_steps) = (count("batch")?, count("adam_steps")?);
         if [steps, n_in, n_out, trials].contains(&0) {
             let problem = "steps, n_in, n_out and batch must be above 0";
-            return Err(malformed(path, problem));
+            return Err(file.malformed(problem));
         }
-        let config = config_of(path, &settings, steps)?;
+        let config = config_of(path, settings, steps)?;
         let mut params = Params::new(&config, n_in, n_out);
         params.steps = steps;
 
-        let tensors = Tensors::new(path, bytes)?;
+        let tensors = file.tensors()?;
         let passes = adam_steps.max(1);
-        let rasters = all_rasters(path, &tensors, &params, trials, passes)?;
+        let rasters = all_rasters(file, &tensors, &params, trials, passes)?;
         let stem = path.file_stem().unwrap_or_default();
         Ok(Self {
             name: stem.to_string_lossy().into_owned(),
             weights: weights(&tensors, &params)?,
-            batch: batch(path, &tensors, &params, trials)?,
+            batch: batch(file, &tensors, &params, trials)?,
             logits: tensors.shaped("expect.logits", &[trials, n_out])?.data,
             losses: tensors.shaped("expect.losses", &[passes])?.data,
             gradient_norms: tensors.shaped("expect.grad_norm", &[passes])?.data,
@@ -202,52 +131,6 @@ impl Case {
             adam_steps,
         })
     }
-}
-
-fn malformed(path: &Path, problem: impl Into<String>) -> CaseError {
-    CaseError::Format {
-        path: path.into(),
-        problem: problem.into(),
-    }
-}
-
-/// The settings of a case of this family, and what single precision loses on it.
-fn settings(path: &Path, bytes: &[u8]) -> Result<(Map<String, Value>, Float32Error), CaseError> {
-    let (_, header) = safetensors::SafeTensors::read_metadata(bytes)
-        .map_err(|e| malformed(path, e.to_string()))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let field = |key: &str| {
-        let value = metadata.get(key);
-        value.ok_or_else(|| malformed(path, format!("its metadata has no `{key}`")))
-    };
-    let format = field("format")?;
-    if format != "1" {
-        return Err(malformed(
-            path,
-            format!("format {format:?}, only \"1\" is known"),
-        ));
-    }
-    let family = field("family")?;
-    if family != "conductance" {
-        return Err(CaseError::Family {
-            path: path.into(),
-            family: family.clone(),
-        });
-    }
-    let settings = serde_json::from_str(field("config")?)
-        .map_err(|e| malformed(path, format!("its `config` is no JSON object: {e}")))?;
-    Ok((settings, float32_error(metadata.get("float32_error"))))
-}
-
-/// A setting that is a whole number and no larger than any case needs.
-fn count(path: &Path, settings: &Map<String, Value>, key: &str) -> Result<usize, CaseError> {
-    const LIMIT: u64 = 1 << 24;
-    let value = settings.get(key).and_then(Value::as_u64);
-    let value = value.filter(|&n| n < LIMIT).map(|n| n as usize);
-    value.ok_or_else(|| {
-        let problem = format!("config key `{key}` is no whole number below {LIMIT}");
-        malformed(path, problem)
-    })
 }
 
 fn weights(tensors: &Tensors, params: &Params) -> Result<Weights, CaseError> {
@@ -267,7 +150,7 @@ fn weights(tensors: &Tensors, params: &Params) -> Result<Weights, CaseError> {
 }
 
 fn batch(
-    path: &Path,
+    file: &CaseFile,
     tensors: &Tensors,
     params: &Params,
     trials: usize,
@@ -279,11 +162,11 @@ fn batch(
             text::count(labels.len(), "label", "labels"),
             text::count(trials, "trial", "trials")
         );
-        return Err(malformed(path, problem));
+        return Err(file.malformed(problem));
     }
     let events = tensors.indices::<3>("events", [trials, params.steps, params.n_in])?;
     if !events.is_sorted() {
-        return Err(malformed(path, "its events are not sorted"));
+        return Err(file.malformed("its events are not sorted"));
     }
     let event = |e: &[usize; 3]| Event {
         step: e[1] as u32,
@@ -336,7 +219,7 @@ fn traces(
 
 /// The spikes of every pass; refuses what takes too much memory or could show nothing.
 fn all_rasters(
-    path: &Path,
+    file: &CaseFile,
     tensors: &Tensors,
     params: &Params,
     trials: usize,
@@ -348,20 +231,17 @@ fn all_rasters(
         .into_iter()
         .try_fold(1usize, |product, n| product.checked_mul(n));
     if bytes.is_none_or(|bytes| bytes > MAX_RASTER_BYTES) {
-        return Err(malformed(
-            path,
-            format!(
-                "{} of {} and {} take more than the {MAX_RASTER_BYTES} bytes allowed",
-                text::count(passes, "raster", "rasters"),
-                text::count(trials, "trial", "trials"),
-                text::count(steps, "time step", "time steps")
-            ),
-        ));
+        return Err(file.malformed(format!(
+            "{} of {} and {} take more than the {MAX_RASTER_BYTES} bytes allowed",
+            text::count(passes, "raster", "rasters"),
+            text::count(trials, "trial", "trials"),
+            text::count(steps, "time step", "time steps")
+        )));
     }
     let rasters = rasters(tensors, params, trials, passes)?;
     if rasters.iter().all(|r| r.spikes(Population::E).is_empty()) {
         let problem = "no E cell ever fires in it, so it can show nothing";
-        return Err(malformed(path, problem));
+        return Err(file.malformed(problem));
     }
     Ok(rasters)
 }
@@ -421,25 +301,8 @@ const OPTIONAL: [&str; 10] = [
 ];
 
 /// Every setting must be known, and none that changes the network missing.
-fn check_settings(path: &Path, settings: &Map<String, Value>) -> Result<(), CaseError> {
-    let wrong = |key: &str, problem: String| CaseError::Setting {
-        path: path.into(),
-        key: key.to_owned(),
-        problem,
-    };
-    if let Some(key) = REQUIRED.iter().find(|key| !settings.contains_key(**key)) {
-        return Err(wrong(key, "is missing".into()));
-    }
-    let is_known = |key: &str| REQUIRED.contains(&key) || OPTIONAL.contains(&key);
-    match settings.iter().find(|(key, _)| !is_known(key)) {
-        Some((key, value)) => {
-            let value = shown(&value.to_string());
-            let problem =
-                format!("is {value}, and this version does not know it; the case cannot be run");
-            Err(wrong(key, problem))
-        }
-        None => Ok(()),
-    }
+fn check_settings(file: &CaseFile) -> Result<(), CaseError> {
+    file.check_settings(&REQUIRED, &OPTIONAL)
 }
 
 /// The settings of a case as a checked [`config::Config`].

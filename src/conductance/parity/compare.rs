@@ -11,122 +11,12 @@ use super::case::{Case, Expected, TRACES};
 use crate::conductance::batch::{Disagreement, Population, Request, SpikeBits, Traces};
 use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity};
 use crate::config::MatrixName;
-use crate::text::count;
+use crate::parity::{CaseReport, Precision, Tie};
 
 /// Distance from threshold within which a spike is a tie, mV.
 const TIE_MV: f64 = 1e-3;
 /// The same for a reset of the read-out.
 const TIE_OUT: f64 = 1e-5;
-
-/// Precision of the engine under test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// Single.
-    F32,
-    /// Double.
-    F64,
-}
-
-/// One compared quantity.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// What was compared.
-    pub quantity: String,
-    /// ‖a − b‖ − floor over ‖b‖, or the largest difference for traces, or a count.
-    pub error: f64,
-    /// Largest error allowed.
-    pub tolerance: f64,
-    /// Within it.
-    pub passed: bool,
-    /// Where it failed or what was done, if there is more to say.
-    pub note: String,
-}
-
-/// The comparison of one case.
-#[derive(Clone, Debug, Default)]
-pub struct CaseReport {
-    /// Name of the case.
-    pub case: String,
-    /// All quantities.
-    pub rows: Vec<Row>,
-    /// The rasters differed and the expected spikes were imposed.
-    pub imposed: bool,
-    /// Ties, with the optimiser step they occurred in.
-    pub ties: Vec<(usize, Disagreement)>,
-}
-
-impl CaseReport {
-    /// Whether everything holds.
-    pub fn passed(&self) -> bool {
-        !self.rows.is_empty() && self.rows.iter().all(|r| r.passed)
-    }
-
-    fn count(&mut self, quantity: impl Into<String>, wrong: usize, note: String) {
-        let passed = wrong == 0;
-        self.rows.push(Row {
-            quantity: quantity.into(),
-            error: wrong as f64,
-            tolerance: 0.0,
-            passed,
-            note,
-        });
-    }
-
-    /// Compares `‖a − b‖ ≤ tolerance · ‖b‖ + floor`.
-    fn norm(&mut self, quantity: String, a: &[f64], b: &[f64], tolerance: f64, floor: f64) {
-        let distance =
-            |pairs: &mut dyn Iterator<Item = f64>| pairs.map(|x| x * x).sum::<f64>().sqrt();
-        let difference = distance(&mut a.iter().zip(b).map(|(a, b)| a - b));
-        let size = distance(&mut b.iter().copied());
-        let excess = (difference - floor).max(0.0);
-        let error = if excess == 0.0 { 0.0 } else { excess / size };
-        // A NaN in `a` makes `difference` NaN, which fails the test below.
-        let passed = a.len() == b.len() && !b.is_empty() && difference <= tolerance * size + floor;
-        let note = if a.len() == b.len() {
-            String::new()
-        } else {
-            format!(
-                "{}, expected {}",
-                count(a.len(), "value", "values"),
-                b.len()
-            )
-        };
-        let error = if difference.is_nan() { f64::NAN } else { error };
-        self.rows.push(Row {
-            quantity,
-            error,
-            tolerance,
-            passed,
-            note,
-        });
-    }
-
-    /// Compares by the largest difference.
-    fn largest(&mut self, quantity: String, a: &[f64], b: &[f64], tolerance: f64) {
-        let mut worst = (0.0f64, 0);
-        let mut comparable = a.len() == b.len() && !b.is_empty();
-        for (at, (a, b)) in a.iter().zip(b).enumerate() {
-            let difference = (a - b).abs();
-            comparable &= difference.is_finite();
-            if difference > worst.0 {
-                worst = (difference, at);
-            }
-        }
-        let passed = comparable && worst.0 <= tolerance;
-        let note = if passed {
-            String::new()
-        } else {
-            format!("largest at entry {}", worst.1)
-        };
-        self.rows.push(Row {
-            quantity,
-            error: worst.0,
-            tolerance,
-            passed,
-            note,
-        });
-    }
-}
 
 /// Builds an engine for the network of a case.
 pub type MakeEngine<'a> = dyn FnMut(&Case) -> Result<Box<dyn Engine>, EngineError> + 'a;
@@ -325,7 +215,15 @@ fn judge_disagreements(report: &mut CaseReport, case: &Case, pass: usize, all: &
         // At threshold a cell fires; whoever finds it there and does not let it compares with `>`.
         let misses = distance == 0.0 && !d.fires;
         if distance <= tie && !misses {
-            report.ties.push((pass, *d));
+            report.ties.push(Tie {
+                optimiser_step: pass,
+                trial: d.trial,
+                step: d.step,
+                population: format!("{:?}", d.population),
+                cell: d.cell,
+                value: d.value,
+                fires: d.fires,
+            });
         } else {
             wrong += 1;
             if note.is_empty() {

@@ -1,0 +1,45 @@
+// Adds to the gradient of biases Σ λ[row, unit] over the rows of some trial groups, in the order of gradients.wgsl.
+//
+// grid          one invocation a unit
+// by_effective  [unit] at to_at
+struct Step {
+    units: u32,
+    trials: u32,
+    steps: u32,
+    left_first: u32,
+    left_is_output: u32,
+    left_at: u32,
+    to_at: u32,
+    first: u32,
+    count: u32,
+    unused_a: u32,
+    unused_b: u32,
+    unused_c: u32,
+}
+
+@group(0) @binding(0) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> output_derivatives: array<f32>;
+@group(0) @binding(2) var<storage, read_write> by_effective: array<f32>;
+@group(0) @binding(3) var<uniform> this_step: Step;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
+    let unit = group.x * WG + tid;
+    if unit >= this_step.units {
+        return;
+    }
+    var sum = by_effective[this_step.to_at + unit];
+    for (var row = this_step.first; row < this_step.first + this_step.count; row++) {
+        let trial = row / (this_step.steps * TRIAL_GROUP) * TRIAL_GROUP + row % TRIAL_GROUP;
+        if trial < this_step.trials {
+            let step = this_step.left_first + (row / TRIAL_GROUP) % this_step.steps;
+            let i = (step * this_step.trials + trial) * this_step.units + unit;
+            if this_step.left_is_output != 0u {
+                sum += output_derivatives[i];
+            } else {
+                sum += delta[this_step.left_at + i];
+            }
+        }
+    }
+    by_effective[this_step.to_at + unit] = sum;
+}

@@ -1,0 +1,489 @@
+//! Rate RNNs: golden cases on every engine, gradients against differences, and the same bits whatever threads and
+//! memory there are.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use dalenet::config::Optimiser;
+use dalenet::gpu::Gpu;
+use dalenet::gpu::testing::test_gpu;
+use dalenet::parity::{CaseFile, CaseReport, Precision};
+use dalenet::random::{Purpose, Stream};
+use dalenet::rate_rnn::batch::{Batch, Targets};
+use dalenet::rate_rnn::cpu::CpuEngine;
+use dalenet::rate_rnn::engine::{Engine, Quantity};
+use dalenet::rate_rnn::gpu::GpuEngine;
+use dalenet::rate_rnn::init::{InitialWeights, draw};
+use dalenet::rate_rnn::params::{Kind, Loss, Params, Recipe};
+use dalenet::rate_rnn::parity::{Case, run};
+use dalenet::rate_rnn::weights::Layout;
+
+const KINDS: [Kind; 3] = [Kind::Standard, Kind::ColEi, Kind::Dann];
+const LOSSES: [Loss; 3] = [Loss::CrossEntropyLast, Loss::CrossEntropyAll, Loss::MseLast];
+
+fn gpu() -> Option<Arc<Gpu>> {
+    static ADAPTER: OnceLock<Option<Arc<Gpu>>> = OnceLock::new();
+    ADAPTER.get_or_init(|| test_gpu().map(Arc::new)).clone()
+}
+
+/// A network with its weights and trials.
+#[derive(Clone)]
+struct Setup {
+    params: Params,
+    weights: Vec<f32>,
+    batch: Batch,
+}
+
+/// Sizes of a drawn network.
+#[derive(Clone, Copy, Debug)]
+struct Sizes<'a> {
+    n_in: usize,
+    layers: &'a [usize],
+    n_out: usize,
+    steps: usize,
+    trials: usize,
+}
+
+const SMALL: Sizes = Sizes {
+    n_in: 3,
+    layers: &[7, 5],
+    n_out: 4,
+    steps: 6,
+    trials: 5,
+};
+
+fn drawn(kind: Kind, loss: Loss, sizes: Sizes) -> Setup {
+    let params = Params {
+        kind,
+        n_in: sizes.n_in,
+        layers: sizes.layers.into(),
+        n_out: sizes.n_out,
+        inhibitory_fraction: 0.3,
+        loss,
+        recipe: Recipe::descent(0.05, Some(0.5)),
+    };
+    let initial = InitialWeights {
+        seed: 11,
+        spectral_radius: 1.5,
+        random_inhibition: true,
+    };
+    let mut weights = draw(&params, &initial).expect("converges");
+    let mut stream = Stream::new(Purpose::Weights, 12, 0, 0);
+    let layout = Layout::new(&params);
+    for spec in layout
+        .tensors
+        .iter()
+        .filter(|spec| spec.name.ends_with(".b"))
+    {
+        weights[spec.range()].fill_with(|| (0.2 * stream.normal()) as f32);
+    }
+    let Sizes {
+        steps,
+        trials,
+        n_out,
+        ..
+    } = sizes;
+    let mut normals = |n: usize| -> Vec<f32> { (0..n).map(|_| stream.normal() as f32).collect() };
+    let x = normals(steps * trials * sizes.n_in);
+    let mut class = |_| (normals(1)[0].abs() * 1e3) as u32 % n_out as u32;
+    let targets = match loss {
+        Loss::CrossEntropyLast => Targets::Classes((0..trials).map(&mut class).collect()),
+        Loss::CrossEntropyAll => Targets::Classes((0..steps * trials).map(&mut class).collect()),
+        Loss::MseLast => Targets::Values(normals(trials * n_out)),
+    };
+    Setup {
+        params,
+        weights,
+        batch: Batch {
+            steps,
+            trials,
+            x,
+            targets,
+        },
+    }
+}
+
+fn on_cpu(setup: &Setup, threads: usize) -> Box<dyn Engine> {
+    let engine = CpuEngine::<f32>::new(setup.params.clone(), &setup.weights, threads);
+    Box::new(engine.expect("is made"))
+}
+
+fn in_double(setup: &Setup) -> Box<dyn Engine> {
+    let engine = CpuEngine::<f64>::new(setup.params.clone(), &setup.weights, 2);
+    Box::new(engine.expect("is made"))
+}
+
+fn on_gpu(gpu: &Arc<Gpu>, setup: &Setup, memory: Option<u64>) -> Box<dyn Engine> {
+    let shape = [setup.batch.steps, setup.batch.trials];
+    let (params, weights) = (setup.params.clone(), &setup.weights);
+    Box::new(GpuEngine::new(gpu.clone(), params, weights, memory, shape).expect("is made"))
+}
+
+/// Every engine by its name and precision.
+fn engines(setup: &Setup) -> Vec<(&'static str, Precision, Box<dyn Engine>)> {
+    let mut engines = vec![
+        ("CPU f32", Precision::F32, on_cpu(setup, 2)),
+        ("CPU f64", Precision::F64, in_double(setup)),
+    ];
+    if let Some(gpu) = gpu() {
+        engines.push(("GPU", Precision::F32, on_gpu(&gpu, setup, None)));
+    }
+    engines
+}
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rate_rnn");
+    let entries = std::fs::read_dir(folder).expect("is there");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn load(path: &Path) -> Case {
+    let file = CaseFile::load(path).expect("is a case");
+    Case::of(&file).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn setup_of(case: &Case) -> Setup {
+    Setup {
+        params: case.params.clone(),
+        weights: case.weights.clone(),
+        batch: case.batch.clone(),
+    }
+}
+
+fn failures(report: &CaseReport) -> Vec<String> {
+    let failed = report.rows.iter().filter(|row| !row.passed);
+    failed.map(|row| format!("{row:?}")).collect()
+}
+
+#[test]
+fn every_golden_case_passes_with_every_quantity_compared() {
+    let files = files();
+    assert!(files.len() >= 6);
+    for path in files {
+        let case = load(&path);
+        for (name, precision, mut engine) in engines(&setup_of(&case)) {
+            let report = run(&case, precision, engine.as_mut()).expect("runs");
+            assert!(
+                report.passed(),
+                "{} on {name}: {:?}",
+                case.name,
+                failures(&report)
+            );
+            let rows = 3 + case.sgd_steps + 2 * case.layout.tensors.len();
+            assert_eq!(report.rows.len(), rows, "{} on {name}", case.name);
+        }
+    }
+}
+
+/// Errors as an implementation might make them.
+#[test]
+fn planted_errors_fail() {
+    let case = |name: &str| {
+        let found = files()
+            .into_iter()
+            .find(|path| path.ends_with(format!("{name}.safetensors")));
+        load(&found.expect("is there"))
+    };
+    let errors: [(&str, &str, fn(&mut Params)); 6] = [
+        ("rnn_dann", "no clipping", |p| p.recipe.clip_norm = None),
+        ("rnn_standard_clip", "another clip", |p| {
+            p.recipe.clip_norm = Some(0.051)
+        }),
+        ("rnn_standard", "another rate", |p| {
+            p.recipe.learning_rate *= 1.02
+        }),
+        ("rnn_col_ei", "one inhibitory unit less", |p| {
+            p.inhibitory_fraction = 0.16
+        }),
+        ("rnn_col_ei_deep", "no signs", |p| {
+            p.inhibitory_fraction = 0.0
+        }),
+        ("rnn_standard", "Adam", |p| {
+            p.recipe.optimiser = Optimiser::Adam
+        }),
+    ];
+    for (name, what, plant) in errors {
+        let case = case(name);
+        let mut setup = setup_of(&case);
+        plant(&mut setup.params);
+        for (engine_name, precision, mut engine) in engines(&setup) {
+            let report = run(&case, precision, engine.as_mut()).expect("runs");
+            assert!(!report.passed(), "{what} of {name} on {engine_name}");
+        }
+    }
+}
+
+#[test]
+fn every_quantity_fails_where_it_is_expected_otherwise() {
+    let sound = load(&files()[2]);
+    let setup = setup_of(&sound);
+    let altered: [(&str, fn(&mut Case)); 6] = [
+        ("outputs", |c| c.outputs[3] += 1e-2),
+        ("loss", |c| c.losses[2] *= 1.001),
+        ("gradient", |c| c.gradient[7] += 1e-1),
+        ("weight change", |c| c.after[9] += 1e-1),
+        ("svd entropy", |c| c.svd_entropy[0] *= 1.001),
+        ("singular values", |c| c.singular_values[0] *= 1.001),
+    ];
+    for (quantity, alter) in altered {
+        let mut case = sound.clone();
+        alter(&mut case);
+        for (name, precision, mut engine) in engines(&setup) {
+            let report = run(&case, precision, engine.as_mut()).expect("runs");
+            let failed: Vec<_> = report.rows.iter().filter(|row| !row.passed).collect();
+            assert!(
+                failed.len() == 1 && failed[0].quantity.starts_with(quantity),
+                "{name}: {failed:?}"
+            );
+        }
+    }
+}
+
+/// The gradient of each stored weight against central differences, in double precision.
+#[test]
+fn gradients_are_those_of_the_loss() {
+    for kind in KINDS {
+        for loss in LOSSES {
+            let setup = drawn(kind, loss, SMALL);
+            let mut engine = in_double(&setup);
+            engine.gradient(&setup.batch).expect("runs");
+            let gradient = engine.read(Quantity::Gradient).expect("reads");
+            let layout = engine.layout().clone();
+            let mut at = |entry: usize, to: f32| {
+                let mut weights = setup.weights.clone();
+                weights[entry] = to;
+                engine.load(&weights).expect("loads");
+                let forward = engine.forward(&setup.batch, false).expect("runs");
+                forward.scores.mean_loss()
+            };
+            let mut misses = 0;
+            for entry in 0..layout.len {
+                let w = setup.weights[entry];
+                let (low, high) = (w - 1e-3, w + 1e-3);
+                // A third of the difference's error is left by this combination of two differences.
+                let wide = (at(entry, high) - at(entry, low)) / f64::from(high - low);
+                let (low, high) = (w - 5e-4, w + 5e-4);
+                let narrow = (at(entry, high) - at(entry, low)) / f64::from(high - low);
+                let expected = (4.0 * narrow - wide) / 3.0;
+                let error = (gradient[entry] - expected).abs();
+                misses += usize::from(error > 1e-6 * (1.0 + expected.abs()));
+            }
+            // A difference may straddle the edge of a unit's rectifier.
+            assert!(
+                misses * 50 <= layout.len,
+                "{kind:?} {loss:?}: {misses} of {}",
+                layout.len
+            );
+        }
+    }
+}
+
+fn relative_error(a: &[f64], b: &[f64]) -> f64 {
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied())
+}
+
+/// Sizes around groups, tiles and workgroups.
+const AWKWARD: [Sizes; 5] = [
+    Sizes {
+        n_in: 1,
+        layers: &[2],
+        n_out: 1,
+        steps: 1,
+        trials: 1,
+    },
+    Sizes {
+        n_in: 2,
+        layers: &[17, 3, 9],
+        n_out: 5,
+        steps: 4,
+        trials: 9,
+    },
+    Sizes {
+        n_in: 33,
+        layers: &[16],
+        n_out: 11,
+        steps: 3,
+        trials: 16,
+    },
+    Sizes {
+        n_in: 5,
+        layers: &[261],
+        n_out: 3,
+        steps: 3,
+        trials: 7,
+    },
+    Sizes {
+        n_in: 3,
+        layers: &[31, 12],
+        n_out: 300,
+        steps: 5,
+        trials: 23,
+    },
+];
+
+#[test]
+fn engines_agree_at_awkward_sizes() {
+    for sizes in AWKWARD {
+        for kind in KINDS {
+            for loss in LOSSES {
+                let setup = drawn(kind, loss, sizes);
+                let all = engines(&setup).into_iter().map(|(name, _, mut engine)| {
+                    let outputs = engine.forward(&setup.batch, true).expect("runs");
+                    let scores = engine.gradient(&setup.batch).expect("runs");
+                    assert_eq!(outputs.scores.correct, scores.correct, "{name}");
+                    let gradient = engine.read(Quantity::Gradient).expect("reads");
+                    engine.step().expect("steps");
+                    let weights = engine.read(Quantity::Weights).expect("reads");
+                    (name, outputs.outputs, scores, gradient, weights)
+                });
+                let all: Vec<_> = all.collect();
+                let (_, outputs, scores, gradient, weights) = &all[1];
+                for (name, own_outputs, own_scores, own_gradient, own_weights) in &all {
+                    let told = format!("{name} {kind:?} {loss:?} {sizes:?}");
+                    assert!(relative_error(own_outputs, outputs) < 1e-5, "{told}");
+                    let losses = [own_scores.loss_sum, scores.loss_sum];
+                    assert!(
+                        (losses[0] - losses[1]).abs() <= 1e-5 * losses[1].abs() + 1e-6,
+                        "{told}"
+                    );
+                    if gradient.iter().any(|&g| g != 0.0) {
+                        assert!(relative_error(own_gradient, gradient) < 1e-4, "{told}");
+                    }
+                    assert!(relative_error(own_weights, weights) < 1e-5, "{told}");
+                }
+            }
+        }
+    }
+}
+
+fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Loss of each step and weights after three.
+fn trained(engine: &mut dyn Engine, batch: &Batch) -> (Vec<u64>, Vec<u64>) {
+    let mut losses = Vec::new();
+    for _ in 0..3 {
+        losses.push(engine.gradient(batch).expect("runs").loss_sum.to_bits());
+        engine.step().expect("steps");
+    }
+    let weights = engine.read(Quantity::Weights).expect("reads");
+    (losses, bits(&weights))
+}
+
+#[test]
+fn threads_and_memory_change_no_bit() {
+    let sizes = Sizes {
+        trials: 37,
+        ..SMALL
+    };
+    for kind in KINDS {
+        let setup = drawn(kind, Loss::CrossEntropyAll, sizes);
+        let expected = trained(on_cpu(&setup, 1).as_mut(), &setup.batch);
+        for threads in [1, 2, 5] {
+            let found = trained(on_cpu(&setup, threads).as_mut(), &setup.batch);
+            assert!(found == expected, "{kind:?}, {threads} threads");
+        }
+        let Some(gpu) = gpu() else { continue };
+        let whole = trained(on_gpu(&gpu, &setup, None).as_mut(), &setup.batch);
+        // Room for one group, for three, and for all; less than that is refused.
+        for memory in [75_000, 90_000, 1 << 30] {
+            let found = trained(on_gpu(&gpu, &setup, Some(memory)).as_mut(), &setup.batch);
+            assert!(found == whole, "{kind:?}, {memory} bytes");
+        }
+        let shape = [sizes.steps, sizes.trials];
+        let refused = GpuEngine::new(gpu, setup.params.clone(), &setup.weights, Some(1000), shape);
+        let message = refused.err().expect("is refused").to_string();
+        assert!(
+            message.contains("--memory") && message.contains("1000"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_restored_engine_goes_on_as_if_nothing_had_been() {
+    for optimiser in [Optimiser::Sgd, Optimiser::Adam] {
+        let mut setup = drawn(Kind::Dann, Loss::CrossEntropyLast, SMALL);
+        setup.params.recipe = Recipe {
+            optimiser,
+            decay: 0.5,
+            decay_every_steps: 3,
+            ..setup.params.recipe
+        };
+        let names = engines(&setup).into_iter().map(|(name, ..)| name);
+        for (at, name) in names.enumerate() {
+            let engine = || engines(&setup).swap_remove(at).2;
+            let step = |engine: &mut dyn Engine, steps: usize| {
+                for _ in 0..steps {
+                    engine.gradient(&setup.batch).expect("runs");
+                    engine.step().expect("steps");
+                }
+            };
+            if name == "CPU f64" {
+                continue; // its state does not fit into a checkpoint's single precision
+            }
+            let mut first = engine();
+            step(first.as_mut(), 2);
+            let mut read = |quantity| -> Vec<f32> {
+                let values = first.read(quantity).expect("reads");
+                values.into_iter().map(|x| x as f32).collect()
+            };
+            let weights = read(Quantity::Weights);
+            let (m, v) = (read(Quantity::AdamM), read(Quantity::AdamV));
+            let mut second = engine();
+            second.load(&weights).expect("loads");
+            second.restore(&m, &v, 2).expect("restores");
+            step(first.as_mut(), 3);
+            step(second.as_mut(), 3);
+            let all = [first, second].map(|mut engine| {
+                let weights = engine.read(Quantity::Weights).expect("reads");
+                (bits(&weights), engine.optimiser_steps())
+            });
+            assert!(all[0] == all[1] && all[0].1 == 5, "{name}, {optimiser:?}");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_changes_nothing() {
+    let mut setup = drawn(Kind::ColEi, Loss::MseLast, SMALL);
+    setup.batch.x[4] = f32::NAN;
+    for (name, _, mut engine) in engines(&setup) {
+        engine.gradient(&setup.batch).expect("runs");
+        assert!(engine.step().expect("steps").skipped, "{name}");
+        let weights = engine.read(Quantity::Weights).expect("reads");
+        let before: Vec<f64> = setup.weights.iter().map(|&w| f64::from(w)).collect();
+        assert!(weights == before && engine.optimiser_steps() == 0, "{name}");
+    }
+}
+
+#[test]
+fn stored_weights_of_networks_with_signs_stay_at_zero_or_above() {
+    for kind in [Kind::ColEi, Kind::Dann] {
+        let mut setup = drawn(kind, Loss::CrossEntropyLast, SMALL);
+        setup.params.recipe = Recipe::descent(1.0, None);
+        for (name, _, mut engine) in engines(&setup) {
+            trained(engine.as_mut(), &setup.batch);
+            let weights = engine.read(Quantity::Weights).expect("reads");
+            let layout = engine.layout();
+            let of = |projected: bool| {
+                let tensors = layout
+                    .tensors
+                    .iter()
+                    .filter(move |t| t.projected == projected);
+                tensors.flat_map(|t| weights[t.range()].iter().copied())
+            };
+            assert!(
+                of(true).all(|w| w >= 0.0) && of(true).any(|w| w == 0.0),
+                "{name}"
+            );
+            assert!(of(false).any(|b| b < 0.0), "{name}: biases are free");
+        }
+    }
+}
