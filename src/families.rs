@@ -1,9 +1,23 @@
 //! The families of networks, and what each does for a verb of the program: one `match` a verb.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use crate::conductance::open::DeviceOptions;
+use crate::config::{self, ConfigError, Override, Problem, Settings};
+use crate::fault::{Blame, Fault};
 use crate::gpu::Selection;
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
-use crate::{conductance, rate_rnn};
+use crate::train::checkpoint::Tensors;
+use crate::train::epochs::Outcome;
+use crate::train::interrupt::Interrupt;
+use crate::train::metrics::Metric;
+use crate::train::progress::{Log, Reporter};
+use crate::train::stored::{self, StoredRunError};
+use crate::{conductance, rate_rnn, train};
 
 macro_rules! families {
     ($($variant:ident $module:ident),* $(,)?) => {
@@ -13,6 +27,20 @@ macro_rules! families {
             $(#[doc = concat!("[`", stringify!($module), "`].")] $variant),*
         }
 
+        /// What a user wrote to describe a network of some family, its data and its training.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        #[allow(clippy::large_enum_variant)] // there are few of them
+        pub enum Config {
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::settings::Config)),*
+        }
+
+        $(impl From<$module::settings::Config> for Config {
+            fn from(config: $module::settings::Config) -> Self {
+                Self::$variant(config)
+            }
+        })*
+
         impl Family {
             /// All families.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
@@ -21,6 +49,48 @@ macro_rules! families {
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($module)),*
+                }
+            }
+
+            /// What is measured once an epoch.
+            pub fn metrics(self) -> &'static [Metric] {
+                match self {
+                    $(Self::$variant => $module::metrics::METRICS),*
+                }
+            }
+
+            /// JSON Schema of its configurations.
+            pub fn schema(self) -> &'static Value {
+                match self {
+                    $(Self::$variant => $module::settings::Config::schema()),*
+                }
+            }
+
+            /// Its configuration where nothing is set.
+            pub fn defaults(self) -> Config {
+                match self {
+                    $(Self::$variant => Config::$variant($module::settings::Config::default())),*
+                }
+            }
+
+            /// What its defaults are.
+            pub fn about_defaults(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $module::settings::DEFAULTS),*
+                }
+            }
+
+            fn resolve(
+                self,
+                text: &str,
+                source: &str,
+                overrides: &[Override],
+                seed: Option<u64>,
+            ) -> Result<Config, ConfigError> {
+                match self {
+                    $(Self::$variant => {
+                        config::resolve(text, source, overrides, seed).map(Config::$variant)
+                    }),*
                 }
             }
 
@@ -37,10 +107,305 @@ macro_rules! families {
                 }
             }
         }
+
+        /// An experiment could not be prepared, or its training stopped.
+        #[derive(Debug, thiserror::Error)]
+        pub enum ExperimentError {
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")]
+              #[error(transparent)]
+              $variant(#[from] $module::experiment::ExperimentError)),*
+        }
+
+        impl Blame for ExperimentError {
+            fn fault(&self) -> Fault {
+                match self {
+                    $(Self::$variant(error) => error.fault()),*
+                }
+            }
+        }
+
+        impl ExperimentError {
+            /// Whether another process has the folder.
+            pub fn is_locked(&self) -> bool {
+                match self {
+                    $(Self::$variant($module::experiment::ExperimentError::Train(error)) => {
+                        error.is_locked()
+                    })*
+                    _ => false,
+                }
+            }
+        }
+
+        /// A configuration with its data, ready to run.
+        #[allow(clippy::large_enum_variant)] // there is one
+        pub enum Experiment {
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::experiment::Experiment)),*
+        }
+
+        /// A run under way.
+        #[allow(clippy::large_enum_variant)] // there is one
+        pub enum Run<'a> {
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::experiment::Run<'a>)),*
+        }
+
+        impl Experiment {
+            /// Loads the data (`place`: where it is now), selects the device and makes the plan. Nothing is written, and
+            /// no engine is built.
+            ///
+            /// # Errors
+            /// Data that cannot be used, no such device, or too little memory.
+            pub fn prepare(
+                config: Config,
+                place: Option<&Path>,
+                device: DeviceOptions,
+            ) -> Result<Self, ExperimentError> {
+                Ok(match config {
+                    $(Config::$variant(config) => {
+                        Self::$variant($module::experiment::Experiment::prepare(config, place, device)?)
+                    }),*
+                })
+            }
+
+            /// Name of the run.
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$variant(experiment) => &experiment.config.name),*
+                }
+            }
+
+            /// What is unusual, for the user and the manifest.
+            pub fn warnings(&self) -> &[String] {
+                match self {
+                    $(Self::$variant(experiment) => &experiment.warnings),*
+                }
+            }
+
+            /// What there is to do, and with what.
+            pub fn facts(&self) -> Vec<(&'static str, String)> {
+                match self {
+                    $(Self::$variant(experiment) => experiment.facts()),*
+                }
+            }
+
+            /// How batches will go through the device, in words; none where there is nothing to say.
+            ///
+            /// # Errors
+            /// A network that does not fit the device.
+            pub fn device_plan(&self) -> Result<Option<String>, ExperimentError> {
+                Ok(match self {
+                    $(Self::$variant(experiment) => experiment.device_plan()?),*
+                })
+            }
+
+            /// Plan and configuration.
+            pub fn as_json(&self) -> Value {
+                match self {
+                    $(Self::$variant(experiment) => experiment.as_json()),*
+                }
+            }
+
+            /// Checks weights that a run is to begin with; returns what is worth knowing of them.
+            ///
+            /// # Errors
+            /// Weights that do not fit.
+            pub fn check_weights(&self, weights: &Tensors) -> Result<Vec<String>, ExperimentError> {
+                Ok(match self {
+                    $(Self::$variant(experiment) => experiment.check_weights(weights)?),*
+                })
+            }
+
+            /// Makes the folder of a new run, which begins with `weights` or with drawn ones, and builds its engine.
+            /// `notes` go into the manifest.
+            ///
+            /// # Errors
+            /// Weights that do not fit, a device that fails, or a folder that cannot be used.
+            pub fn start(
+                &self,
+                folder: &Path,
+                force: bool,
+                weights: Option<&Tensors>,
+                command: Vec<String>,
+                notes: Vec<String>,
+            ) -> Result<Run<'_>, ExperimentError> {
+                Ok(match self {
+                    $(Self::$variant(experiment) => {
+                        Run::$variant(experiment.start(folder, force, weights, command, notes)?)
+                    }),*
+                })
+            }
+
+            /// Makes the folder of a run that begins with `weights` and leaves it, to be resumed.
+            ///
+            /// # Errors
+            /// Weights that do not fit, or a folder that cannot be used.
+            pub fn create_only(
+                &self,
+                folder: &Path,
+                force: bool,
+                weights: &Tensors,
+                command: Vec<String>,
+                notes: Vec<String>,
+            ) -> Result<(), ExperimentError> {
+                match self {
+                    $(Self::$variant(experiment) => {
+                        experiment.create_only(folder, force, weights, command, notes)?
+                    }),*
+                }
+                Ok(())
+            }
+
+            /// Goes on with a run from its last checkpoint. `note` says what differs from before.
+            ///
+            /// # Errors
+            /// No run, a damaged one, other data or configuration, or a device that fails.
+            pub fn resume(&self, folder: &Path, note: &str) -> Result<Run<'_>, ExperimentError> {
+                Ok(match self {
+                    $(Self::$variant(experiment) => Run::$variant(experiment.resume(folder, note)?)),*
+                })
+            }
+        }
+
+        impl Run<'_> {
+            /// The folder of the run.
+            pub fn folder(&self) -> &Path {
+                match self {
+                    $(Self::$variant(run) => run.folder()),*
+                }
+            }
+
+            /// Device and why it was chosen.
+            pub fn device(&self) -> &str {
+                match self {
+                    $(Self::$variant(run) => &run.device),*
+                }
+            }
+
+            /// A reporter that knows how much there is to do.
+            pub fn reporter(&self, log: Log) -> Reporter {
+                match self {
+                    $(Self::$variant(run) => run.reporter(log)),*
+                }
+            }
+
+            /// Trains to the last epoch or until somebody asks to stop, and records how it ended.
+            ///
+            /// # Errors
+            /// The model failed or a file could not be written.
+            pub fn train(
+                &mut self,
+                reporter: &mut Reporter,
+                interrupt: &Interrupt,
+            ) -> Result<Outcome, ExperimentError> {
+                Ok(match self {
+                    $(Self::$variant(run) => run.train(reporter, interrupt)?),*
+                })
+            }
+        }
+
+        impl Config {
+            /// The family.
+            pub fn family(&self) -> Family {
+                match self {
+                    $(Self::$variant(_) => Family::$variant),*
+                }
+            }
+
+            /// Name of the run.
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$variant(config) => Settings::name(config)),*
+                }
+            }
+
+            /// Passes over the training samples.
+            pub fn epochs(&self) -> u64 {
+                match self {
+                    $(Self::$variant(config) => Settings::epochs(config)),*
+                }
+            }
+
+            /// Sets the number of epochs.
+            pub fn set_epochs(&mut self, epochs: u64) {
+                match self {
+                    $(Self::$variant(config) => Settings::set_epochs(config, epochs)),*
+                }
+            }
+
+            /// Every seed by what it is for.
+            pub fn seeds(&self) -> BTreeMap<String, u64> {
+                match self {
+                    $(Self::$variant(config) => Settings::seeds(config)),*
+                }
+            }
+
+            /// Test samples; none where only the data can tell.
+            pub fn test_samples(&self) -> Option<usize> {
+                match self {
+                    $(Self::$variant(config) => Settings::test_samples(config)),*
+                }
+            }
+
+            /// Gives the run another name, which changes no result.
+            pub fn set_name(&mut self, name: &str) {
+                match self {
+                    $(Self::$variant(config) => config.name = name.to_owned()),*
+                }
+            }
+
+            /// Whether samples are held out to choose the best epoch.
+            pub fn has_validation(&self) -> bool {
+                match self {
+                    $(Self::$variant(config) => Settings::has_validation(config)),*
+                }
+            }
+
+            /// Looks whether the data are there (`place`: where they are now).
+            ///
+            /// # Errors
+            /// Data that cannot be used.
+            pub fn check_data(&self, place: Option<&Path>) -> Result<(), ExperimentError> {
+                match self {
+                    $(Self::$variant(config) => $module::experiment::check_data(config, place)?),*
+                }
+                Ok(())
+            }
+
+            /// Its settings of the data.
+            pub fn data(&self) -> Value {
+                match self {
+                    $(Self::$variant(config) => serde_json::json!(config.data)),*
+                }
+            }
+
+            /// SHA-256 but for the number of epochs: equal for runs that go the same way.
+            pub fn run_sha256(&self) -> String {
+                match self {
+                    $(Self::$variant(config) => train::session::run_sha256(config)),*
+                }
+            }
+        }
     };
 }
 
 families!(Conductance conductance, RateRnn rate_rnn);
+
+/// The configurations inside the program, as (name, JSON text).
+pub const BUILTINS: [(&str, &str); 8] = [
+    ("coba", include_str!("../configs/coba.json")),
+    ("ping", include_str!("../configs/ping.json")),
+    ("quickstart", include_str!("../configs/quickstart.json")),
+    ("rnn_adding", include_str!("../configs/rnn/rnn_adding.json")),
+    ("rnn_col_ei", include_str!("../configs/rnn/rnn_col_ei.json")),
+    ("rnn_dann", include_str!("../configs/rnn/rnn_dann.json")),
+    (
+        "rnn_quickstart",
+        include_str!("../configs/rnn/rnn_quickstart.json"),
+    ),
+    (
+        "rnn_standard",
+        include_str!("../configs/rnn/rnn_standard.json"),
+    ),
+];
 
 impl Family {
     /// The family of this name.
@@ -56,6 +421,140 @@ impl Family {
         let names: Vec<_> = Self::ALL.iter().map(|family| family.name()).collect();
         names.join(", ")
     }
+}
+
+impl Default for Config {
+    /// The defaults of the first family, which configurations need not name.
+    fn default() -> Self {
+        Family::ALL[0].defaults()
+    }
+}
+
+impl Config {
+    /// The settings of a conductance network; none of another family.
+    pub fn as_conductance(&self) -> Option<&conductance::settings::Config> {
+        match self {
+            Self::Conductance(config) => Some(config),
+            Self::RateRnn(_) => None,
+        }
+    }
+
+    /// The settings of a conductance network.
+    ///
+    /// # Errors
+    /// [`ConfigError::OtherFamily`].
+    pub fn into_conductance(self) -> Result<conductance::settings::Config, ConfigError> {
+        match self {
+            Self::Conductance(config) => Ok(config),
+            other => Err(ConfigError::OtherFamily {
+                name: other.name().to_owned(),
+                family: other.family().name(),
+                needed: Family::Conductance.name(),
+            }),
+        }
+    }
+}
+
+/// A run of any family in its folder.
+pub type StoredRun = stored::StoredRun<Config>;
+
+/// Opens the run in `folder`.
+///
+/// # Errors
+/// No run, or a configuration that is damaged.
+pub fn open(folder: &Path) -> Result<StoredRun, StoredRunError> {
+    StoredRun::open(folder, |file| load(Some(file), &[], None))
+}
+
+/// Opens the run of a conductance network in `folder`.
+///
+/// # Errors
+/// As [`open`], and [`ConfigError::OtherFamily`].
+pub fn open_conductance(
+    folder: &Path,
+) -> Result<stored::StoredRun<conductance::settings::Config>, StoredRunError> {
+    stored::StoredRun::open(folder, |file| {
+        load(Some(file), &[], None)?.into_conductance()
+    })
+}
+
+impl Experiment {
+    /// Data and plan of a stored run, its data where `data` says or where it was before.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn of_run(
+        run: &StoredRun,
+        data: Option<&Path>,
+        device: DeviceOptions,
+    ) -> Result<Self, ExperimentError> {
+        Self::prepare(run.config.clone(), run.data_place(data).as_deref(), device)
+    }
+}
+
+/// Text of the built-in configuration `name`, as `ping`.
+pub fn builtin(name: &str) -> Option<&'static str> {
+    let mut builtins = BUILTINS.iter();
+    builtins
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
+}
+
+/// Loads `file` (`None`: all defaults of the first family), sets all seeds to `seed`, then applies `overrides` in
+/// order; checks everything.
+///
+/// If `file` does not exist, `NAME`, `NAME.json` and `configs/NAME.json` mean the built-in configuration `NAME`.
+///
+/// # Errors
+/// Any [`ConfigError`]; what is wrong with values is collected, not only the first.
+pub fn load(
+    file: Option<&Path>,
+    overrides: &[Override],
+    seed: Option<u64>,
+) -> Result<Config, ConfigError> {
+    match file {
+        Some(path) => {
+            let (source, text) = config::read(path, &BUILTINS)?;
+            resolve(&text, &source, overrides, seed)
+        }
+        None => resolve("{}", "defaults", overrides, seed),
+    }
+}
+
+/// Reads and checks a configuration from `text`, which messages call `source`, then applies `overrides` in order.
+///
+/// # Errors
+/// [`ConfigError::Syntax`] and [`ConfigError::Invalid`].
+pub fn parse(text: &str, source: &str, overrides: &[Override]) -> Result<Config, ConfigError> {
+    resolve(text, source, overrides, None)
+}
+
+fn resolve(
+    text: &str,
+    source: &str,
+    overrides: &[Override],
+    seed: Option<u64>,
+) -> Result<Config, ConfigError> {
+    let name = config::family_of(text, source, overrides)?;
+    let family = match &name {
+        // Configurations older than the second family need not name theirs.
+        None => Family::Conductance,
+        Some(name) => Family::find(name).ok_or_else(|| unknown_family(name, source))?,
+    };
+    family.resolve(text, source, overrides, seed)
+}
+
+fn unknown_family(name: &str, source: &str) -> ConfigError {
+    let quoted: Vec<_> = Family::ALL
+        .iter()
+        .map(|f| format!("\"{}\"", f.name()))
+        .collect();
+    ConfigError::Invalid(vec![Problem {
+        source: source.to_owned(),
+        key: "family".to_owned(),
+        value: config::shown(&Value::from(name).to_string()),
+        message: format!("must be {}", quoted.join(" or ")),
+    }])
 }
 
 /// Compares the engine of a selected device with a case of any family.

@@ -2,7 +2,7 @@
 //!
 //! The way of the data: configuration ([`config`]) → samples and event lists ([`data`]) → plan and
 //! engine ([`conductance`], on [`gpu`] or the CPU) → training ([`train`]) → metrics and weights in a
-//! run folder → [`analysis`] → read back as a [`record`] → figures and pages ([`report`]). [`experiment`]
+//! run folder → [`analysis`] → read back as a [`record`] → figures and pages ([`report`]). [`families`]
 //! joins them, [`study`] makes many of them, and [`mod@bench`] measures the engines.
 
 // Outside tests nothing may panic on what a user brings.
@@ -16,7 +16,6 @@ pub mod bench;
 pub mod conductance;
 pub mod config;
 pub mod data;
-pub mod experiment;
 pub mod families;
 pub mod fault;
 pub mod files;

@@ -52,6 +52,8 @@ pub enum Purpose {
     Digits = 6,
     /// Spikes put anywhere in their trial, the null of a spectrum.
     ShuffledSpikes = 7,
+    /// Generated sequences.
+    Sequences = 8,
 }
 
 /// An endless sequence of random numbers at the address (purpose, seed, a, b).

@@ -7,16 +7,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::analysis::record::{FORMAT, LoopSweep, RunAnalysis, SWEEP_FORMAT};
-use crate::config::Config;
+use crate::families::{self, Config, StoredRun};
 use crate::fault::{Blame, Fault};
 use crate::files::FileError;
 use crate::train::checkpoint::epochs_done;
 use crate::train::manifest::{Manifest, ManifestError};
 use crate::train::metrics::EpochMetrics;
 use crate::train::run_folder::{RunFiles, RunFolderError};
-use crate::train::session::{run_mark, run_sha256};
+use crate::train::session::mark_of;
 use crate::train::steps::StepRecord;
-use crate::train::stored::{StoredRun, StoredRunError};
+use crate::train::stored::StoredRunError;
 
 /// A run folder could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ impl RunRecord {
     /// # Errors
     /// No run, or a file of it that is damaged.
     pub fn load(folder: &Path) -> Result<Self, RecordError> {
-        Self::of(StoredRun::open(folder)?)
+        Self::of(families::open(folder)?)
     }
 
     /// As [`load`](Self::load), of a run that is open already.
@@ -100,9 +100,10 @@ impl RunRecord {
             manifest,
         } = run;
         let manifest = manifest?;
+        let table = config.family().metrics();
         let lines = files.read_metrics()?;
         let epochs = lines.into_iter().map(|line| {
-            serde_json::from_value(line).map_err(|e| RecordError::Malformed {
+            EpochMetrics::from_json(&line, table).map_err(|e| RecordError::Malformed {
                 path: files.metrics(),
                 problem: e.to_string(),
                 remedy: "dalenet train, in a new folder",
@@ -110,7 +111,7 @@ impl RunRecord {
         });
         let mut epochs = epochs.collect::<Result<Vec<EpochMetrics>, _>>()?;
         let mut steps = read_steps(&files.steps())?;
-        let mark = run_mark(&config);
+        let mark = mark_of(config.run_sha256());
         // Lines of older versions carry no mark and are believed.
         let is_own = |line: &str| line.is_empty() || line == mark;
         let mut left_out = Vec::new();
@@ -129,7 +130,7 @@ impl RunRecord {
             epoch: epochs_done(&files.last())
                 .or_else(|| epochs.last().map(|epoch| epoch.epoch()))
                 .unwrap_or(0),
-            config_sha256: run_sha256(&config),
+            config_sha256: config.run_sha256(),
             data_sha256: manifest.data_sha256.clone(),
         };
         let origin = |format| Origin {

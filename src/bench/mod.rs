@@ -31,10 +31,12 @@ use crate::conductance::engine::EngineError;
 use crate::conductance::gpu::BackwardForm;
 use crate::conductance::open::{DeviceOptions, OpenedEngine};
 use crate::conductance::plan::PlanError;
+use crate::conductance::settings::Config;
 use crate::conductance::work;
 use crate::conductance::{TRIAL_GROUP, block_trials};
-use crate::config::{self, Config, ConfigError, Override};
+use crate::config::{ConfigError, Override};
 use crate::data::DataError;
+use crate::families;
 use crate::fault::{Blame, Fault};
 use crate::gpu::{Gpu, GpuError, Selection, select};
 use crate::text::count;
@@ -261,7 +263,8 @@ fn candidate(
         .map(|text| text.parse())
         .collect::<Result<Vec<Override>, _>>()?;
     set.extend(options.set.iter().cloned());
-    let mut config = config::load(Some(Path::new(name)), &set, options.seed)?;
+    let config = families::load(Some(Path::new(name)), &set, options.seed)?;
+    let mut config = config.into_conductance()?;
     // The batch is this run's own, whatever else was said.
     config.training.batch_size = batch;
     Ok(Candidate {

@@ -5,8 +5,8 @@ use super::measure::repeat;
 use super::report::{Scaling, ScalingPoint, Task};
 use super::spread::MedianSpread;
 use super::subject::{BenchNetwork, BenchTarget};
+use crate::conductance::settings::Config;
 use crate::conductance::work;
-use crate::config::Config;
 
 /// What can double.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use crate::conductance::model::Trials;
 use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
 use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, Resources, Workload, available_memory};
+use crate::conductance::settings::Config;
 use crate::conductance::weights::{Layout, Wiring, draw_initial};
 use crate::conductance::work::Activity;
-use crate::config::Config;
 use crate::data::{Samples, check_rate, digits};
 use crate::gpu::Selection;
 

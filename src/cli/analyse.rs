@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use dalenet::analysis::compare::wilson_percent;
 use dalenet::analysis::record::{Participation, PopulationRhythm, Rhythm, RunAnalysis};
 use dalenet::analysis::rhythm::Settings;
-use dalenet::data::load_recorded_npz;
-use dalenet::experiment::{
+use dalenet::conductance::experiment::{
     AnalysedWeights, Experiment, analyse_spikes, analysis_json, write_analysis,
 };
+use dalenet::conductance::settings::Config;
+use dalenet::data::load_recorded_npz;
+use dalenet::families;
 use dalenet::text;
 use dalenet::train::stored::{StoredCheckpoint, StoredRun, WhichCheckpoint};
 
@@ -91,7 +93,7 @@ pub fn run(args: Args) -> Result<u8> {
     }
     // The parser asks for one of the two.
     let folder = args.run.unwrap_or_default();
-    let run = StoredRun::open(&folder)?;
+    let run = families::open_conductance(&folder)?;
     let checkpoint = run.checkpoint(args.checkpoint)?;
     let data = args.data.as_deref();
     let experiment = Experiment::of_run(&run, data, args.device.options())?;
@@ -153,7 +155,7 @@ fn of_spikes(file: &Path, settings: Settings, json: bool) -> Result<u8> {
 /// The analysis of one checkpoint of a run.
 pub fn analyse(
     experiment: &Experiment,
-    run: &StoredRun,
+    run: &StoredRun<Config>,
     checkpoint: &StoredCheckpoint,
     settings: Settings,
 ) -> Result<RunAnalysis> {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use dalenet::conductance::gpu::BackwardForm;
 use dalenet::conductance::open::DeviceOptions;
-use dalenet::config::{self, Config, ConfigError, Override};
+use dalenet::config::{ConfigError, Override};
+use dalenet::families::{self, Config};
 use dalenet::gpu::DeviceChoice;
 use dalenet::train::progress::Log;
 
@@ -53,7 +54,7 @@ pub struct Overrides {
 impl Overrides {
     /// The checked configuration of a file or built-in name.
     pub fn load(&self, file: &Path) -> Result<Config, ConfigError> {
-        config::load(Some(file), &self.set, self.seed)
+        families::load(Some(file), &self.set, self.seed)
     }
 }
 

@@ -107,8 +107,9 @@ impl<T, E: Into<CliError>> While<T> for std::result::Result<T, E> {
 mod tests {
     use super::*;
     use dalenet::conductance::engine::EngineError;
-    use dalenet::experiment::ExperimentError;
+    use dalenet::conductance::experiment::ExperimentError;
     use dalenet::gpu::GpuError;
+    use dalenet::train::run::Stopped;
     use dalenet::train::session::TrainError;
 
     #[test]
@@ -124,7 +125,7 @@ mod tests {
         ] {
             let source = TrainError::Model(Box::new(EngineError::Gpu(error)));
             let folder = "run".into();
-            let error = ExperimentError::Stopped { folder, source };
+            let error = ExperimentError::Stopped(Stopped { folder, source });
             assert_eq!(CliError::from(error).exit_code(), code);
         }
     }

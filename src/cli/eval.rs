@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use dalenet::conductance::batch::{Population, Request};
 use dalenet::conductance::evaluation::Evaluation;
+use dalenet::conductance::experiment::Experiment;
 use dalenet::conductance::loss::predicted;
 use dalenet::conductance::model::NetworkModel;
+use dalenet::conductance::settings::MatrixName;
 use dalenet::conductance::weights::{Weights, scale};
-use dalenet::config::MatrixName;
 use dalenet::data::{ArrayValues, NamedArray, write_npz};
-use dalenet::experiment::Experiment;
+use dalenet::families;
 use dalenet::text;
 use dalenet::train::model::Part;
-use dalenet::train::stored::{StoredRun, WhichCheckpoint};
+use dalenet::train::stored::WhichCheckpoint;
 use serde_json::{Value, json};
 
 use super::SUCCESS;
@@ -56,7 +57,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let run = StoredRun::open(&args.run)?;
+    let run = families::open_conductance(&args.run)?;
     let checkpoint = run.checkpoint(args.checkpoint)?;
     let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
     let mut weights = experiment.weights_of(&checkpoint)?;

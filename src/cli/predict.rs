@@ -9,9 +9,10 @@ use dalenet::conductance::model::{Trials, weights_of};
 use dalenet::conductance::open::open_engine;
 use dalenet::conductance::params::Params;
 use dalenet::data::{NewSamples, Samples, load_new_samples};
+use dalenet::families;
 use dalenet::files::write_atomic;
 use dalenet::text;
-use dalenet::train::stored::{StoredCheckpoint, StoredRun, WhichCheckpoint};
+use dalenet::train::stored::{StoredCheckpoint, WhichCheckpoint};
 use serde_json::json;
 
 use super::SUCCESS;
@@ -69,7 +70,7 @@ fn axis(checkpoint: &StoredCheckpoint, matrix: &str, axis: usize) -> Result<usiz
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let run = StoredRun::open(&args.run)?;
+    let run = families::open_conductance(&args.run)?;
     let checkpoint = run.checkpoint(args.checkpoint)?;
     let n_in = axis(&checkpoint, "in", 0)?;
     let n_out = axis(&checkpoint, "out", 1)?;

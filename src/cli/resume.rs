@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use dalenet::experiment::Experiment;
+use dalenet::families::{self, Experiment};
 use dalenet::text;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::manifest::Status;
-use dalenet::train::stored::{StoredRun, WhichCheckpoint};
+use dalenet::train::stored::WhichCheckpoint;
 
 use super::SUCCESS;
 use super::arguments::{Device, LogFormat};
@@ -36,7 +36,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let mut run = StoredRun::open(&args.run)?;
+    let mut run = families::open(&args.run)?;
     let done = run.checkpoint(WhichCheckpoint::Last)?.content.progress;
     let config = &mut run.config;
     let mut notes = Vec::new();
@@ -48,19 +48,19 @@ pub fn run(args: Args) -> Result<u8> {
             ))
             .into());
         }
-        if epochs != config.training.epochs {
+        if epochs != config.epochs() {
             notes.push(format!(
                 "training.epochs is {epochs} instead of {}",
-                config.training.epochs
+                config.epochs()
             ));
         }
-        config.training.epochs = epochs;
+        config.set_epochs(epochs);
     }
     if let Some(place) = &args.data {
         notes.push(format!("data in {}", place.display()));
     }
     let is_finished = matches!(&run.manifest, Ok(m) if m.status == Status::Finished);
-    if is_finished && done.epochs_done >= config.training.epochs {
+    if is_finished && done.epochs_done >= config.epochs() {
         note(format!(
             "{} has trained all of its {}; to train longer, give --epochs with a larger number",
             args.run.display(),

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dalenet::analysis::record::{LoopSweep, SweepPoint};
-use dalenet::experiment::Experiment;
-use dalenet::experiment::sweep::{
+use dalenet::conductance::experiment::Experiment;
+use dalenet::conductance::experiment::sweep::{
     LoopGrid, STUDY_GRID, SweptWeights, loop_sweep, to_json, write_sweep,
 };
+use dalenet::families;
 use dalenet::text;
 use dalenet::train::interrupt::{EXIT_SIGINT, Interrupt};
 use dalenet::train::run_folder::RunFiles;
-use dalenet::train::stored::{StoredRun, WhichCheckpoint};
+use dalenet::train::stored::WhichCheckpoint;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::SUCCESS;
@@ -70,7 +71,7 @@ pub fn run(args: Args) -> Result<u8> {
     let ei = args.ei.as_ref().unwrap_or(&args.grid);
     let ie = args.ie.as_ref().unwrap_or(&args.grid);
     let grid = LoopGrid::new(ei, ie)?;
-    let run = StoredRun::open(&args.run)?;
+    let run = families::open_conductance(&args.run)?;
     let checkpoint = run.checkpoint(args.checkpoint)?;
     let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
     let weights = experiment.weights_of(&checkpoint)?;

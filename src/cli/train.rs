@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use dalenet::config::Override;
-use dalenet::experiment::{Experiment, Run};
+use dalenet::families::{Experiment, Run};
 use dalenet::report;
 use dalenet::train::epochs::Outcome;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::progress::Log;
 use dalenet::train::run_folder::default_run_path;
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::SUCCESS;
 use super::arguments::{Device, LogFormat, Overrides, command_line, runs_folder};
@@ -59,17 +58,16 @@ pub fn run(mut args: Args) -> Result<u8> {
         }));
     let config = args.overrides.load(&args.config)?;
     let experiment = Experiment::prepare(config, args.data.as_deref(), args.device.options())?;
-    for warning in &experiment.warnings {
+    for warning in experiment.warnings() {
         note(format!("warning: {warning}"));
     }
     let log = Log::from(args.log);
     if args.dry_run {
         match log {
-            Log::Json => say(json!({ "plan": experiment.plan, "config": experiment.config })),
+            Log::Json => say(experiment.as_json()),
             Log::Human => {
-                let mut facts = facts(&experiment);
-                let gpu_plan = experiment.gpu_plan(&experiment.draw_weights())?;
-                facts.extend(gpu_plan.map(|plan| ("gpu", plan.to_string())));
+                let mut facts = experiment.facts();
+                facts.extend(experiment.device_plan()?.map(|plan| ("gpu", plan)));
                 say_facts(&facts);
             }
         }
@@ -77,17 +75,20 @@ pub fn run(mut args: Args) -> Result<u8> {
     }
     let (weights, notes) = match &args.weights {
         Some(file) => {
-            let weights = read_weights_file(&experiment.params, file)?;
-            (weights, vec![format!("weights from {}", file.display())])
+            let weights = read_weights_file(&experiment, file)?;
+            (
+                Some(weights),
+                vec![format!("weights from {}", file.display())],
+            )
         }
-        None => (experiment.draw_weights(), Vec::new()),
+        None => (None, Vec::new()),
     };
     let folder = match args.out {
         Some(folder) => folder,
-        None => default_run_path(&runs_folder(), &experiment.config.name, Timestamp::now())?,
+        None => default_run_path(&runs_folder(), experiment.name(), Timestamp::now())?,
     };
     let interrupt = Interrupt::install()?;
-    let run = experiment.start(&folder, args.force, &weights, command_line(), notes)?;
+    let run = experiment.start(&folder, args.force, weights.as_ref(), command_line(), notes)?;
     finish(&experiment, run, log, &interrupt)
 }
 
@@ -98,8 +99,8 @@ pub fn finish(
     log: Log,
     interrupt: &Interrupt,
 ) -> Result<u8> {
-    let mut facts = facts(experiment);
-    facts.push(("device", run.device.clone()));
+    let mut facts = experiment.facts();
+    facts.push(("device", run.device().to_owned()));
     facts.push(("folder", run.folder().display().to_string()));
     let mut reporter = run.reporter(log);
     reporter.start(&facts);
@@ -119,17 +120,4 @@ pub fn finish(
         Outcome::Diverged => FAILED,
         Outcome::Interrupted { exit_code } => u8::try_from(exit_code).unwrap_or(u8::MAX),
     })
-}
-
-fn facts(experiment: &Experiment) -> Vec<(&'static str, String)> {
-    let mut facts = vec![
-        ("name", experiment.config.name.clone()),
-        (
-            "data",
-            format!("{} ({})", experiment.data_name, experiment.data_origin),
-        ),
-    ];
-    facts.extend(experiment.plan.facts());
-    facts.push(("best", experiment.best_rule().to_owned()));
-    facts
 }

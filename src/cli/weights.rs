@@ -3,17 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use dalenet::conductance::model::weights_of;
 use dalenet::conductance::open::DeviceOptions;
-use dalenet::conductance::params::Params;
-use dalenet::conductance::weights::Weights;
-use dalenet::config::MatrixName;
 use dalenet::data::{ArrayValues, NamedArray, read_npz_f32, write_npz};
-use dalenet::experiment::Experiment;
+use dalenet::families::{self, Experiment};
 use dalenet::files::write_atomic;
 use dalenet::gpu::DeviceChoice;
-use dalenet::train::checkpoint::{NonFinite, Tensor, read_weights};
-use dalenet::train::stored::{StoredRun, WhichCheckpoint};
+use dalenet::train::checkpoint::{NonFinite, Tensor, Tensors, read_weights};
+use dalenet::train::stored::WhichCheckpoint;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -81,7 +77,7 @@ impl Format {
 
 pub fn export(args: ExportArgs) -> Result<u8> {
     let format = Format::of(&args.to)?;
-    let checkpoint = StoredRun::open(&args.run)?.checkpoint(args.checkpoint)?;
+    let checkpoint = families::open(&args.run)?.checkpoint(args.checkpoint)?;
     let named = checkpoint.content.weights.iter();
     let tensors: BTreeMap<String, &Tensor> = named
         .map(|(name, tensor)| (format!("w_{name}"), tensor))
@@ -130,7 +126,7 @@ pub fn import(args: ImportArgs) -> Result<u8> {
         ..DeviceOptions::default()
     };
     let experiment = Experiment::prepare(config, args.data.as_deref(), device)?;
-    let weights = read_weights_file(&experiment.params, &args.file)?;
+    let weights = read_weights_file(&experiment, &args.file)?;
     let notes = vec![format!("weights from {}", args.file.display())];
     experiment.create_only(&args.out, args.force, &weights, command_line(), notes)?;
     say(format!(
@@ -140,8 +136,8 @@ pub fn import(args: ImportArgs) -> Result<u8> {
     Ok(SUCCESS)
 }
 
-/// The weights of a plain file or a checkpoint for a network of `params`.
-pub fn read_weights_file(params: &Params, path: &Path) -> Result<Weights> {
+/// The weights of a plain file or a checkpoint, which must fit the experiment's network.
+pub fn read_weights_file(experiment: &Experiment, path: &Path) -> Result<Tensors> {
     let tensors = match Format::of(path)? {
         // A damaged file of the user's is wrong data, unlike a damaged checkpoint of a run.
         Format::Safetensors => {
@@ -149,7 +145,7 @@ pub fn read_weights_file(params: &Params, path: &Path) -> Result<Weights> {
         }
         Format::Npz => {
             let arrays = read_npz_f32(path)?;
-            let mut tensors = BTreeMap::new();
+            let mut tensors = Tensors::new();
             for (name, (shape, data)) in arrays {
                 if let Some(at) = data.iter().position(|w| !w.is_finite()) {
                     return Err(UsageError(format!(
@@ -164,23 +160,9 @@ pub fn read_weights_file(params: &Params, path: &Path) -> Result<Weights> {
             tensors
         }
     };
-    let (weights, unknown) =
-        weights_of(params, &tensors).with_context(|| path.display().to_string())?;
-    if !unknown.is_empty() {
-        note(format!(
-            "note: {} also holds {}, which this network has no use for",
-            path.display(),
-            unknown.join(", ")
-        ));
+    let notes = experiment.check_weights(&tensors);
+    for line in notes.with_context(|| path.display().to_string())? {
+        note(format!("note: {} {line}", path.display()));
     }
-    for name in [MatrixName::WEi, MatrixName::WIe] {
-        if !weights.contains_key(&name) && !params.is_trained(name) {
-            note(format!(
-                "note: {} has no w_{}, so this network has no E–I loop",
-                path.display(),
-                name.short()
-            ));
-        }
-    }
-    Ok(weights)
+    Ok(tensors)
 }

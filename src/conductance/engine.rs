@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::conductance::batch::{Batch, Forward, Request};
 use crate::conductance::loss::Scores;
 use crate::conductance::params::Params;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Slot, Weights, WeightsError};
-use crate::config::MatrixName;
 use crate::fault::{Blame, Fault};
 use crate::gpu::GpuError;
 

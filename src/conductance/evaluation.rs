@@ -4,8 +4,47 @@ use serde::Serialize;
 
 use crate::conductance::batch::{Batch, Forward};
 use crate::conductance::loss::{Scores, cross_entropy, predicted};
+use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
 use crate::conductance::params::Params;
-use crate::train::model::Measures;
+use crate::train::metrics::{TEST_ACCURACY, TEST_LOSS};
+use crate::train::model::Measured;
+
+/// What an evaluation says of a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measures {
+    /// Mean loss, nats.
+    pub loss_nats: f64,
+    /// Accuracy, %.
+    pub accuracy_percent: f64,
+    /// Mean rate of E cells, Hz.
+    pub e_rate_hz: f64,
+    /// Mean rate of I cells, Hz.
+    pub i_rate_hz: f64,
+    /// E cells with a spike in a trial, %.
+    pub active_e_percent: f64,
+    /// E cells silent in all trials, %.
+    pub silent_e_percent: f64,
+    /// True logit minus the largest other one.
+    pub margin: f64,
+    /// Softmax probability of the true class.
+    pub confidence: f64,
+}
+
+impl Measures {
+    /// By the metrics of an epoch.
+    pub fn by_metric(&self) -> Measured {
+        vec![
+            (TEST_LOSS, self.loss_nats),
+            (TEST_ACCURACY, self.accuracy_percent),
+            (E_RATE, self.e_rate_hz),
+            (I_RATE, self.i_rate_hz),
+            (ACTIVE_E, self.active_e_percent),
+            (SILENT_E, self.silent_e_percent),
+            (MARGIN, self.margin),
+            (CONFIDENCE, self.confidence),
+        ]
+    }
+}
 
 /// Trials of one class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -116,7 +155,7 @@ impl Evaluation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::conductance::settings::Config;
 
     #[test]
     fn rates_activity_and_classes_are_counted() {

@@ -31,13 +31,16 @@ pub mod batch;
 pub mod cpu;
 pub mod engine;
 pub mod evaluation;
+pub mod experiment;
 pub mod gpu;
 pub mod loss;
+pub mod metrics;
 pub mod model;
 pub mod open;
 pub mod params;
 pub mod parity;
 pub mod plan;
+pub mod settings;
 pub mod weights;
 pub mod work;
 

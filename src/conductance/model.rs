@@ -6,12 +6,16 @@ use std::sync::Arc;
 use crate::conductance::batch::{Batch, Request};
 use crate::conductance::engine::{Engine, EngineError, Quantity};
 use crate::conductance::evaluation::Evaluation;
+use crate::conductance::metrics::{E_RATE, EPOCH_MEANS, I_RATE, METRICS};
 use crate::conductance::params::Params;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Matrix, Weights, WeightsError};
-use crate::config::MatrixName;
 use crate::data::{DataError, NoiseKey, Samples, Split, encode_sample};
 use crate::train::checkpoint::Tensor;
-use crate::train::model::{Encoder, Measures, Model, ModelError, ModelState, Part, TrainedBatch};
+use crate::train::metrics::{Metric, TEST_ACCURACY, VALIDATION_ACCURACY};
+use crate::train::model::{
+    Encoder, EpochMean, Measured, Model, ModelError, ModelState, Part, Score, TrainedBatch,
+};
 
 /// Samples and how they become trials.
 #[derive(Clone, Debug)]
@@ -147,6 +151,22 @@ impl NetworkModel {
 impl Model for NetworkModel {
     type Batch = Batch;
 
+    fn epoch_means(&self) -> &'static [EpochMean] {
+        EPOCH_MEANS
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn score(&self) -> Score {
+        Score {
+            test: TEST_ACCURACY,
+            validation: VALIDATION_ACCURACY,
+            more_is_better: true,
+        }
+    }
+
     fn train_batch(&mut self, batch: &Batch) -> Result<TrainedBatch, ModelError> {
         let gradient = self.engine.gradient(batch, Request::default())?;
         let step = self.engine.step()?;
@@ -157,14 +177,25 @@ impl Model for NetworkModel {
             let named = |(name, norm): (MatrixName, f64)| (name.short().to_owned(), norm);
             norms.into_iter().map(named).collect()
         };
-        let cross_entropy = gradient.scores.cross_entropy_sum / batch.trials() as f64;
+        let trials = batch.trials() as f64;
+        let cross_entropy = gradient.scores.cross_entropy_sum / trials;
+        let penalty = gradient.loss - cross_entropy;
+        let correct = gradient.scores.correct as f64;
         Ok(TrainedBatch {
             trials: batch.trials(),
-            loss_nats: cross_entropy,
-            penalty_nats: gradient.loss - cross_entropy,
-            correct: gradient.scores.correct,
-            e_rate_hz: rate_hz(gradient.spikes_e, params.n_e()),
-            i_rate_hz: rate_hz(gradient.spikes_i, params.n_i()),
+            loss: cross_entropy,
+            numbers: vec![
+                ("loss_nats", cross_entropy),
+                ("penalty_nats", penalty),
+                ("accuracy_percent", 100.0 * correct / trials),
+                (E_RATE.name, rate_hz(gradient.spikes_e, params.n_e())),
+                (I_RATE.name, rate_hz(gradient.spikes_i, params.n_i())),
+            ],
+            sums: vec![
+                ("loss_nats", cross_entropy * trials),
+                ("penalty_nats", penalty * trials),
+                ("correct", correct),
+            ],
             gradient_norm: step.gradient_norm,
             gradient_norm_of: by_name(step.gradient_norm_of),
             weight_norm_of: by_name(step.weight_norm_of),
@@ -177,9 +208,9 @@ impl Model for NetworkModel {
         &mut self,
         part: Part,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Measures>, ModelError> {
+    ) -> Result<Option<Measured>, ModelError> {
         let evaluation = self.evaluation(part, go_on)?;
-        Ok(evaluation.map(|e| e.measures()))
+        Ok(evaluation.map(|e| e.measures().by_metric()))
     }
 
     fn state(&mut self) -> Result<ModelState, ModelError> {

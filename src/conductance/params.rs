@@ -1,6 +1,8 @@
 //! Settings of one network and the numbers derived from them, computed once in double precision.
 
-use crate::config::{Config, Integrator, MatrixName, Network, Readout, ReadoutReset, Training};
+use crate::conductance::settings::{
+    Config, Integrator, MatrixName, Network, Readout, ReadoutReset, Training,
+};
 use crate::real::Real;
 
 /// Sizes and settings of one conductance network: all an engine needs besides weights and trials.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::params::Params;
-use crate::config;
+use crate::conductance::settings;
 use crate::fault::always;
 use crate::text;
 
@@ -111,7 +111,7 @@ impl Plan {
     /// The memory is too small whatever the segment length.
     pub fn new(
         params: &Params,
-        weights: &config::Weights,
+        weights: &settings::Weights,
         work: Workload,
         resources: Resources,
     ) -> Result<Self, PlanError> {
@@ -275,7 +275,7 @@ fn limit(resources: Resources) -> (Option<u64>, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::conductance::settings::Config;
 
     const WORK: Workload = Workload {
         train_trials: 1600,

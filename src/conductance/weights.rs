@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::conductance::params::Params;
-use crate::config::{self, Dale, MatrixName};
+use crate::conductance::settings;
+use crate::conductance::settings::{Dale, MatrixName};
 use crate::fault::always;
 use crate::optim::Rule;
 use crate::random::{Purpose, Stream};
@@ -192,7 +193,7 @@ impl Layout {
                     trained,
                     clamped: !raw,
                     projected: !raw && training.dale == Dale::Project,
-                    rule: Rule::new(training, name.is_loop()),
+                    rule: training.rule(name.is_loop()),
                     active: trained || matrix.data.iter().any(|&w| w != 0.0),
                 });
             }
@@ -308,7 +309,7 @@ impl Wiring {
 /// by it, divided by the presynaptic cells, times a factor. Each matrix has a stream of its own, so
 /// adding one changes no other. W_EI and W_IE are always there, W_EE and W_II where their mean is
 /// positive or they are trained.
-pub fn draw_initial(params: &Params, config: &config::Weights, seed: u64) -> Weights {
+pub fn draw_initial(params: &Params, config: &settings::Weights, seed: u64) -> Weights {
     let mut weights = Weights::new();
     for (index, name) in MatrixName::ALL.into_iter().enumerate() {
         let relative = config.loop_relative_std;

@@ -8,8 +8,8 @@
 
 use crate::conductance::batch::SpikeBits;
 use crate::conductance::params::Params;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Slot, Wiring};
-use crate::config::MatrixName;
 
 /// Operations of one cell in one step forwards, its exponential counted as one.
 const CELL_FORWARD_FLOPS: f64 = 25.0;
@@ -235,8 +235,8 @@ impl<'a> Work<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conductance::settings::Config;
     use crate::conductance::weights::draw_initial;
-    use crate::config::Config;
 
     const SILENT: Activity = Activity {
         trials: 256,

@@ -1,15 +1,10 @@
 //! Checks of a configuration: every value against the schema derived from the types, then the
 //! keys against each other.
 
-use std::sync::LazyLock;
-
 use serde_json::{Value, json};
 
 use super::error::{MAX_PROBLEMS, Problem, shown};
-use super::{Config, Dataset, Subset};
-
-/// Most time steps of a trial.
-const MAX_STEPS: usize = 10_000_000;
+use super::{Data, Dataset, Subset};
 
 /// Least Jaro-Winkler similarity (0 to 1) at which a name is suggested for another.
 const MIN_SIMILARITY: f64 = 0.8;
@@ -17,37 +12,176 @@ const MIN_SIMILARITY: f64 = 0.8;
 /// Longest name for which a similar one is looked for, in bytes; the search takes quadratic time.
 const MAX_MISTYPED: usize = 64;
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(Config).to_value());
+/// The JSON Schema that a family derives from its settings.
+#[derive(Clone, Copy)]
+pub(super) struct Schema(pub(super) &'static Value);
 
-/// JSON Schema (draft 2020-12) of a configuration, with defaults, descriptions and ranges.
-pub fn schema() -> Value {
-    SCHEMA.clone()
-}
+impl Schema {
+    /// The part that describes `path`, as `network.n_e`; `None` if there is no such key.
+    pub(super) fn of(self, path: &str) -> Option<&'static Value> {
+        path.split('.').try_fold(self.0, |part, key| {
+            let part = self.section(part)["properties"].get(key);
+            part.map(|part| self.resolve(part))
+        })
+    }
 
-/// The part of the schema that describes `path`, as `network.n_e`; `None` if there is no such key.
-pub(super) fn schema_of(path: &str) -> Option<&'static Value> {
-    path.split('.').try_fold(&*SCHEMA, |part, key| {
-        section(part)["properties"].get(key).map(resolve)
-    })
-}
+    /// The section inside one that may also be null; any other part as it is.
+    fn section(self, part: &'static Value) -> &'static Value {
+        let choices = part["anyOf"].as_array().into_iter().flatten();
+        choices
+            .map(|part| self.resolve(part))
+            .find(|choice| choice["type"] != "null")
+            .unwrap_or(part)
+    }
 
-/// The section inside one that may also be null; any other part as it is.
-fn section(part: &'static Value) -> &'static Value {
-    let choices = part["anyOf"].as_array().into_iter().flatten();
-    choices
-        .map(resolve)
-        .find(|choice| choice["type"] != "null")
-        .unwrap_or(part)
-}
+    /// Follows a reference into the schema's definitions.
+    fn resolve(self, part: &'static Value) -> &'static Value {
+        let target = part["$ref"].as_str();
+        match target.and_then(|target| target.strip_prefix("#/$defs/")) {
+            Some(name) => &self.0["$defs"][name],
+            None => part,
+        }
+    }
 
-/// Follows a reference into the schema's definitions.
-fn resolve(part: &'static Value) -> &'static Value {
-    match part["$ref"]
-        .as_str()
-        .and_then(|target| target.strip_prefix("#/$defs/"))
-    {
-        Some(name) => &SCHEMA["$defs"][name],
-        None => part,
+    /// Checks a whole document from `source` and adds what is wrong to `problems`.
+    pub(super) fn check_document(
+        self,
+        source: &str,
+        document: &Value,
+        problems: &mut Vec<Problem>,
+    ) {
+        self.check_value(source, "", self.0, document, problems);
+    }
+
+    /// Checks the value of the key `path` (and all inside it) against its part of the schema.
+    pub(super) fn check_value(
+        self,
+        source: &str,
+        path: &str,
+        part: &'static Value,
+        value: &Value,
+        problems: &mut Vec<Problem>,
+    ) {
+        if problems.len() >= MAX_PROBLEMS {
+            return;
+        }
+        let inside = self.section(part);
+        match value {
+            Value::Object(entries) if takes(inside, "object") => {
+                for (key, value) in entries {
+                    let inner = join(path, key);
+                    match inside["properties"].get(key) {
+                        Some(part) => {
+                            self.check_value(source, &inner, self.resolve(part), value, problems)
+                        }
+                        None => self.report_unknown_key(source, &inner, value, problems),
+                    }
+                }
+            }
+            Value::Array(items) if takes(part, "array") => {
+                let part = self.resolve(&part["items"]);
+                for (i, item) in items.iter().enumerate() {
+                    self.check_value(source, &format!("{path}[{i}]"), part, item, problems);
+                }
+            }
+            _ if fits(part, value) => {}
+            _ => {
+                let mut message = format!("must be {}", self.allowed(part));
+                if let (Some(names), Some(text)) = (choices(part), value.as_str())
+                    && let Some(name) =
+                        best(names.into_iter().map(|name| (similarity(text, name), name)))
+                {
+                    message += &format!("; did you mean {}?", json!(name));
+                }
+                report(source, path, value, message, problems);
+            }
+        }
+    }
+
+    /// Adds a key that is not in the schema to `problems`.
+    pub(super) fn report_unknown_key(
+        self,
+        source: &str,
+        path: &str,
+        value: &Value,
+        problems: &mut Vec<Problem>,
+    ) {
+        let message = match self.nearest_key(path) {
+            Some(key) if key == path => {
+                let nested = key.replace('.', r#"": {""#);
+                format!(r#"unknown key; write it nested: {{"{nested}": …}}}}"#)
+            }
+            Some(key) => format!("unknown key; did you mean `{key}`?"),
+            None => "unknown key; `dalenet config --schema` lists the known ones".to_owned(),
+        };
+        report(source, path, value, message, problems);
+    }
+
+    /// What `part` allows, in words.
+    fn allowed(self, part: &'static Value) -> String {
+        let limit = |keyword: &str, otherwise: &str| match &part[keyword] {
+            Value::Null => otherwise.to_owned(),
+            bound => bound.to_string().trim_end_matches(".0").to_owned(),
+        };
+        if part["anyOf"].is_array() {
+            format!("{}, or null", self.allowed(self.section(part)))
+        } else if let Some(names) = choices(part) {
+            let quoted: Vec<_> = names.iter().map(|name| json!(name).to_string()).collect();
+            match quoted.split_last() {
+                Some((last, [])) => last.clone(),
+                Some((last, others)) => format!("{} or {last}", others.join(", ")),
+                None => "left out".to_owned(),
+            }
+        } else if takes(part, "integer") {
+            let (least, most) = (
+                limit("minimum", "0"),
+                limit("maximum", &u64::MAX.to_string()),
+            );
+            format!("an integer in plain digits, from {least} to {most}")
+        } else if takes(part, "number") {
+            let (least, most) = (limit("minimum", "-∞"), limit("maximum", "∞"));
+            let or_null = if takes(part, "null") { ", or null" } else { "" };
+            format!("a number from {least} to {most}{or_null}")
+        } else if takes(part, "boolean") {
+            "true or false".to_owned()
+        } else if takes(part, "array") {
+            format!(
+                "a list, each item {}",
+                self.allowed(self.resolve(&part["items"]))
+            )
+        } else if takes(part, "object") {
+            "a section: a JSON object { … }".to_owned()
+        } else if takes(part, "null") {
+            "a string, or null".to_owned()
+        } else {
+            let (least, most) = (limit("minLength", "0"), limit("maxLength", "∞"));
+            format!("a string, from {least} to {most} characters")
+        }
+    }
+
+    /// The key, of any section, most similar to the last part of `path`; its own section goes first.
+    fn nearest_key(self, path: &str) -> Option<String> {
+        fn split(path: &str) -> (&str, &str) {
+            path.rsplit_once('.').unwrap_or(("", path))
+        }
+        let mut keys = Vec::new();
+        self.collect_keys("", self.0, &mut keys);
+        let (section, name) = split(path);
+        best(keys.into_iter().map(|key| {
+            let (other_section, other) = split(&key);
+            let bonus = if section == other_section { 0.05 } else { 0.0 };
+            (similarity(name, other) + bonus, key)
+        }))
+    }
+
+    /// Adds the paths of all keys inside `part`, sections too.
+    fn collect_keys(self, path: &str, part: &'static Value, keys: &mut Vec<String>) {
+        let properties = self.section(part)["properties"].as_object();
+        for (key, part) in properties.into_iter().flatten() {
+            let inner = join(path, key);
+            self.collect_keys(&inner, self.resolve(part), keys);
+            keys.push(inner);
+        }
     }
 }
 
@@ -66,71 +200,6 @@ pub(super) fn join(path: &str, key: &str) -> String {
         ("", _) => shown(key),
         _ => format!("{path}.{}", shown(key)),
     }
-}
-
-/// Checks a whole document from `source` and adds what is wrong to `problems`.
-pub(super) fn check_document(source: &str, document: &Value, problems: &mut Vec<Problem>) {
-    check_value(source, "", &SCHEMA, document, problems);
-}
-
-/// Checks the value of the key `path` (and all inside it) against its part of the schema.
-pub(super) fn check_value(
-    source: &str,
-    path: &str,
-    part: &'static Value,
-    value: &Value,
-    problems: &mut Vec<Problem>,
-) {
-    if problems.len() >= MAX_PROBLEMS {
-        return;
-    }
-    let inside = section(part);
-    match value {
-        Value::Object(entries) if takes(inside, "object") => {
-            for (key, value) in entries {
-                let inner = join(path, key);
-                match inside["properties"].get(key) {
-                    Some(part) => check_value(source, &inner, resolve(part), value, problems),
-                    None => report_unknown_key(source, &inner, value, problems),
-                }
-            }
-        }
-        Value::Array(items) if takes(part, "array") => {
-            let part = resolve(&part["items"]);
-            for (i, item) in items.iter().enumerate() {
-                check_value(source, &format!("{path}[{i}]"), part, item, problems);
-            }
-        }
-        _ if fits(part, value) => {}
-        _ => {
-            let mut message = format!("must be {}", allowed(part));
-            if let (Some(names), Some(text)) = (choices(part), value.as_str())
-                && let Some(name) =
-                    best(names.into_iter().map(|name| (similarity(text, name), name)))
-            {
-                message += &format!("; did you mean {}?", json!(name));
-            }
-            report(source, path, value, message, problems);
-        }
-    }
-}
-
-/// Adds a key that is not in the schema to `problems`.
-pub(super) fn report_unknown_key(
-    source: &str,
-    path: &str,
-    value: &Value,
-    problems: &mut Vec<Problem>,
-) {
-    let message = match nearest_key(path) {
-        Some(key) if key == path => {
-            let nested = key.replace('.', r#"": {""#);
-            format!(r#"unknown key; write it nested: {{"{nested}": …}}}}"#)
-        }
-        Some(key) => format!("unknown key; did you mean `{key}`?"),
-        None => "unknown key; `dalenet config --schema` lists the known ones".to_owned(),
-    };
-    report(source, path, value, message, problems);
 }
 
 fn report(source: &str, key: &str, value: &Value, message: String, problems: &mut Vec<Problem>) {
@@ -169,45 +238,6 @@ fn fits(part: &Value, value: &Value) -> bool {
     }
 }
 
-/// What `part` allows, in words.
-fn allowed(part: &'static Value) -> String {
-    let limit = |keyword: &str, otherwise: &str| match &part[keyword] {
-        Value::Null => otherwise.to_owned(),
-        bound => bound.to_string().trim_end_matches(".0").to_owned(),
-    };
-    if part["anyOf"].is_array() {
-        format!("{}, or null", allowed(section(part)))
-    } else if let Some(names) = choices(part) {
-        let quoted: Vec<_> = names.iter().map(|name| json!(name).to_string()).collect();
-        match quoted.split_last() {
-            Some((last, [])) => last.clone(),
-            Some((last, others)) => format!("{} or {last}", others.join(", ")),
-            None => "left out".to_owned(),
-        }
-    } else if takes(part, "integer") {
-        let (least, most) = (
-            limit("minimum", "0"),
-            limit("maximum", &u64::MAX.to_string()),
-        );
-        format!("an integer in plain digits, from {least} to {most}")
-    } else if takes(part, "number") {
-        let (least, most) = (limit("minimum", "-∞"), limit("maximum", "∞"));
-        let or_null = if takes(part, "null") { ", or null" } else { "" };
-        format!("a number from {least} to {most}{or_null}")
-    } else if takes(part, "boolean") {
-        "true or false".to_owned()
-    } else if takes(part, "array") {
-        format!("a list, each item {}", allowed(resolve(&part["items"])))
-    } else if takes(part, "object") {
-        "a section: a JSON object { … }".to_owned()
-    } else if takes(part, "null") {
-        "a string, or null".to_owned()
-    } else {
-        let (least, most) = (limit("minLength", "0"), limit("maxLength", "∞"));
-        format!("a string, from {least} to {most} characters")
-    }
-}
-
 /// The names of an enumeration; `None` for any other part of the schema.
 fn choices(part: &Value) -> Option<Vec<&str>> {
     part["oneOf"]
@@ -241,129 +271,79 @@ fn similarity(mistyped: &str, name: &str) -> f64 {
         .max(strsim::jaro_winkler(&plain(mistyped), &plain(name)))
 }
 
-/// The key, of any section, most similar to the last part of `path`; its own section goes first.
-fn nearest_key(path: &str) -> Option<String> {
-    fn split(path: &str) -> (&str, &str) {
-        path.rsplit_once('.').unwrap_or(("", path))
-    }
-    let mut keys = Vec::new();
-    collect_keys("", &SCHEMA, &mut keys);
-    let (section, name) = split(path);
-    best(keys.into_iter().map(|key| {
-        let (other_section, other) = split(&key);
-        let bonus = if section == other_section { 0.05 } else { 0.0 };
-        (similarity(name, other) + bonus, key)
-    }))
+/// What keys ask of each other; every value is already within its own range.
+pub struct Requirements<'a> {
+    source_of: &'a dyn Fn(&str) -> String,
+    problems: Vec<Problem>,
 }
 
-/// Adds the paths of all keys inside `part`, sections too.
-fn collect_keys(path: &str, part: &'static Value, keys: &mut Vec<String>) {
-    let properties = section(part)["properties"].as_object();
-    for (key, part) in properties.into_iter().flatten() {
-        let inner = join(path, key);
-        collect_keys(&inner, resolve(part), keys);
-        keys.push(inner);
-    }
-}
-
-/// Checks keys against each other; every value is already within its own range.
-/// `source_of` names where a key was last set.
-pub(super) fn check_consistency(
-    config: &Config,
-    source_of: impl Fn(&str) -> String,
-) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut require = |holds: bool, key: &str, value: Value, message: String| {
-        if !holds {
-            report(&source_of(key), key, &value, message, &mut problems);
+impl<'a> Requirements<'a> {
+    /// `source_of` names where a key was last set.
+    pub(super) fn new(source_of: &'a dyn Fn(&str) -> String) -> Self {
+        let problems = Vec::new();
+        Self {
+            source_of,
+            problems,
         }
-    };
+    }
 
-    let name = &config.name;
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-    require(
-        name.chars().all(plain) && !name.starts_with('.'),
-        "name",
-        json!(name),
-        "must consist of A-Z, a-z, 0-9, '.', '-' and '_' and not begin with '.'".into(),
-    );
+    /// Notes the `value` of `key` as wrong, with what it must be, unless the requirement `holds`.
+    pub fn require(&mut self, holds: bool, key: &str, value: Value, message: String) {
+        if !holds {
+            report(
+                &(self.source_of)(key),
+                key,
+                &value,
+                message,
+                &mut self.problems,
+            );
+        }
+    }
 
-    let net = &config.network;
-    require(
-        net.v_reset_mv < net.v_th_mv,
-        "network.v_reset_mv",
-        json!(net.v_reset_mv),
-        format!("must be below network.v_th_mv ({})", net.v_th_mv),
-    );
-    require(
-        net.v_floor_mv <= net.v_reset_mv && net.v_floor_mv <= net.e_l_mv,
-        "network.v_floor_mv",
-        json!(net.v_floor_mv),
-        format!(
-            "must not be above network.v_reset_mv ({}) or network.e_l_mv ({})",
-            net.v_reset_mv, net.e_l_mv
-        ),
-    );
-    require(
-        net.duration_ms >= net.dt_ms && net.steps() <= MAX_STEPS,
-        "network.duration_ms",
-        json!(net.duration_ms),
-        format!(
-            "must be from 1 to {MAX_STEPS} steps of network.dt_ms ({})",
-            net.dt_ms
-        ),
-    );
-    require(
-        config.encoding.rate_hz * net.dt_ms / 1000.0 <= 1.0,
-        "encoding.rate_hz",
-        json!(config.encoding.rate_hz),
-        format!(
-            "must be at most one spike a step of network.dt_ms ({}), so up to {}",
-            net.dt_ms,
-            1000.0 / net.dt_ms
-        ),
-    );
+    /// Every requirement that does not hold.
+    pub(super) fn problems(self) -> Vec<Problem> {
+        self.problems
+    }
 
-    let data = &config.data;
-    let own_file = matches!(data.dataset, Dataset::Images | Dataset::Events);
-    let dataset = json!(data.dataset);
-    require(
-        !own_file || data.path.as_ref().is_some_and(|path| !path.is_empty()),
-        "data.path",
-        json!(data.path),
-        format!("must name your file, because data.dataset is {dataset}"),
-    );
-    require(
-        own_file || data.path.is_none(),
-        "data.path",
-        json!(data.path),
-        format!(r#"must be left out unless data.dataset is "images" or "events" (is {dataset})"#),
-    );
-    require(
-        data.labels_path.is_none() || (data.dataset == Dataset::Images && data.path.is_some()),
-        "data.labels_path",
-        json!(data.labels_path),
-        r#"must be left out unless data.dataset is "images" and data.path an IDX file"#.into(),
-    );
-    require(
-        data.subset != Subset::Studies || data.dataset == Dataset::Mnist,
-        "data.subset",
-        json!(data.subset),
-        format!(r#"must be "stratified" or "full", because data.dataset is {dataset}"#),
-    );
+    /// A name that can begin the name of a folder.
+    pub fn name(&mut self, name: &str) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        self.require(
+            name.chars().all(plain) && !name.starts_with('.'),
+            "name",
+            json!(name),
+            "must consist of A-Z, a-z, 0-9, '.', '-' and '_' and not begin with '.'".into(),
+        );
+    }
 
-    let trainable = &config.training.trainable;
-    require(
-        (1..trainable.len()).all(|i| !trainable[..i].contains(&trainable[i])),
-        "training.trainable",
-        json!(trainable),
-        "must name each matrix once".into(),
-    );
-    require(
-        config.training.loop_rule.is_none() || trainable.iter().any(|name| name.is_loop()),
-        "training.loop_rule",
-        json!(config.training.loop_rule),
-        "must be left out unless training.trainable names w_ee, w_ei, w_ie or w_ii".into(),
-    );
-    problems
+    /// Data, the keys of `section`, that fit together.
+    pub fn data(&mut self, section: &str, data: &Data) {
+        let key = |name: &str| format!("{section}.{name}");
+        let own_file = matches!(data.dataset, Dataset::Images | Dataset::Events);
+        let dataset = json!(data.dataset);
+        self.require(
+            !own_file || data.path.as_ref().is_some_and(|path| !path.is_empty()),
+            &key("path"),
+            json!(data.path),
+            format!("must name your file, because {section}.dataset is {dataset}"),
+        );
+        self.require(
+            own_file || data.path.is_none(),
+            &key("path"),
+            json!(data.path),
+            format!(r#"must be left out unless {section}.dataset is "images" or "events" (is {dataset})"#),
+        );
+        self.require(
+            data.labels_path.is_none() || (data.dataset == Dataset::Images && data.path.is_some()),
+            &key("labels_path"),
+            json!(data.labels_path),
+            format!(r#"must be left out unless {section}.dataset is "images" and {section}.path an IDX file"#),
+        );
+        self.require(
+            data.subset != Subset::Studies || data.dataset == Dataset::Mnist,
+            &key("subset"),
+            json!(data.subset),
+            format!(r#"must be "stratified" or "full", because {section}.dataset is {dataset}"#),
+        );
+    }
 }

@@ -57,6 +57,16 @@ pub enum ConfigError {
         /// The text as it was given.
         text: String,
     },
+    /// The network is of another family than is needed.
+    #[error("{name} is of the family {family}; this is for networks of the family {needed}")]
+    OtherFamily {
+        /// Name of the run.
+        name: String,
+        /// Its family.
+        family: &'static str,
+        /// The family needed.
+        needed: &'static str,
+    },
     /// Keys or values are not allowed; at most 20 of them are listed.
     #[error("{}", list(.0))]
     Invalid(Vec<Problem>),

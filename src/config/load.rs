@@ -1,25 +1,18 @@
-//! From a file, a built-in name and `--set` options to a checked [`Config`].
+//! From a file, a built-in name and `--set` options to checked [`Settings`].
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Config;
-use super::check::{check_consistency, check_document, check_value, report_unknown_key};
-use super::check::{join, schema_of, takes};
+use super::Settings;
+use super::check::{Requirements, Schema, join, takes};
 use super::error::{ConfigError, Problem, shown};
 use super::json::read_json;
-
-/// The configurations inside the program, as (name, JSON text).
-pub const BUILTINS: [(&str, &str); 3] = [
-    ("coba", include_str!("../../configs/coba.json")),
-    ("ping", include_str!("../../configs/ping.json")),
-    ("quickstart", include_str!("../../configs/quickstart.json")),
-];
 
 /// What messages name as the source of a key set on the command line.
 pub const SET: &str = "--set";
@@ -40,7 +33,7 @@ pub struct Override {
 impl FromStr for Override {
     type Err = ConfigError;
 
-    /// Splits `KEY=VALUE` at its first `=`; key and value are checked by [`load`].
+    /// Splits `KEY=VALUE` at its first `=`; key and value are checked by [`resolve`].
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         match text.split_once('=') {
             Some((path, value)) if !path.trim().is_empty() => Ok(Self {
@@ -72,80 +65,38 @@ impl Override {
     }
 }
 
-/// Text of the built-in configuration `name`, as `ping`.
-pub fn builtin(name: &str) -> Option<&'static str> {
-    BUILTINS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, text)| *text)
-}
-
-/// Loads `file` (`None`: all defaults), sets all four seeds to `seed`, then applies `overrides`
-/// in order; checks everything.
-///
-/// If `file` does not exist, `NAME`, `NAME.json` and `configs/NAME.json` mean the built-in
-/// configuration `NAME`.
-///
-/// # Errors
-/// Any [`ConfigError`]; what is wrong with values is collected, not only the first.
-pub fn load(
-    file: Option<&Path>,
-    overrides: &[Override],
-    seed: Option<u64>,
-) -> Result<Config, ConfigError> {
-    match file {
-        Some(path) => {
-            let (source, text) = read(path)?;
-            resolve(&text, &source, overrides, seed)
-        }
-        None => resolve("{}", "defaults", overrides, seed),
-    }
-}
-
-/// Reads and checks a configuration from `text`; messages call it `source_name`.
-///
-/// # Errors
-/// [`ConfigError::Syntax`] and [`ConfigError::Invalid`].
-pub fn parse(text: &str, source_name: &str) -> Result<Config, ConfigError> {
-    resolve(text, source_name, &[], None)
-}
-
-/// As [`parse`], then applies `overrides` in order.
-///
-/// # Errors
-/// [`ConfigError::Syntax`] and [`ConfigError::Invalid`].
-pub fn parse_with(
-    text: &str,
-    source_name: &str,
-    overrides: &[Override],
-) -> Result<Config, ConfigError> {
-    resolve(text, source_name, overrides, None)
-}
-
 /// The configuration with every key written out, in the order of the documentation.
-pub fn to_pretty_json(config: &Config) -> String {
+pub fn to_pretty_json(config: &impl Serialize) -> String {
     format!("{:#}\n", json!(config))
 }
 
 /// SHA-256, in hexadecimal, of the configuration as JSON with every key and no spaces: equal
 /// for two files exactly if every key has the same value.
-pub fn sha256(config: &Config) -> String {
+pub fn sha256(config: &impl Serialize) -> String {
     let digest = Sha256::digest(json!(config).to_string());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Source name and text of the file or built-in configuration that `path` means.
-fn read(path: &Path) -> Result<(String, String), ConfigError> {
+/// What messages call the file or built-in configuration that `path` means, and its text. If the file does not exist,
+/// `NAME`, `NAME.json` and `configs/NAME.json` mean the built-in configuration `NAME` of `builtins`.
+///
+/// # Errors
+/// A file that is not there, cannot be read, or is no text.
+pub fn read(
+    path: &Path,
+    builtins: &[(&str, &'static str)],
+) -> Result<(String, String), ConfigError> {
     let file = path.display().to_string();
     let missing = matches!(path.try_exists(), Ok(false));
     // A run folder called `ping` must not hide the built-in configuration.
     if (missing || path.is_dir())
-        && let Some((name, text)) = builtin_of(path)
+        && let Some((name, text)) = builtin_of(path, builtins)
     {
         return Ok((format!("{name} (built-in)"), text.to_owned()));
     }
     if missing {
-        let builtins = BUILTINS.map(|(name, _)| name).join(", ");
+        let names: Vec<_> = builtins.iter().map(|(name, _)| *name).collect();
+        let builtins = names.join(", ");
         return Err(ConfigError::NotFound { file, builtins });
     }
 
@@ -182,43 +133,70 @@ fn read(path: &Path) -> Result<(String, String), ConfigError> {
 
 /// The built-in configuration that `path` means when it does not exist. Other folders than
 /// `configs` do not count: a mistyped path must not run something else.
-fn builtin_of(path: &Path) -> Option<(&str, &'static str)> {
+fn builtin_of<'a>(
+    path: &'a Path,
+    builtins: &[(&str, &'static str)],
+) -> Option<(&'a str, &'static str)> {
     let path = path.strip_prefix(".").unwrap_or(path);
     let folder = path.parent()?;
     let name = path.file_name()?.to_str()?;
     let name = name.strip_suffix(".json").unwrap_or(name);
-    let known_folder = folder == Path::new("") || folder == Path::new("configs");
-    let text = builtin(name).filter(|_| known_folder)?;
+    let known_folder = ["", "configs", "configs/rnn"].map(Path::new).contains(&folder);
+    let (_, text) = builtins
+        .iter()
+        .find(|(known, _)| *known == name && known_folder)?;
     Some((name, text))
 }
 
-/// File and overrides are checked each by itself, so that messages name the right one, then merged.
-fn resolve(
+/// The family that a configuration names, or an override of it; none where neither does.
+///
+/// # Errors
+/// [`ConfigError::Syntax`].
+pub fn family_of(
+    text: &str,
+    source: &str,
+    overrides: &[Override],
+) -> Result<Option<String>, ConfigError> {
+    let tree = read_json(text, source)?;
+    let set = overrides.iter().rev().find(|set| set.path == "family");
+    let set = set.map(|set| set.value.trim().trim_matches('"').to_owned());
+    Ok(set.or_else(|| tree.get("family")?.as_str().map(str::to_owned)))
+}
+
+/// Checks a configuration that messages call `source`, sets all seeds to `seed`, then applies `overrides` in order, and
+/// checks everything. File and overrides are checked each by itself, so that messages name the right one, then merged.
+///
+/// # Errors
+/// [`ConfigError::Syntax`] and [`ConfigError::Invalid`]; what is wrong with values is collected, not only the first.
+pub fn resolve<T: Settings>(
     text: &str,
     source: &str,
     overrides: &[Override],
     seed: Option<u64>,
-) -> Result<Config, ConfigError> {
+) -> Result<T, ConfigError> {
+    let schema = Schema(T::schema());
     let mut tree = read_json(text, source)?;
     let mut problems = Vec::new();
-    check_document(source, &tree, &mut problems);
+    schema.check_document(source, &tree, &mut problems);
 
     let mut settings = Vec::new();
     if let Some(n) = seed {
-        let seeds = json!({ "weights": n, "data": n, "shuffle": n, "noise": n });
-        settings.push(("seeds", seeds));
+        let seeds = schema.of("seeds").map(|part| &part["properties"]);
+        let names = seeds.and_then(Value::as_object).into_iter().flatten();
+        let seeds = names.map(|(name, _)| (name.clone(), n.into()));
+        settings.push(("seeds", Value::Object(seeds.collect())));
     }
     for set in overrides {
         let path = set.path.as_str();
-        match schema_of(path) {
+        match schema.of(path) {
             Some(part) => {
                 let value = set.to_json(part);
-                check_value(SET, path, part, &value, &mut problems);
+                schema.check_value(SET, path, part, &value, &mut problems);
                 settings.push((path, value));
             }
             None => {
                 let value = set.to_json(&Value::Null);
-                report_unknown_key(SET, &join("", path), &value, &mut problems);
+                schema.report_unknown_key(SET, &join("", path), &value, &mut problems);
             }
         }
     }
@@ -233,8 +211,8 @@ fn resolve(
             value,
         );
     }
-    fill_in_subset(&mut tree);
-    let config: Config = serde_json::from_value(tree).map_err(|error| {
+    T::complete(&mut tree);
+    let config: T = serde_json::from_value(tree).map_err(|error| {
         ConfigError::Invalid(vec![Problem {
             source: source.to_owned(),
             key: String::new(),
@@ -254,7 +232,9 @@ fn resolve(
             source.to_owned()
         }
     };
-    let problems = check_consistency(&config, source_of);
+    let mut rules = Requirements::new(&source_of);
+    config.check(&mut rules);
+    let problems = rules.problems();
     if problems.is_empty() {
         Ok(config)
     } else {
@@ -262,10 +242,10 @@ fn resolve(
     }
 }
 
-/// Where the user leaves `data.subset` open, it is what fits the data set: the published split for
+/// Where the user leaves `subset` in the section `key` open, it is what fits the data set: the published split for
 /// MNIST (as the schema says), a drawn subset of the built-in digits, all of the user's own data.
-fn fill_in_subset(tree: &mut Value) {
-    let Some(Value::Object(data)) = tree.get_mut("data") else {
+pub(crate) fn fill_in_subset(tree: &mut Value, key: &str) {
+    let Some(Value::Object(data)) = tree.get_mut(key) else {
         return;
     };
     let fitting = match data.get("dataset").and_then(Value::as_str) {

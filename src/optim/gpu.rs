@@ -1,8 +1,7 @@
 //! The optimiser on a GPU: norms of the tensors, and their steps. Families run the same kernels,
 //! `shaders/optim/norms.wgsl` and `shaders/optim/update.wgsl`.
 
-use super::{Adam, Rule};
-use crate::config::{Optimiser, Parametrisation};
+use super::{Adam, Optimiser, Parametrisation, Rule};
 use crate::gpu::{Constant, GpuError, Program, flags, uniform};
 
 /// Threads of a workgroup of the optimiser's kernels.

@@ -3,8 +3,31 @@
 
 pub(crate) mod gpu;
 
-use crate::config::{Optimiser, Parametrisation, Training};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::real::Real;
+
+/// Optimisers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimiser {
+    /// Adam.
+    Adam,
+    /// Gradient descent without momentum, after clipping.
+    Sgd,
+}
+
+/// What an optimiser updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Parametrisation {
+    /// The weight itself.
+    Linear,
+    /// u = ln |w|, so that a weight keeps its sign and a zero stays zero. Norms,
+    /// clipping and steps use the gradient with respect to u, w · ∂loss/∂w.
+    Log,
+}
 
 /// How the weights of one matrix learn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,17 +41,6 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rule of a matrix under a recipe.
-    pub fn new(training: &Training, is_loop: bool) -> Self {
-        let own = training.loop_rule.clone().filter(|_| is_loop);
-        let rule = own.unwrap_or_default();
-        Self {
-            optimiser: rule.optimiser,
-            learning_rate: rule.learning_rate.unwrap_or(training.learning_rate),
-            parametrisation: rule.parametrisation,
-        }
-    }
-
     /// The gradient with respect to what the step is taken in, where the weight is `w` and the gradient by the
     /// weight `g`: that itself, or w g for u = ln |w|.
     #[inline(always)]
@@ -54,16 +66,6 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// The optimiser of a recipe.
-    pub fn new(training: &Training) -> Self {
-        Self {
-            beta1: training.adam_beta1,
-            beta2: training.adam_beta2,
-            epsilon: training.adam_epsilon,
-            clip_norm: training.clip_norm,
-        }
-    }
-
     /// Factor of a gradient of norm `norm`: `min(1, clip / (norm + 1e-6))`.
     pub fn clip_factor(&self, norm: f64) -> f64 {
         (self.clip_norm / (norm + 1e-6)).min(1.0)
@@ -162,23 +164,27 @@ pub fn sum_of_gradient_squares<R: Real>(rule: &Rule, weights: &[R], gradient: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LoopRule;
 
     fn adam() -> Adam {
-        Adam::new(&Training::default())
+        Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+        }
     }
 
-    /// The rule of a loop matrix.
-    fn rule(optimiser: Optimiser, parametrisation: Parametrisation, rate: f64) -> Rule {
-        let training = Training {
-            loop_rule: Some(LoopRule {
-                optimiser,
-                learning_rate: Some(rate),
-                parametrisation,
-            }),
-            ..Training::default()
-        };
-        Rule::new(&training, true)
+    fn rule(optimiser: Optimiser, parametrisation: Parametrisation, learning_rate: f64) -> Rule {
+        Rule {
+            optimiser,
+            learning_rate,
+            parametrisation,
+        }
+    }
+
+    /// Adam on the weights themselves.
+    fn usual() -> Rule {
+        rule(Optimiser::Adam, Parametrisation::Linear, 4e-4)
     }
 
     /// One first step from `w` under `gradient`, clipped by a half.
@@ -193,31 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn only_loop_matrices_have_a_rule_of_their_own() {
-        let usual = Rule::new(&Training::default(), true);
-        assert_eq!(usual, Rule::new(&Training::default(), false));
-        assert_eq!(usual.learning_rate, 4e-4);
-        let mut training = Training {
-            loop_rule: Some(LoopRule::default()),
-            ..Training::default()
-        };
-        assert_eq!(
-            Rule::new(&training, true),
-            usual,
-            "the default changes nothing"
-        );
-        training.loop_rule = Some(LoopRule {
-            optimiser: Optimiser::Sgd,
-            ..LoopRule::default()
-        });
-        assert_eq!(Rule::new(&training, false), usual);
-        let own = Rule::new(&training, true);
-        assert_eq!((own.optimiser, own.learning_rate), (Optimiser::Sgd, 4e-4));
-    }
-
-    #[test]
     fn first_step_moves_by_the_learning_rate() {
-        let rule = Rule::new(&Training::default(), true);
+        let rule = usual();
         let (w, ..) = step(rule, 1.0, 3.0, false);
         assert!((1.0 - w - 4e-4).abs() < 1e-11, "moved by {}", 1.0 - w);
     }
@@ -256,7 +239,7 @@ mod tests {
 
     #[test]
     fn projection_keeps_weights_at_zero_or_above() {
-        let rule = Rule::new(&Training::default(), false);
+        let rule = usual();
         assert_eq!(step(rule, 1e-5, 2.0, true).0, 0.0);
         assert!(step(rule, 1e-5, -2.0, true).0 > 1e-5);
     }

@@ -182,7 +182,7 @@ pub(super) fn rule_at(params: &Params, t: u64) -> (Rule, Adam) {
     let rule = Rule {
         optimiser: recipe.optimiser,
         learning_rate: recipe.learning_rate_at(t),
-        parametrisation: crate::config::Parametrisation::Linear,
+        parametrisation: crate::optim::Parametrisation::Linear,
     };
     let adam = Adam {
         beta1: recipe.adam_beta1,

@@ -32,17 +32,23 @@
 //!
 //! [`params`] holds sizes and recipe, [`weights`] the stored tensors and what they combine to, [`init`] their
 //! initial draws, [`batch`] what goes in, [`loss`] what comes out, [`engine`] what engines can do; [`cpu`] and
-//! [`gpu`] are the two engines, which do not depend on each other.
+//! [`gpu`] are the two engines, which do not depend on each other. [`settings`] is what a user may set, [`tasks`] makes
+//! sequences of data, [`model`] joins them with an engine for the epoch loop, [`experiment`] makes runs of it all.
 
 pub mod batch;
 pub mod cpu;
 pub mod engine;
+pub mod experiment;
 pub mod gpu;
 pub mod init;
 pub mod loss;
+pub mod metrics;
+pub mod model;
 pub mod open;
 pub mod params;
 pub mod parity;
+pub mod settings;
+pub mod tasks;
 pub mod weights;
 
 /// Gradients are summed within groups of this many trials and then over groups, on every engine; threads deal

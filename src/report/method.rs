@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Entry, NumberTable, TableRow, column, row};
 use super::text::{exact, list};
-use crate::config::{self, Config};
+use crate::families::{Config, Family};
 use crate::record::RunRecord;
 use crate::text::count;
 
@@ -16,6 +16,8 @@ const NAMES: [&str; 1] = ["name"];
 /// Configurations side by side, by dotted key.
 #[derive(Debug)]
 pub struct Method {
+    /// The family of all of them.
+    family: Family,
     /// Key and value, of keys in which all agree; in the order of the documentation.
     shared: Vec<(String, Value)>,
     /// Keys in which they differ.
@@ -27,6 +29,11 @@ pub struct Method {
 impl Method {
     /// Compares configurations. A key that some leave out differs where others have it.
     pub fn of<'a>(configs: impl IntoIterator<Item = &'a Config>) -> Self {
+        let mut family = Family::ALL[0];
+        let flat = |config| {
+            family = Config::family(config);
+            flat(config)
+        };
         let all: Vec<Vec<(String, Value)>> = configs.into_iter().map(flat).collect();
         let mut keys: Vec<&String> = Vec::new();
         for (key, _) in all.iter().flatten() {
@@ -45,6 +52,7 @@ impl Method {
             }
         }
         Self {
+            family,
             shared,
             varied,
             trials: Vec::new(),
@@ -103,7 +111,13 @@ impl Method {
 
     /// Paragraphs on network, input and training.
     pub fn paragraphs(&self) -> Vec<String> {
-        vec![self.network(), self.input(), self.training()]
+        match self.family {
+            Family::Conductance => vec![self.network(), self.input(), self.training()],
+            Family::RateRnn => vec![format!(
+                "A {} rate RNN; every setting stands in the tables below.",
+                self.say("network.kind")
+            )],
+        }
     }
 
     fn network(&self) -> String {
@@ -291,7 +305,9 @@ impl Method {
                 tables.push(settings_table(id, format!("Settings: {section}")));
             }
             if let Some(table) = tables.last_mut() {
-                table.rows.push(setting_row(key, value, None));
+                table
+                    .rows
+                    .push(setting_row(self.family.schema(), key, value, None));
             }
         }
         tables
@@ -314,14 +330,20 @@ impl Method {
 pub fn differences_from_defaults(config: &Config) -> NumberTable {
     let mut table = settings_table(
         "differences".into(),
-        "Settings that differ from the defaults (the canonical PING network)".into(),
+        format!(
+            "Settings that differ from the defaults ({})",
+            config.family().about_defaults()
+        ),
     );
     table.columns.insert(1, column("default"));
-    let defaults = flat(&Config::default());
+    let schema = config.family().schema();
+    let defaults = flat(&config.family().defaults());
     for (key, value) in flat(config) {
         let default = value_of(&defaults, &key);
         if value != default {
-            table.rows.push(setting_row(&key, &value, Some(&default)));
+            table
+                .rows
+                .push(setting_row(schema, &key, &value, Some(&default)));
         }
     }
     if table.rows.is_empty() {
@@ -340,14 +362,14 @@ fn settings_table(id: String, caption: String) -> NumberTable {
     }
 }
 
-fn setting_row(key: &str, value: &Value, default: Option<&Value>) -> TableRow {
+fn setting_row(schema: &Value, key: &str, value: &Value, default: Option<&Value>) -> TableRow {
     let mut entries = vec![setting(value)];
     entries.extend(default.map(setting));
     let unit = match unit_of(key) {
         "" if value.is_number() => "1",
         unit => unit,
     };
-    entries.extend([Entry::text(unit), Entry::text(meaning(key))]);
+    entries.extend([Entry::text(unit), Entry::text(meaning(schema, key))]);
     row(key, entries)
 }
 
@@ -394,9 +416,8 @@ pub fn unit_of(key: &str) -> &'static str {
 }
 
 /// What the schema says about a key.
-fn meaning(key: &str) -> String {
-    let schema = config::schema();
-    let mut part = &schema;
+fn meaning(schema: &Value, key: &str) -> String {
+    let mut part = schema;
     for name in key.split('.') {
         part = &part["properties"][name];
         if let Some(target) = part["$ref"].as_str() {
@@ -443,12 +464,22 @@ fn value_of(flat: &[(String, Value)], key: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conductance::settings;
+    use crate::families;
+
+    /// A configuration of a conductance network, changed.
+    fn changed(change: impl FnOnce(&mut settings::Config)) -> Config {
+        let mut config = settings::Config::default();
+        change(&mut config);
+        config.into()
+    }
 
     #[test]
     fn what_differs_is_not_shared() {
-        let mut other = Config::default();
-        other.training.dale = config::Dale::Clamp;
-        other.name = "other".into();
+        let other = changed(|config| {
+            config.training.dale = settings::Dale::Clamp;
+            config.name = "other".into();
+        });
         let method = Method::of([&Config::default(), &other]);
         assert_eq!(method.varied(), ["training.dale"]);
         let tables = method.shared_tables();
@@ -476,7 +507,7 @@ mod tests {
                 }}
             }}"#
         );
-        config::parse(&text, "test").unwrap()
+        families::parse(&text, "test", &[]).unwrap()
     }
 
     #[test]
@@ -530,8 +561,8 @@ mod tests {
 
     #[test]
     fn a_key_that_some_leave_out_moves_no_other() {
-        let mut with_rule = Config::default();
-        with_rule.training.loop_rule = Some(config::LoopRule::default());
+        let rule = settings::LoopRule::default();
+        let with_rule = changed(|config| config.training.loop_rule = Some(rule));
         let method = Method::of([&Config::default(), &with_rule]);
         let rule = "training.loop_rule.";
         let varied = method.varied();
@@ -568,8 +599,7 @@ mod tests {
                 .rows
                 .is_empty()
         );
-        let mut config = Config::default();
-        config.network.tau_gaba_ms = 6.0;
+        let config = changed(|config| config.network.tau_gaba_ms = 6.0);
         let table = differences_from_defaults(&config);
         assert_eq!(table.rows.len(), 1);
         let entries = &table.rows[0].entries;
@@ -588,8 +618,10 @@ mod tests {
 
     #[test]
     fn every_key_has_a_meaning() {
-        for (key, _) in flat(&Config::default()) {
-            assert!(!meaning(&key).is_empty(), "{key}");
+        for family in Family::ALL {
+            for (key, _) in flat(&family.defaults()) {
+                assert!(!meaning(family.schema(), &key).is_empty(), "{key}");
+            }
         }
     }
 }

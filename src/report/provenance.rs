@@ -50,7 +50,7 @@ pub fn run_row(name: &str, run: &RunRecord) -> TableRow {
     let short = |hash: &str| Entry::Code(hash.chars().take(SHORT_HASH).collect());
     let entries = vec![
         Entry::text(CellState::from(manifest.status).word()),
-        Entry::text(format!("{done} of {}", run.config.training.epochs)),
+        Entry::text(format!("{done} of {}", run.config.epochs())),
         Entry::text(&manifest.dalenet_version),
         Entry::Code(commit(manifest)),
         Entry::text(device(manifest)),

@@ -13,11 +13,12 @@ use super::study::{answer, checks, conditions};
 use super::table::{Entry, NumberTable, column, column_of, row, row_of};
 use super::text::number;
 use crate::analysis::compare::wilson_percent;
+use crate::conductance::metrics::{E_RATE, I_RATE};
 use crate::record::RunRecord;
 use crate::study::CellState;
 use crate::study::measures::by_group;
 use crate::text::count;
-use crate::train::metrics::{E_RATE, I_RATE, TEST_ACCURACY};
+use crate::train::metrics::TEST_ACCURACY;
 
 /// Writes the report of the run in `folder` into `out`.
 ///
@@ -35,11 +36,11 @@ pub fn report(run: &RunRecord) -> Report {
     let settings = method.shared_tables();
     let measured = measured(run);
     let classes = classes(run);
-    let checks = checks::table(&[(run.config.name.clone(), run)]);
+    let checks = checks::table(&[(run.config.name().to_owned(), run)]);
     let mut provenance = provenance::table("Program, device, data and times");
     provenance
         .rows
-        .push(provenance::run_row(&run.config.name, run));
+        .push(provenance::run_row(run.config.name(), run));
 
     let mut sections = vec![
         Section::new("figures", "Figures", page::figures(&figures, 1)),
@@ -74,7 +75,7 @@ pub fn report(run: &RunRecord) -> Report {
         ),
     ]);
     let page = Page {
-        title: run.config.name.clone(),
+        title: run.config.name().to_owned(),
         kind: "dalenet · run".into(),
         lead: lead(run),
         facts: facts(run),
@@ -109,7 +110,7 @@ fn lead(run: &RunRecord) -> Vec<String> {
         count(last.epoch() as usize, "epoch", "epochs"),
     );
     if let Some(best) = run.best() {
-        let rule = if run.config.data.validation_percent > 0.0 {
+        let rule = if run.config.has_validation() {
             "best by validation"
         } else {
             "best"
@@ -136,7 +137,7 @@ fn lead(run: &RunRecord) -> Vec<String> {
 
 fn facts(run: &RunRecord) -> Vec<(String, String)> {
     let done = run.last().map_or(0, |epoch| epoch.epoch());
-    let epochs = format!("{done} of {}", run.config.training.epochs);
+    let epochs = format!("{done} of {}", run.config.epochs());
     let mut facts: Vec<_> = [
         (
             "Status",

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::StudyError;
 use super::error::{check_name, invalid};
 use super::spec::{AxisValue, StudyAxis, StudySpec};
-use crate::config::{self, Config, ConfigError, Override};
+use crate::config::{self, ConfigError, Override};
+use crate::families::{self, Config};
 
 /// Most cells of a study.
 const MAX_CELLS: usize = 10_000;
@@ -53,7 +54,7 @@ impl Cell {
 /// The base, resolved, and all cells.
 pub(super) fn expand(spec: &StudySpec, source: &str) -> Result<(Config, Vec<Cell>), StudyError> {
     let (text, base_source) = base(spec, source)?;
-    let base = config::parse(&text, &base_source)?;
+    let base = families::parse(&text, &base_source, &[])?;
     let mut axes = Vec::new();
     let mut seen = BTreeSet::new();
     for (i, axis) in spec.axes.iter().enumerate() {
@@ -98,10 +99,10 @@ pub(super) fn expand(spec: &StudySpec, source: &str) -> Result<(Config, Vec<Cell
 /// Text of the base configuration and what messages call it.
 fn base(spec: &StudySpec, source: &str) -> Result<(String, String), StudyError> {
     match &spec.base {
-        Value::String(name) => match config::builtin(name) {
+        Value::String(name) => match families::builtin(name) {
             Some(text) => Ok((text.to_owned(), format!("{name} (built-in)"))),
             None => {
-                let names = config::BUILTINS.map(|(name, _)| name).join(", ");
+                let names = families::BUILTINS.map(|(name, _)| name).join(", ");
                 let message = format!(
                     "must be an object with keys of a configuration or a built-in name: {names}"
                 );
@@ -241,7 +242,7 @@ fn cell(
     for (_, value) in chosen {
         overrides.extend(value.set.iter().map(|(key, value)| set(key, value)));
     }
-    let config = config::parse_with(text, base_source, &overrides)
+    let config = families::parse(text, base_source, &overrides)
         .map_err(|error| name_values(error, chosen, source))?;
     let own = |(axis, value): &(&StudyAxis, &AxisValue)| (axis.name.clone(), (*value).clone());
     Ok(Cell {

@@ -7,12 +7,11 @@ use serde::Serialize;
 use super::expand::Cell;
 use super::spec::StudySpec;
 use super::{Study, StudyError};
-use crate::config::Config;
+use crate::families::{self, Config};
 use crate::files::{self, FileError};
 use crate::record::RunRecord;
 use crate::train::manifest::Status;
 use crate::train::run_folder::{RunFiles, RunFolder};
-use crate::train::stored::StoredRun;
 
 /// Where the files of a study are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,7 +287,7 @@ impl StudyFolder {
             cell: cell.name.clone(),
             state,
             epoch: last["epoch"].as_u64(),
-            epochs: cell.config.training.epochs,
+            epochs: cell.config.epochs(),
             accuracy_percent: last["test_accuracy_percent"].as_f64(),
             e_rate_hz: last["e_rate_hz"].as_f64(),
             i_rate_hz: last["i_rate_hz"].as_f64(),
@@ -335,7 +334,7 @@ fn stored_state(files: &RunFiles, wanted: &Config) -> (CellState, Option<String>
         };
         return (state, None);
     }
-    let run = match StoredRun::open(files.folder()) {
+    let run = match families::open(files.folder()) {
         Ok(run) => run,
         Err(error) => return (CellState::Failed, Some(error.to_string())),
     };
@@ -355,7 +354,7 @@ fn stored_state(files: &RunFiles, wanted: &Config) -> (CellState, Option<String>
 /// Whether two configurations make the same run: a name changes no result.
 pub fn is_same_run(a: &Config, b: &Config) -> bool {
     let mut named = a.clone();
-    named.name.clone_from(&b.name);
+    named.set_name(b.name());
     named == *b
 }
 

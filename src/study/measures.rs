@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 
 use crate::analysis::convergence::{self, Slope, slope_with_error};
+use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
 use crate::record::RunRecord;
 use crate::train::metrics::{
-    ACTIVE_E, CONFIDENCE, E_RATE, EPOCH, EVAL_SECONDS, EpochMetrics, I_RATE, MARGIN, Metric,
-    SILENT_E, SKIPPED_STEPS, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS, TRAIN_SECONDS,
+    EPOCH, EVAL_SECONDS, EpochMetrics, Metric, SKIPPED_STEPS, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS,
+    TRAIN_SECONDS,
 };
 
 /// Rate below which the I population counts as silent, Hz.

@@ -44,6 +44,9 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, Tensor>;
+
 /// Whether NaN and infinity are accepted on reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NonFinite {
@@ -66,11 +69,11 @@ pub struct Progress {
     pub optimiser_steps: u64,
     /// Steps left out because the gradient was not finite.
     pub skipped_steps: u64,
-    /// Epoch of the best accuracy so far.
+    /// The best epoch so far.
     pub best_epoch: Option<u64>,
-    /// The best accuracy so far, %.
-    #[serde(with = "exact_float::option")]
-    pub best_accuracy: Option<f64>,
+    /// What made it the best: the accuracy, %, or the loss of models without one.
+    #[serde(with = "exact_float::option", rename = "best_accuracy")]
+    pub best_score: Option<f64>,
     /// Running sums needed to finish a half-done epoch (loss, correct answers, spikes ...).
     #[serde(with = "exact_float::map")]
     pub epoch_sums: BTreeMap<String, f64>,

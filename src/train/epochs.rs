@@ -4,11 +4,8 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::interrupt::Interrupt;
-use super::metrics::{
-    ACTIVE_E, BEST, CONFIDENCE, E_RATE, EVAL_SECONDS, EpochMetrics, I_RATE, MARGIN,
-    OPTIMISER_STEPS, SILENT_E, TEST_ACCURACY, TEST_LOSS, VALIDATION_ACCURACY, WEIGHT_NORM,
-};
-use super::model::{Encoder, Measures, Model, ModelState, Part};
+use super::metrics::{BEST, EVAL_SECONDS, EpochMetrics, OPTIMISER_STEPS, WEIGHT_NORM};
+use super::model::{Encoder, Measured, Model, ModelState, Part};
 use super::progress::{BatchDone, Reporter};
 use super::session::{Session, TrainError};
 use super::steps::StepRecord;
@@ -16,8 +13,8 @@ use super::sums::EpochSums;
 use crate::random::{Purpose, Stream};
 
 /// What the loop has to do.
-#[derive(Clone, Copy, Debug)]
-pub struct Recipe<'a> {
+#[derive(Clone, Debug)]
+pub struct Recipe {
     /// Epochs of the whole run.
     pub epochs: u64,
     /// Trials of a batch.
@@ -27,7 +24,7 @@ pub struct Recipe<'a> {
     /// Seed of the order of the samples.
     pub shuffle_seed: u64,
     /// Indices of the training samples.
-    pub train: &'a [usize],
+    pub train: Vec<usize>,
     /// There is a validation part, which chooses the best epoch; otherwise the test part does.
     pub has_validation: bool,
 }
@@ -55,7 +52,7 @@ pub enum Outcome {
 pub fn train<M, E>(
     model: &mut M,
     encoder: &E,
-    recipe: Recipe<'_>,
+    recipe: &Recipe,
     session: &mut Session,
     reporter: &mut Reporter,
     interrupt: &Interrupt,
@@ -101,7 +98,7 @@ pub fn epoch_order(train: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
 }
 
 struct EpochLoop<'a> {
-    recipe: Recipe<'a>,
+    recipe: &'a Recipe,
     session: &'a mut Session,
     reporter: &'a mut Reporter,
     interrupt: &'a Interrupt,
@@ -112,7 +109,7 @@ struct EpochLoop<'a> {
 impl EpochLoop<'_> {
     /// Measures the network before the first step. `Some` exit code: stopped on the way.
     fn untrained<M: Model>(&mut self, model: &mut M) -> Result<Option<i32>, TrainError> {
-        let mut metrics = EpochMetrics::unmeasured(0);
+        let mut metrics = EpochMetrics::unmeasured(model.metrics(), 0);
         if !self.evaluate(model, &mut metrics)? {
             return Ok(self.interrupt.requested());
         }
@@ -135,7 +132,7 @@ impl EpochLoop<'_> {
         if let Some(exit_code) = self.batches(model, encoder, epoch)? {
             return Ok(Some(exit_code));
         }
-        let mut metrics = EpochMetrics::unmeasured(epoch + 1);
+        let mut metrics = EpochMetrics::unmeasured(model.metrics(), epoch + 1);
         if !self.evaluate(model, &mut metrics)? {
             return Ok(self.interrupt.requested());
         }
@@ -143,19 +140,25 @@ impl EpochLoop<'_> {
         metrics.set_by_matrix(WEIGHT_NORM, state.weight_norms());
         metrics[OPTIMISER_STEPS] = state.optimiser_steps as f64;
         let sums = EpochSums::from_map(self.session.progress().epoch_sums.clone());
-        sums.fill(&mut metrics);
+        sums.fill(model.epoch_means(), &mut metrics);
         self.has_diverged = sums.steps() == 0 && sums.skipped_steps() > 0;
 
-        let accuracy = match self.recipe.has_validation {
-            true => metrics[VALIDATION_ACCURACY],
-            false => metrics[TEST_ACCURACY],
+        let score = model.score();
+        let value = match self.recipe.has_validation {
+            true => metrics[score.validation],
+            false => metrics[score.test],
         };
         let progress = self.session.progress_mut();
-        let is_best = progress.best_accuracy.is_none_or(|best| accuracy > best);
+        let is_best = progress
+            .best_score
+            .is_none_or(|best| match score.more_is_better {
+                true => value > best,
+                false => value < best,
+            });
         metrics[BEST] = f64::from(u8::from(is_best));
         if is_best {
             progress.best_epoch = Some(epoch + 1);
-            progress.best_accuracy = Some(accuracy);
+            progress.best_score = Some(value);
         }
         progress.epochs_done = epoch + 1;
         progress.batches_done_in_epoch = 0;
@@ -191,7 +194,7 @@ impl EpochLoop<'_> {
         M: Model,
         E: Encoder<Batch = M::Batch>,
     {
-        let order = epoch_order(self.recipe.train, self.recipe.shuffle_seed, epoch);
+        let order = epoch_order(&self.recipe.train, self.recipe.shuffle_seed, epoch);
         let done = self.session.progress().batches_done_in_epoch;
         let skip = usize::try_from(done).unwrap_or(usize::MAX);
         let left = || order.chunks(self.recipe.batch_size.max(1)).skip(skip);
@@ -242,7 +245,8 @@ impl EpochLoop<'_> {
                 self.reporter.batch(BatchDone {
                     epoch: epoch + 1,
                     batches_done,
-                    loss_nats: trained.loss_nats,
+                    loss: trained.loss,
+                    loss_name: trained.loss_name(),
                     seconds,
                 });
             }
@@ -257,28 +261,25 @@ impl EpochLoop<'_> {
         metrics: &mut EpochMetrics,
     ) -> Result<bool, TrainError> {
         let started = Instant::now();
+        let score = model.score();
         let interrupt = self.interrupt;
         let mut go_on = || interrupt.requested().is_none();
-        let mut measure = |part| -> Result<Option<Measures>, TrainError> {
+        let mut measure = |part| -> Result<Option<Measured>, TrainError> {
             model.evaluate(part, &mut go_on).map_err(TrainError::Model)
         };
         if self.recipe.has_validation {
             let Some(validation) = measure(Part::Validation)? else {
                 return Ok(false);
             };
-            metrics[VALIDATION_ACCURACY] = validation.accuracy_percent;
+            let of_score = validation.iter().find(|(metric, _)| *metric == score.test);
+            metrics[score.validation] = of_score.map_or(f64::NAN, |(_, value)| *value);
         }
         let Some(test) = measure(Part::Test)? else {
             return Ok(false);
         };
-        metrics[TEST_LOSS] = test.loss_nats;
-        metrics[TEST_ACCURACY] = test.accuracy_percent;
-        metrics[E_RATE] = test.e_rate_hz;
-        metrics[I_RATE] = test.i_rate_hz;
-        metrics[ACTIVE_E] = test.active_e_percent;
-        metrics[SILENT_E] = test.silent_e_percent;
-        metrics[MARGIN] = test.margin;
-        metrics[CONFIDENCE] = test.confidence;
+        for (metric, value) in test {
+            metrics[metric] = value;
+        }
         metrics[EVAL_SECONDS] = started.elapsed().as_secs_f64();
         Ok(true)
     }

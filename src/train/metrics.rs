@@ -7,8 +7,8 @@ use std::ops::{Index, IndexMut};
 
 use serde::de::Error;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// What the values of a metric are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Metric {
         }
     }
 
-    const fn number(
+    pub(crate) const fn number(
         name: &'static str,
         label: &'static str,
         unit: &'static str,
@@ -83,7 +83,7 @@ impl Metric {
         Self::of(MetricKind::Number, name, label, unit, meaning)
     }
 
-    const fn in_line(self, place: u8, word: &'static str, decimals: usize) -> Self {
+    pub(crate) const fn in_line(self, place: u8, word: &'static str, decimals: usize) -> Self {
         Self {
             in_line: Some(InLine {
                 place,
@@ -94,7 +94,7 @@ impl Metric {
         }
     }
 
-    const fn lacking_in_older_runs(self) -> Self {
+    pub(crate) const fn lacking_in_older_runs(self) -> Self {
         Self {
             may_lack: true,
             ..self
@@ -118,14 +118,6 @@ pub const TRAIN_LOSS: Metric = Metric::number(
     "Mean cross-entropy of training over the epoch, while the weights change.",
 )
 .in_line(0, "loss", 3);
-/// Penalty.
-pub const TRAIN_PENALTY: Metric = Metric::number(
-    "train_penalty_nats",
-    "rate penalty",
-    "nats",
-    "What the rate penalty adds to the training loss; 0 without one.",
-)
-.lacking_in_older_runs();
 /// Test loss.
 pub const TEST_LOSS: Metric = Metric::number(
     "test_loss_nats",
@@ -157,50 +149,6 @@ pub const VALIDATION_ACCURACY: Metric = Metric::number(
     "Share of validation samples classified correctly after the epoch; null where none are held out.",
 )
 .in_line(2, "validation", 1);
-/// Rate of E cells.
-pub const E_RATE: Metric = Metric::number(
-    "e_rate_hz",
-    "E rate",
-    "Hz",
-    "Mean rate of E cells over cells, whole test trials and samples.",
-)
-.in_line(4, "E", 1);
-/// Rate of I cells.
-pub const I_RATE: Metric = Metric::number(
-    "i_rate_hz",
-    "I rate",
-    "Hz",
-    "Mean rate of I cells over cells, whole test trials and samples.",
-)
-.in_line(5, "I", 1);
-/// Active E cells.
-pub const ACTIVE_E: Metric = Metric::number(
-    "active_e_percent",
-    "active E cells",
-    "%",
-    "Share of E cells with a spike in a trial, mean over test trials.",
-);
-/// Silent E cells.
-pub const SILENT_E: Metric = Metric::number(
-    "silent_e_percent",
-    "silent E cells",
-    "%",
-    "Share of E cells without any spike over the whole test set.",
-);
-/// Margin.
-pub const MARGIN: Metric = Metric::number(
-    "margin",
-    "margin",
-    "1",
-    "True logit minus the largest other one, mean over test samples.",
-);
-/// Confidence.
-pub const CONFIDENCE: Metric = Metric::number(
-    "confidence",
-    "confidence",
-    "1",
-    "Softmax probability of the true class, mean over test samples.",
-);
 /// Gradient norm.
 pub const GRADIENT_NORM: Metric = Metric::number(
     "gradient_norm",
@@ -303,39 +251,11 @@ pub const RUN: Metric = Metric::of(
 )
 .lacking_in_older_runs();
 
-/// Every key of a line of `metrics.jsonl`, in their order.
-pub const METRICS: &[Metric] = &[
-    EPOCH,
-    TRAIN_LOSS,
-    TRAIN_PENALTY,
-    TEST_LOSS,
-    TRAIN_ACCURACY,
-    TEST_ACCURACY,
-    VALIDATION_ACCURACY,
-    E_RATE,
-    I_RATE,
-    ACTIVE_E,
-    SILENT_E,
-    MARGIN,
-    CONFIDENCE,
-    GRADIENT_NORM,
-    GRADIENT_NORM_MAX,
-    CLIPPED_STEPS,
-    SKIPPED_STEPS,
-    OPTIMISER_STEPS,
-    WEIGHT_NORM,
-    GRADIENT_NORM_OF,
-    GRADIENT_RATIO,
-    SPEED,
-    TRAIN_SECONDS,
-    EVAL_SECONDS,
-    BEST,
-    RUN,
-];
-
-/// What is measured once an epoch: `metrics[E_RATE]` is a number, NaN where a model has none.
+/// What is measured once an epoch: `metrics[TEST_LOSS]` is a number, NaN where a model has none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EpochMetrics {
+    /// Every key of a line of `metrics.jsonl`, in their order.
+    table: &'static [Metric],
     /// Numbers, counts and flags (1 or 0) by name.
     numbers: BTreeMap<&'static str, f64>,
     /// Numbers of each matrix by name and matrix.
@@ -346,13 +266,14 @@ pub struct EpochMetrics {
 
 impl EpochMetrics {
     /// Nothing measured yet: every number NaN, every count zero. A model fills in what it has.
-    pub fn unmeasured(epoch: u64) -> Self {
+    pub fn unmeasured(table: &'static [Metric], epoch: u64) -> Self {
         let mut metrics = Self {
+            table,
             numbers: BTreeMap::new(),
             matrices: BTreeMap::new(),
             run: String::new(),
         };
-        for metric in METRICS {
+        for metric in table {
             match metric.kind {
                 MetricKind::Number => _ = metrics.numbers.insert(metric.name, f64::NAN),
                 MetricKind::Count | MetricKind::Flag => {
@@ -418,8 +339,8 @@ impl IndexMut<Metric> for EpochMetrics {
 impl Serialize for EpochMetrics {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let finite = |number: f64| number.is_finite().then_some(number);
-        let mut map = serializer.serialize_map(Some(METRICS.len()))?;
-        for metric in METRICS {
+        let mut map = serializer.serialize_map(Some(self.table.len()))?;
+        for metric in self.table {
             let (name, number) = (metric.name, self[*metric]);
             match metric.kind {
                 MetricKind::Number => map.serialize_entry(name, &finite(number))?,
@@ -437,25 +358,35 @@ impl Serialize for EpochMetrics {
     }
 }
 
-impl<'de> Deserialize<'de> for EpochMetrics {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let line = Map::deserialize(deserializer)?;
-        let mut metrics = Self::unmeasured(0);
-        for metric in METRICS {
+impl EpochMetrics {
+    /// The metrics of a line of `metrics.jsonl` of a family with this table.
+    ///
+    /// # Errors
+    /// A key that is missing, or a value that is not of its kind.
+    pub fn from_json(line: &Value, table: &'static [Metric]) -> serde_json::Result<Self> {
+        let mut metrics = Self::unmeasured(table, 0);
+        for metric in table {
             match line.get(metric.name) {
                 Some(value) => metrics
                     .read(*metric, value)
-                    .ok_or_else(|| D::Error::custom(unreadable(*metric, value)))?,
+                    .ok_or_else(|| Error::custom(unreadable(*metric, value)))?,
                 // A model or an older version may lack a number, but no line is without its epoch.
                 None if metric.may_lack => {}
-                None => return Err(D::Error::missing_field(metric.name)),
+                None => return Err(Error::missing_field(metric.name)),
             }
         }
         Ok(metrics)
     }
-}
 
-impl EpochMetrics {
+    /// The metrics in the line of an epoch, in their order there.
+    pub fn in_line(&self) -> Vec<(Metric, InLine)> {
+        let mut shown: Vec<_> = (self.table.iter().copied())
+            .filter_map(|metric| Some((metric, metric.in_line?)))
+            .collect();
+        shown.sort_by_key(|(_, in_line)| in_line.place);
+        shown
+    }
+
     /// Takes a value of the file; none where it is not of the metric's kind.
     fn read(&mut self, metric: Metric, value: &Value) -> Option<()> {
         let number = |value: &Value| match value {
@@ -488,24 +419,15 @@ fn unreadable(metric: Metric, value: &Value) -> String {
     format!("`{}` is {value}; expected {wanted}", metric.name)
 }
 
-/// The metrics in the line of an epoch, in their order there.
-pub fn in_line() -> Vec<(Metric, InLine)> {
-    let mut shown: Vec<_> = (METRICS.iter().copied())
-        .filter_map(|metric| Some((metric, metric.in_line?)))
-        .collect();
-    shown.sort_by_key(|(_, in_line)| in_line.place);
-    shown
-}
-
 /// The table of metrics in Markdown, for the documentation.
-pub fn metrics_table_markdown() -> String {
+pub fn metrics_table_markdown(table_of: &[Metric]) -> String {
     let mut table = String::from("| name | unit | meaning |\n|---|---|---|\n");
     for Metric {
         name,
         unit,
         meaning,
         ..
-    } in METRICS
+    } in table_of
     {
         // Writing to a string cannot fail.
         let _ = writeln!(table, "| `{name}` | {unit} | {meaning} |");
@@ -516,10 +438,12 @@ pub fn metrics_table_markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conductance::metrics::{E_RATE, MARGIN, METRICS};
+    use serde_json::Map;
 
     #[test]
     fn a_line_has_every_key_of_the_table_once_and_in_its_order() {
-        let mut metrics = EpochMetrics::unmeasured(1);
+        let mut metrics = EpochMetrics::unmeasured(METRICS, 1);
         metrics[E_RATE] = 0.1;
         metrics[BEST] = 1.0;
         metrics[CLIPPED_STEPS] = 3.0;
@@ -537,7 +461,8 @@ mod tests {
         );
         assert!(line.contains(r#""clipped_steps":3,"#) && line.contains(r#""best":true"#));
 
-        let again: EpochMetrics = serde_json::from_str(&line).unwrap();
+        let again =
+            EpochMetrics::from_json(&serde_json::from_str(&line).unwrap(), METRICS).unwrap();
         assert_eq!(again.to_json_line().unwrap(), line);
         assert_eq!(
             (again[E_RATE], again.epoch(), again.is_best()),
@@ -549,8 +474,8 @@ mod tests {
 
     #[test]
     fn a_line_that_lacks_a_key_or_has_another_kind_of_value_is_refused_by_name() {
-        let line = serde_json::to_value(EpochMetrics::unmeasured(1)).unwrap();
-        let parse = |line: &Value| serde_json::from_value::<EpochMetrics>(line.clone());
+        let line = serde_json::to_value(EpochMetrics::unmeasured(METRICS, 1)).unwrap();
+        let parse = |line: &Value| EpochMetrics::from_json(line, METRICS);
         for (name, value) in [
             ("epoch", "-1"),
             ("e_rate_hz", "\"fast\""),
@@ -586,7 +511,7 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_is_null() {
-        let mut metrics = EpochMetrics::unmeasured(3);
+        let mut metrics = EpochMetrics::unmeasured(METRICS, 3);
         metrics[GRADIENT_NORM_MAX] = f64::INFINITY;
         metrics[MARGIN] = 0.25;
         metrics.set_by_matrix(WEIGHT_NORM, BTreeMap::from([("in".into(), f64::NAN)]));
@@ -600,7 +525,7 @@ mod tests {
 
     #[test]
     fn the_markdown_table_has_a_row_a_metric() {
-        let table = metrics_table_markdown();
+        let table = metrics_table_markdown(METRICS);
         assert_eq!(table.lines().count(), 2 + METRICS.len());
         assert!(table.contains("| `e_rate_hz` | Hz |"));
     }

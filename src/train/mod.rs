@@ -8,6 +8,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod model;
 pub mod progress;
+pub mod run;
 pub mod run_folder;
 pub mod session;
 pub mod steps;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::checkpoint::Tensor;
+use super::metrics::Metric;
 use crate::fault::Blame;
 
 /// A failure inside a model: its engine, its data.
@@ -23,8 +24,17 @@ pub trait Encoder: Sync {
 
 /// A model that learns batch by batch.
 pub trait Model {
+    /// The metrics that are means over the trials of an epoch.
+    fn epoch_means(&self) -> &'static [EpochMean];
+
     /// A batch ready to be computed.
     type Batch: Send;
+
+    /// What is measured once an epoch.
+    fn metrics(&self) -> &'static [Metric];
+
+    /// What chooses the best epoch.
+    fn score(&self) -> Score;
 
     /// Computes the gradient of a batch and takes one optimiser step.
     ///
@@ -41,7 +51,7 @@ pub trait Model {
         &mut self,
         part: Part,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Measures>, ModelError>;
+    ) -> Result<Option<Measured>, ModelError>;
 
     /// Everything that a checkpoint keeps.
     ///
@@ -64,16 +74,12 @@ pub enum Part {
 pub struct TrainedBatch {
     /// Trials of the batch.
     pub trials: usize,
-    /// Their mean cross-entropy, nats.
-    pub loss_nats: f64,
-    /// What the rate penalty adds to it, nats.
-    pub penalty_nats: f64,
-    /// How many were answered correctly.
-    pub correct: usize,
-    /// Mean rate of E cells over the batch, Hz.
-    pub e_rate_hz: f64,
-    /// Mean rate of I cells over the batch, Hz.
-    pub i_rate_hz: f64,
+    /// Their mean loss.
+    pub loss: f64,
+    /// What is told of the batch in `steps.jsonl`, by name.
+    pub numbers: Vec<(&'static str, f64)>,
+    /// What is summed over an epoch's batches, by the keys of [`Model::epoch_means`].
+    pub sums: Vec<(&'static str, f64)>,
     /// Norm of the whole gradient before clipping.
     pub gradient_norm: f64,
     /// Norm of each trained matrix's gradient before clipping.
@@ -86,27 +92,37 @@ pub struct TrainedBatch {
     pub skipped: bool,
 }
 
-/// Result of an evaluation; NaN where a model has no such thing. Names as in
-/// [`EpochMetrics`](super::metrics::EpochMetrics).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measures {
-    /// Mean loss, nats.
-    pub loss_nats: f64,
-    /// Accuracy, %.
-    pub accuracy_percent: f64,
-    /// Mean rate of E cells, Hz.
-    pub e_rate_hz: f64,
-    /// Mean rate of I cells, Hz.
-    pub i_rate_hz: f64,
-    /// E cells with a spike in a trial, %.
-    pub active_e_percent: f64,
-    /// E cells silent in all trials, %.
-    pub silent_e_percent: f64,
-    /// True logit minus the largest other one.
-    pub margin: f64,
-    /// Softmax probability of the true class.
-    pub confidence: f64,
+impl TrainedBatch {
+    /// What the loss is called in logs: the first of the numbers that are told.
+    pub fn loss_name(&self) -> &'static str {
+        self.numbers.first().map_or("loss", |(name, _)| name)
+    }
 }
+
+/// A metric of training that is a mean over the trials of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochMean {
+    /// What checkpoints call the sum.
+    pub key: &'static str,
+    /// The metric.
+    pub metric: Metric,
+    /// Factor of the sum over trials.
+    pub factor: f64,
+}
+
+/// The metric that chooses the best epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Of the test part.
+    pub test: Metric,
+    /// Of the validation part.
+    pub validation: Metric,
+    /// More is better.
+    pub more_is_better: bool,
+}
+
+/// Result of an evaluation, by the metrics of the test part; NaN where a model has no such thing.
+pub type Measured = Vec<(Metric, f64)>;
 
 /// Weights and optimiser state.
 #[derive(Clone, Debug, Default, PartialEq)]

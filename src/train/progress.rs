@@ -46,8 +46,10 @@ pub struct BatchDone {
     pub epoch: u64,
     /// Batches done in this epoch, this one included.
     pub batches_done: u64,
-    /// Its mean loss, nats.
-    pub loss_nats: f64,
+    /// Its mean loss.
+    pub loss: f64,
+    /// What that is called in logs.
+    pub loss_name: &'static str,
     /// Seconds it took, by measurement.
     pub seconds: f64,
 }
@@ -155,7 +157,7 @@ impl Reporter {
                     "epoch": batch.epoch,
                     "batches_done": batch.batches_done,
                     "batches_per_epoch": schedule.batches_per_epoch,
-                    "loss_nats": batch.loss_nats,
+                    (batch.loss_name): batch.loss,
                     "batch_seconds": batch.seconds,
                     "left_seconds": left,
                 }),
@@ -182,7 +184,7 @@ impl Reporter {
             bar
         });
         bar.set_prefix(format!("epoch {}/{}", batch.epoch, schedule.epochs));
-        bar.set_message(format!("loss {}  {left}", text::fixed(batch.loss_nats, 3)));
+        bar.set_message(format!("loss {}  {left}", text::fixed(batch.loss, 3)));
         bar.set_position(batch.batches_done);
     }
 
@@ -259,6 +261,7 @@ fn warn(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conductance::metrics::METRICS;
     use crate::train::metrics::TRAIN_LOSS;
     use std::sync::{Arc, Mutex};
 
@@ -297,13 +300,14 @@ mod tests {
         BatchDone {
             epoch: 1,
             batches_done,
-            loss_nats: 2.25,
+            loss: 2.25,
+            loss_name: "loss_nats",
             seconds: 1.0,
         }
     }
 
     fn metrics() -> EpochMetrics {
-        let mut metrics = EpochMetrics::unmeasured(3);
+        let mut metrics = EpochMetrics::unmeasured(METRICS, 3);
         metrics[TRAIN_LOSS] = 0.5;
         metrics[EVAL_SECONDS] = 2.0;
         metrics

@@ -13,7 +13,7 @@ use super::metrics::EpochMetrics;
 use super::model::{ModelError, ModelState};
 use super::run_folder::{RunFiles, RunFolder, RunFolderError};
 use super::steps::StepRecord;
-use crate::config::{self, Config};
+use crate::config::{self, Settings};
 use crate::fault::{Blame, Fault};
 use crate::files::{self, FileError, LineFile};
 
@@ -48,6 +48,13 @@ pub enum TrainError {
     Prefetch,
 }
 
+impl TrainError {
+    /// Whether another process has the folder.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::RunFolder(RunFolderError::Locked { .. }))
+    }
+}
+
 impl Blame for TrainError {
     fn fault(&self) -> Fault {
         match self {
@@ -77,17 +84,21 @@ pub struct Session {
 const MARK_DIGITS: usize = 12;
 
 /// The first digits of the hash of a run of `config`, which every line of its files carries.
-pub fn run_mark(config: &Config) -> String {
-    let mut hash = run_sha256(config);
-    hash.truncate(MARK_DIGITS);
-    hash
+pub fn run_mark(config: &impl Settings) -> String {
+    mark_of(run_sha256(config))
+}
+
+/// The first digits of a run's hash.
+pub fn mark_of(mut run_sha256: String) -> String {
+    run_sha256.truncate(MARK_DIGITS);
+    run_sha256
 }
 
 /// SHA-256 of a configuration but for the number of epochs: equal for runs that go the same way,
 /// so that one can be made longer.
-pub fn run_sha256(config: &Config) -> String {
+pub fn run_sha256(config: &impl Settings) -> String {
     let mut config = config.clone();
-    config.training.epochs = 0;
+    config.set_epochs(0);
     config::sha256(&config)
 }
 
@@ -101,20 +112,12 @@ impl Session {
     pub fn create(
         path: &Path,
         force: bool,
-        config: &Config,
+        config: &impl Settings,
         mut manifest: Manifest,
         state: ModelState,
     ) -> Result<Self, TrainError> {
         let folder = RunFolder::create(path, force)?;
-        let seeds = &config.seeds;
-        manifest.seeds = [
-            ("weights", seeds.weights),
-            ("data", seeds.data),
-            ("shuffle", seeds.shuffle),
-            ("noise", seeds.noise),
-        ]
-        .map(|(name, seed)| (name.to_owned(), seed))
-        .into();
+        manifest.seeds = config.seeds();
         manifest.config_sha256 = config::sha256(config);
         let session = Self {
             progress: Progress::default(),
@@ -141,7 +144,7 @@ impl Session {
     /// No run, a run in use, a damaged file, or another configuration or data.
     pub fn open(
         path: &Path,
-        config: &Config,
+        config: &impl Settings,
         data_sha256: &str,
     ) -> Result<(Self, ModelState), TrainError> {
         let folder = RunFolder::open(path)?;
@@ -176,7 +179,7 @@ impl Session {
     /// A file cannot be written.
     pub fn go_on(
         &mut self,
-        config: &Config,
+        config: &impl Settings,
         note: &str,
         update: impl FnOnce(&mut Manifest),
     ) -> Result<(), TrainError> {

@@ -7,7 +7,7 @@ use super::checkpoint::{Checkpoint, CheckpointError, NonFinite};
 use super::manifest::{Manifest, ManifestError};
 use super::run_folder::{RunFiles, RunFolderError};
 use super::session::run_sha256;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{ConfigError, Settings};
 use crate::fault::{Blame, Fault};
 
 /// A run cannot be opened.
@@ -71,13 +71,13 @@ impl WhichCheckpoint {
     }
 }
 
-/// A run in its folder.
+/// A run in its folder, of a family with the configuration `C`.
 #[derive(Debug)]
-pub struct StoredRun {
+pub struct StoredRun<C> {
     /// Where its files are.
     pub files: RunFiles,
     /// The resolved configuration.
-    pub config: Config,
+    pub config: C,
     /// What ran. A damaged one is an error only to who needs it.
     pub manifest: Result<Manifest, ManifestError>,
 }
@@ -93,22 +93,34 @@ pub struct StoredCheckpoint {
     pub content: Checkpoint,
 }
 
-impl StoredRun {
-    /// Opens the run in `folder`.
+impl<C> StoredRun<C> {
+    /// Opens the run in `folder`, whose configuration `load` reads.
     ///
     /// # Errors
     /// No run, or a configuration that is damaged.
-    pub fn open(folder: &Path) -> Result<Self, StoredRunError> {
+    pub fn open(
+        folder: &Path,
+        load: impl FnOnce(&Path) -> Result<C, ConfigError>,
+    ) -> Result<Self, StoredRunError> {
         let files = RunFiles::at(folder);
         if !files.config().is_file() {
             let folder = folder.to_path_buf();
             return Err(RunFolderError::NoRun { folder }.into());
         }
         Ok(Self {
-            config: config::load(Some(&files.config()), &[], None)?,
+            config: load(&files.config())?,
             manifest: Manifest::load(&files.manifest()),
             files,
         })
+    }
+
+    /// The same run with its configuration in another form.
+    pub fn with_config<D>(self, config: D) -> StoredRun<D> {
+        StoredRun {
+            files: self.files,
+            config,
+            manifest: self.manifest,
+        }
     }
 
     /// Reads a checkpoint.
@@ -142,7 +154,7 @@ impl StoredCheckpoint {
     ///
     /// # Errors
     /// [`CheckpointError::OtherRun`].
-    pub fn check(&self, config: &Config, data_sha256: &str) -> Result<(), CheckpointError> {
+    pub fn check(&self, config: &impl Settings, data_sha256: &str) -> Result<(), CheckpointError> {
         (self.content).check_hashes(&self.path, &run_sha256(config), data_sha256)
     }
 }

@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 
 use super::metrics::{
     CLIPPED_STEPS, EpochMetrics, GRADIENT_NORM, GRADIENT_NORM_MAX, GRADIENT_NORM_OF,
-    GRADIENT_RATIO, SKIPPED_STEPS, SPEED, TRAIN_ACCURACY, TRAIN_LOSS, TRAIN_PENALTY, TRAIN_SECONDS,
+    GRADIENT_RATIO, SKIPPED_STEPS, SPEED, TRAIN_SECONDS,
 };
-use super::model::TrainedBatch;
+use super::model::{EpochMean, TrainedBatch};
 
 const TRIALS: &str = "trials";
-const LOSS: &str = "loss_nats";
-const PENALTY: &str = "penalty_nats";
-const CORRECT: &str = "correct";
 const STEPS: &str = "steps";
 const GRADIENT: &str = "gradient_norm";
 const GRADIENT_MAX: &str = "gradient_norm_max";
@@ -41,9 +38,9 @@ impl EpochSums {
     pub fn add(&mut self, batch: &TrainedBatch, seconds: f64) {
         let trials = batch.trials as f64;
         self.sum(TRIALS, trials);
-        self.sum(LOSS, batch.loss_nats * trials);
-        self.sum(PENALTY, batch.penalty_nats * trials);
-        self.sum(CORRECT, batch.correct as f64);
+        for (key, value) in &batch.sums {
+            self.sum(key, *value);
+        }
         self.sum(SECONDS, seconds);
         if batch.skipped {
             self.sum(SKIPPED, 1.0);
@@ -63,11 +60,11 @@ impl EpochSums {
     }
 
     /// Writes what the sums say into the metrics of the epoch.
-    pub fn fill(&self, into: &mut EpochMetrics) {
+    pub fn fill(&self, means: &[EpochMean], into: &mut EpochMetrics) {
         let (trials, steps) = (self.get(TRIALS), self.get(STEPS));
-        into[TRAIN_LOSS] = self.get(LOSS) / trials;
-        into[TRAIN_PENALTY] = self.get(PENALTY) / trials;
-        into[TRAIN_ACCURACY] = 100.0 * self.get(CORRECT) / trials;
+        for mean in means {
+            into[mean.metric] = mean.factor * self.get(mean.key) / trials;
+        }
         into[GRADIENT_NORM] = self.get(GRADIENT) / steps;
         into[GRADIENT_NORM_MAX] = if steps > 0.0 {
             self.get(GRADIENT_MAX)
@@ -116,13 +113,17 @@ impl EpochSums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conductance::metrics::{EPOCH_MEANS, METRICS, TRAIN_PENALTY};
+    use crate::train::metrics::{TRAIN_ACCURACY, TRAIN_LOSS};
 
     fn batch(trials: usize, loss_nats: f64, gradient_norm: f64) -> TrainedBatch {
         TrainedBatch {
             trials,
-            loss_nats,
-            penalty_nats: loss_nats / 4.0,
-            correct: trials / 2,
+            sums: vec![
+                ("loss_nats", loss_nats * trials as f64),
+                ("penalty_nats", loss_nats / 4.0 * trials as f64),
+                ("correct", (trials / 2) as f64),
+            ],
             gradient_norm,
             gradient_norm_of: BTreeMap::from([("in".to_owned(), gradient_norm / 2.0)]),
             weight_norm_of: BTreeMap::from([("in".to_owned(), gradient_norm)]),
@@ -138,8 +139,8 @@ mod tests {
         sums.add(&batch(30, 1.0, 0.5), 1.0);
         sums.add(&batch(10, 5.0, 3.5), 1.0);
         sums.add(&batch(10, 5.0, f64::INFINITY), 0.5);
-        let mut metrics = EpochMetrics::unmeasured(1);
-        EpochSums::from_map(sums.to_map()).fill(&mut metrics);
+        let mut metrics = EpochMetrics::unmeasured(METRICS, 1);
+        EpochSums::from_map(sums.to_map()).fill(EPOCH_MEANS, &mut metrics);
         assert_eq!((metrics[TRAIN_LOSS], metrics[TRAIN_ACCURACY]), (2.6, 50.0));
         assert_eq!(metrics[TRAIN_PENALTY], 0.65);
         assert_eq!(
@@ -155,8 +156,8 @@ mod tests {
     fn an_epoch_without_any_step_has_no_gradient() {
         let mut sums = EpochSums::default();
         sums.add(&batch(4, f64::NAN, f64::NAN), 1.0);
-        let mut metrics = EpochMetrics::unmeasured(1);
-        sums.fill(&mut metrics);
+        let mut metrics = EpochMetrics::unmeasured(METRICS, 1);
+        sums.fill(EPOCH_MEANS, &mut metrics);
         assert!(metrics[GRADIENT_NORM].is_nan() && metrics[GRADIENT_NORM_MAX].is_nan());
         assert!(metrics[TRAIN_LOSS].is_nan());
         assert_eq!(metrics[SKIPPED_STEPS], 1.0);

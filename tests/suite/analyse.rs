@@ -1,23 +1,24 @@
 //! The analysis of a trained network agrees with what training measured and with what the engine does.
 
+use crate::common::settings;
 use std::fs;
 use std::path::Path;
 
 use dalenet::analysis::record::RunAnalysis;
 use dalenet::conductance::batch::Request;
 use dalenet::conductance::engine::Quantity;
+use dalenet::conductance::experiment::{AnalysedWeights, Experiment, analysis_json};
+use dalenet::conductance::metrics::{ACTIVE_E, E_RATE, I_RATE, SILENT_E};
 use dalenet::conductance::open::DeviceOptions;
+use dalenet::conductance::settings::{Config, MatrixName};
 use dalenet::conductance::weights::Weights;
-use dalenet::config::{self, Config, MatrixName, Override};
-use dalenet::experiment::{AnalysedWeights, Experiment, analysis_json};
+use dalenet::config::Override;
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::train::epochs::Outcome;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::manifest::Status;
-use dalenet::train::metrics::{
-    ACTIVE_E, E_RATE, EpochMetrics, I_RATE, SILENT_E, TEST_ACCURACY, TEST_LOSS, WEIGHT_NORM,
-};
+use dalenet::train::metrics::{EpochMetrics, TEST_ACCURACY, TEST_LOSS, WEIGHT_NORM};
 use dalenet::train::model::Part;
 use dalenet::train::progress::{Log, Reporter};
 
@@ -152,9 +153,8 @@ fn a_run_is_finished_also_where_its_analysis_fails() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("run");
     let experiment = experiment(&["training.epochs=1"]);
-    let weights = experiment.draw_weights();
     let mut run = experiment
-        .start(&folder, false, &weights, vec![], vec![])
+        .start(&folder, false, None, vec![], vec![])
         .unwrap();
     // A folder where the file should be.
     fs::create_dir_all(folder.join("analysis.json/x")).unwrap();
@@ -185,7 +185,7 @@ fn experiment(more: &[&str]) -> Experiment {
     let set: Vec<Override> = (small.iter().chain(more))
         .map(|text| text.parse().unwrap())
         .collect();
-    let config: Config = config::load(None, &set, None).unwrap();
+    let config: Config = settings::load(None, &set, None).unwrap();
     let device = DeviceOptions {
         device: DeviceChoice::Cpu,
         threads: 2,

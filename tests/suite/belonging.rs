@@ -4,8 +4,9 @@
 use std::fs;
 
 use crate::program::{Place, assert_has};
+use dalenet::conductance::metrics::TRAIN_PENALTY;
 use dalenet::record::RunRecord;
-use dalenet::train::metrics::{TRAIN_LOSS, TRAIN_PENALTY};
+use dalenet::train::metrics::TRAIN_LOSS;
 use dalenet::train::steps::StepRecord;
 use serde_json::Value;
 
@@ -135,13 +136,14 @@ fn the_loss_is_the_cross_entropy_and_the_penalty_stands_beside_it() {
     place.train("plain", " --set training.epochs=1");
     let last = |run: &str| RunRecord::load(&place.path(run)).unwrap();
     let first_step = |run: &str| last(run).steps[0].clone();
-    assert_eq!(first_step("plain").penalty_nats, 0.0);
+    assert_eq!(first_step("plain").number("penalty_nats"), 0.0);
     let (plain, strong) = (first_step("plain"), first_step("strong"));
     assert_eq!(
-        plain.loss_nats, strong.loss_nats,
+        plain.number("loss_nats"),
+        strong.number("loss_nats"),
         "before the first step weights are the same"
     );
-    assert!(strong.penalty_nats > 0.1, "{strong:?}");
+    assert!(strong.number("penalty_nats") > 0.1, "{strong:?}");
     let weak = last("weak");
     let penalty = weak.last().unwrap()[TRAIN_PENALTY];
     assert!(penalty > 0.0 && penalty < 1e-6);
@@ -151,9 +153,9 @@ fn the_loss_is_the_cross_entropy_and_the_penalty_stands_beside_it() {
     for (mean, of) in [
         (
             epoch[TRAIN_LOSS],
-            (|step| step.loss_nats) as fn(&StepRecord) -> f64,
+            (|step| step.number("loss_nats")) as fn(&StepRecord) -> f64,
         ),
-        (epoch[TRAIN_PENALTY], |step| step.penalty_nats),
+        (epoch[TRAIN_PENALTY], |step| step.number("penalty_nats")),
     ] {
         let expected = strong.steps.iter().map(of).sum::<f64>() / strong.steps.len() as f64;
         assert!((mean - expected).abs() < 1e-9, "{mean} {expected}");

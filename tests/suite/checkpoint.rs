@@ -51,7 +51,7 @@ fn example() -> Checkpoint {
             optimiser_steps: u64::MAX,
             skipped_steps: 1,
             best_epoch: Some(7),
-            best_accuracy: Some(86.333_333_333_333_33),
+            best_score: Some(86.333_333_333_333_33),
             epoch_sums: BTreeMap::from([
                 ("loss_nats".to_owned(), 0.1 + 0.2),
                 ("spikes_e".to_owned(), f64::from_bits(0x4340_0000_0000_0001)),
@@ -106,7 +106,7 @@ fn bits(checkpoint: &Checkpoint) -> (Vec<TensorBits>, Vec<u64>) {
         .epoch_sums
         .values()
         .copied()
-        .chain(progress.best_accuracy)
+        .chain(progress.best_score)
         .chain([progress.elapsed_seconds]);
     (tensors, floats.map(f64::to_bits).collect())
 }

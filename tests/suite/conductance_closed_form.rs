@@ -4,7 +4,7 @@
 use crate::common::networks::{Device, SMALL, Setup, Sizes, devices, draw, params, single};
 use dalenet::conductance::batch::{Forward, Population, Request, Traces};
 use dalenet::conductance::engine::Quantity;
-use dalenet::config::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
+use dalenet::conductance::settings::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
 use dalenet::parity::Precision;
 
 /// A conductance that only decays within a step or two.

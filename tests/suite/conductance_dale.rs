@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::common::networks::{CPU_F64, SMALL, Setup, devices, draw, norm};
 use dalenet::conductance::batch::Request;
 use dalenet::conductance::engine::{Engine, Quantity};
-use dalenet::config::{Config, Dale, MatrixName};
+use dalenet::conductance::settings::{Config, Dale, MatrixName};
 
 type Matrices = BTreeMap<MatrixName, Vec<f64>>;
 

@@ -7,8 +7,9 @@ use crate::common::networks::{
 };
 use dalenet::conductance::batch::{Batch, Forward, Population, Request};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
+use dalenet::conductance::settings::{LoopRule, MatrixName};
 use dalenet::conductance::weights::{Matrix, Weights};
-use dalenet::config::{LoopRule, MatrixName, Optimiser, Parametrisation};
+use dalenet::optim::{Optimiser, Parametrisation};
 use dalenet::real::Real;
 
 /// More trials than two gradient groups hold.

@@ -6,7 +6,7 @@ use crate::common::model::{Effective, Fault, Model, Trajectory};
 use crate::common::networks::{CPU_F64, SMALL, Setup, draw, norm, relative_error};
 use dalenet::conductance::batch::{Population, Request};
 use dalenet::conductance::engine::{Engine, Quantity};
-use dalenet::config::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
+use dalenet::conductance::settings::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
 use dalenet::random::{Purpose, Stream};
 
 /// Entries of each matrix that are differentiated one by one.

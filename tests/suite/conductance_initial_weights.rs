@@ -1,12 +1,13 @@
 //! Initial weights of the canonical networks: norms, means, sparsity, and what a draw depends on.
 
+use crate::common::settings;
 use dalenet::conductance::params::Params;
+use dalenet::conductance::settings::{Config, MatrixName};
 use dalenet::conductance::weights::{Matrix, Weights, draw_initial};
-use dalenet::config::{self, Config, MatrixName};
 
 fn canonical(name: &str) -> (Config, Params) {
-    let text = config::builtin(name).expect("is built in");
-    let config = config::parse(text, name).expect("is valid");
+    let text = dalenet::families::builtin(name).expect("is built in");
+    let config = settings::parse(text, name).expect("is valid");
     let params = Params::new(&config, 784, 10);
     (config, params)
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::common::networks::{Device, SMALL, Setup, devices, draw};
 use dalenet::conductance::batch::{Forward, Request};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
+use dalenet::conductance::settings::MatrixName;
 use dalenet::conductance::weights::{Matrix, Weights, WeightsError};
-use dalenet::config::MatrixName;
 
 /// Weights of `setup` with some matrices multiplied.
 fn scaled(setup: &Setup, factors: &[(MatrixName, f32)]) -> Weights {

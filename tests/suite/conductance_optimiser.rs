@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use crate::common::networks::{CPU_F64, Device, SMALL, Setup, devices, draw, norm, relative_error};
 use dalenet::conductance::batch::{Batch, Request};
 use dalenet::conductance::engine::{Engine, Quantity, StepReport};
+use dalenet::conductance::settings::{Dale, LoopRule, MatrixName, Training};
 use dalenet::conductance::weights::{Matrix, Weights};
-use dalenet::config::{Dale, LoopRule, MatrixName, Optimiser, Parametrisation, Training};
+use dalenet::optim::{Optimiser, Parametrisation};
 
 type Matrices = BTreeMap<MatrixName, Vec<f64>>;
 

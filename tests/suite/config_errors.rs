@@ -1,6 +1,8 @@
 //! Wrong configurations: each mistake is refused in words that name the place and the way out.
 
-use dalenet::config::{Config, ConfigError, MatrixName, Override, load, parse};
+use crate::common::settings::{load, parse};
+use dalenet::conductance::settings::{Config, MatrixName};
+use dalenet::config::{ConfigError, Override};
 
 /// Problems found in `text`, one a line.
 fn problems(text: &str) -> String {

@@ -1,6 +1,8 @@
 //! Whatever the text, loading a configuration gives a configuration or a proper error.
 
-use dalenet::config::{Config, ConfigError, Override, load, parse, schema, to_pretty_json};
+use crate::common::settings::{load, parse, schema};
+use dalenet::conductance::settings::Config;
+use dalenet::config::{ConfigError, Override, to_pretty_json};
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use crate::common::golden;
 use crate::common::networks::{devices, norm, precisions};
 use dalenet::conductance::batch::Population;
 use dalenet::conductance::parity::Case;
-use dalenet::config::MatrixName;
+use dalenet::conductance::settings::MatrixName;
 use dalenet::parity::CaseReport;
 
 /// Quantities that the comparison of a case must name.

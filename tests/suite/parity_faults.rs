@@ -9,7 +9,7 @@ use crate::common::networks::{CPU_F32, CPU_F64, devices, precisions};
 use dalenet::conductance::batch::{Disagreement, Population, Traces};
 use dalenet::conductance::engine::{Gradient, Quantity};
 use dalenet::conductance::parity::Case;
-use dalenet::config::MatrixName;
+use dalenet::conductance::settings::MatrixName;
 use dalenet::parity::CaseReport;
 
 /// A case with traces, optimiser steps, resets and all loop matrices.

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use dalenet::config::Optimiser;
 use dalenet::gpu::Gpu;
 use dalenet::gpu::testing::test_gpu;
+use dalenet::optim::Optimiser;
 use dalenet::parity::{CaseFile, CaseReport, Precision};
 use dalenet::random::{Purpose, Stream};
 use dalenet::rate_rnn::batch::{Batch, Targets};

@@ -94,10 +94,11 @@ fn axes_become_named_cells_the_last_axis_fastest() {
         ["ping-seed1", "ping-seed2", "coba-seed1", "coba-seed2"]
     );
     let last = &study.cells[3];
-    assert_eq!((last.index, &last.config.name[..]), (3, "coba-seed2"));
-    assert_eq!((last.config.seeds.weights, last.config.seeds.data), (2, 42));
-    assert_eq!(last.config.weights.ei_strength, 0.0);
-    assert_eq!(study.cells[0].config.weights.ei_strength, 1.0);
+    assert_eq!((last.index, last.config.name()), (3, "coba-seed2"));
+    let config = |index: usize| study.cells[index].config.as_conductance().unwrap();
+    assert_eq!((config(3).seeds.weights, config(3).seeds.data), (2, 42));
+    assert_eq!(config(3).weights.ei_strength, 0.0);
+    assert_eq!(config(0).weights.ei_strength, 1.0);
     assert_eq!(study.cell("2").unwrap().name, "coba-seed1");
     assert_eq!(study.cell("ping-seed2").unwrap().index, 1);
     let conditions = conditions(&study.spec, &study.cells);

@@ -1,14 +1,14 @@
 //! `dalenet sweep`: a grid of loop multipliers on a run.
 
+use crate::common::settings;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dalenet::analysis::record::LoopSweep;
+use dalenet::conductance::experiment::Experiment;
+use dalenet::conductance::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep};
 use dalenet::conductance::open::DeviceOptions;
-use dalenet::config;
-use dalenet::experiment::Experiment;
-use dalenet::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep};
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use serde_json::Value;
@@ -126,7 +126,7 @@ fn what_cannot_be_swept_is_refused_with_nothing_written() {
 #[test]
 fn a_sweep_ends_where_it_is_asked_to() {
     let place = Place::new();
-    let config = config::load(Some(&place.path("small.json")), &[], None).unwrap();
+    let config = settings::load(Some(&place.path("small.json")), &[], None).unwrap();
     let device = DeviceOptions {
         device: DeviceChoice::Cpu,
         ..DeviceOptions::default()

@@ -1,21 +1,26 @@
 //! Training is exact: the same run gives the same bits however it is stopped, resumed, threaded or
 //! fitted into memory.
 
+use crate::common::settings;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use dalenet::conductance::experiment::{Experiment, ExperimentError};
 use dalenet::conductance::model::{NetworkModel, initial_state};
 use dalenet::conductance::open::DeviceOptions;
-use dalenet::config::{self, Config, Override};
-use dalenet::experiment::{Experiment, ExperimentError};
+use dalenet::conductance::settings::Config;
+use dalenet::config::Override;
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::train::checkpoint::{Checkpoint, NonFinite};
 use dalenet::train::epochs::{Outcome, Recipe, epoch_order, train};
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::manifest::{Manifest, Status};
+use dalenet::train::metrics::Metric;
 use dalenet::train::metrics::{GRADIENT_NORM, GRADIENT_RATIO, SKIPPED_STEPS, WEIGHT_NORM};
-use dalenet::train::model::{Measures, Model, ModelError, ModelState, Part, TrainedBatch};
+use dalenet::train::model::{
+    EpochMean, Measured, Model, ModelError, ModelState, Part, Score, TrainedBatch,
+};
 use dalenet::train::progress::{Log, Reporter, Schedule};
 use dalenet::train::run_folder::RunFiles;
 use dalenet::train::session::{Session, TrainError};
@@ -45,7 +50,7 @@ fn config(more: &[&str]) -> Config {
         .chain(more)
         .map(|text| text.parse().unwrap())
         .collect();
-    config::load(None, &set, None).unwrap()
+    settings::load(None, &set, None).unwrap()
 }
 
 fn cpu(threads: usize, segment_steps: Option<usize>) -> DeviceOptions {
@@ -74,9 +79,8 @@ fn run_new(folder: &Path, config: Config, device: DeviceOptions) {
 
 fn run_to_its_end(folder: &Path, config: Config, device: DeviceOptions) -> Outcome {
     let experiment = Experiment::prepare(config, None, device).unwrap();
-    let weights = experiment.draw_weights();
     let mut run = experiment
-        .start(folder, false, &weights, vec![], vec![])
+        .start(folder, false, None, vec![], vec![])
         .unwrap();
     run.train(&mut quiet(), &Interrupt::manual()).unwrap()
 }
@@ -207,6 +211,18 @@ struct Stopping<'a> {
 impl Model for Stopping<'_> {
     type Batch = <NetworkModel as Model>::Batch;
 
+    fn epoch_means(&self) -> &'static [EpochMean] {
+        self.network.epoch_means()
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        self.network.metrics()
+    }
+
+    fn score(&self) -> Score {
+        self.network.score()
+    }
+
     fn train_batch(&mut self, batch: &Self::Batch) -> Result<TrainedBatch, ModelError> {
         self.left -= 1;
         if self.left == 0 {
@@ -222,7 +238,7 @@ impl Model for Stopping<'_> {
         &mut self,
         part: Part,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Measures>, ModelError> {
+    ) -> Result<Option<Measured>, ModelError> {
         self.network.evaluate(part, go_on)
     }
 
@@ -258,13 +274,13 @@ fn run_until(
         batch_size: config.training.batch_size,
         checkpoint_every_epochs: config.training.checkpoint_every_epochs,
         shuffle_seed: config.seeds.shuffle,
-        train: &experiment.split.train,
+        train: experiment.split.train.clone(),
         has_validation: !experiment.split.validation.is_empty(),
     };
     train(
         &mut model,
         &experiment.trials,
-        recipe,
+        &recipe,
         &mut session,
         &mut quiet(),
         &interrupt,
@@ -362,7 +378,10 @@ fn every_optimiser_step_is_recorded_with_rates_and_norms() {
     let expected: Vec<(u64, u64)> = (1..=2).flat_map(|e| (1..=5).map(move |b| (e, b))).collect();
     assert_eq!(places, expected);
     for step in &record.steps {
-        assert!(step.e_rate_hz > 1.0 && step.i_rate_hz > 0.0, "{step:?}");
+        assert!(
+            step.number("e_rate_hz") > 1.0 && step.number("i_rate_hz") > 0.0,
+            "{step:?}"
+        );
     }
     // The first step stands at the untrained network, whose norms epoch 0 has.
     let norms = &record.steps[0].weight_norm_of;
@@ -402,7 +421,7 @@ fn the_best_checkpoint_is_that_of_the_best_epoch() {
     let progress = result(&folder).best.progress;
     assert_eq!(progress.epochs_done, best.0);
     assert_eq!(progress.best_epoch, Some(best.0));
-    assert_eq!(progress.best_accuracy, Some(best.1));
+    assert_eq!(progress.best_score, Some(best.1));
 }
 
 #[test]
@@ -442,9 +461,8 @@ fn a_failed_run_says_so_and_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
     let experiment = Experiment::prepare(config(&[]), None, cpu(2, None)).unwrap();
-    let weights = experiment.draw_weights();
     let mut run = experiment
-        .start(&folder, false, &weights, vec![], vec![])
+        .start(&folder, false, None, vec![], vec![])
         .unwrap();
     // A folder where the metrics should go.
     let metrics = RunFiles::at(&folder).metrics();

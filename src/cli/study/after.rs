@@ -1,12 +1,13 @@
 //! What a study measures on a cell once it is trained.
 
 use dalenet::analysis::rhythm::Settings;
-use dalenet::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep, write_sweep};
-use dalenet::experiment::{Experiment, write_analysis};
+use dalenet::conductance::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep, write_sweep};
+use dalenet::conductance::experiment::{Experiment, write_analysis};
+use dalenet::families;
 use dalenet::study::{Cell, Study, StudyFolder};
 use dalenet::text;
 use dalenet::train::interrupt::Interrupt;
-use dalenet::train::stored::{StoredRun, WhichCheckpoint};
+use dalenet::train::stored::WhichCheckpoint;
 
 use super::RunArgs;
 use crate::cli::analyse::analyse;
@@ -29,7 +30,7 @@ pub fn measure(
     if !unmeasured.analysis && !unmeasured.sweep {
         return Ok(());
     }
-    let run = StoredRun::open(&folder.cell(&cell.name))?;
+    let run = families::open_conductance(&folder.cell(&cell.name))?;
     let last = run.checkpoint(WhichCheckpoint::Last)?;
     let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
     if unmeasured.analysis {

@@ -1,12 +1,10 @@
 //! One cell of a study in this process: begun, continued, or left as it is.
 
-use dalenet::experiment::{Experiment, ExperimentError};
+use dalenet::families::{self, Experiment, ExperimentError};
 use dalenet::study::folder::is_same_run;
 use dalenet::study::{Cell, CellState, Study, StudyFolder, runner};
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::run_folder::{RunFiles, RunFolderError};
-use dalenet::train::session::TrainError;
-use dalenet::train::stored::StoredRun;
 
 use super::{RunArgs, after};
 use crate::cli::SUCCESS;
@@ -65,7 +63,7 @@ fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrup
     let (data, device) = (args.data.as_deref(), args.device.options());
     if files.config().is_file() {
         // Its own configuration: the name may be another where `train` began it.
-        let run = StoredRun::open(&path)?;
+        let run = families::open(&path)?;
         if !is_same_run(&run.config, &cell.config) {
             let problem = folder.status(cell).problem.unwrap_or_default();
             return Err(UsageError(format!("{}: {problem}", path.display())).into());
@@ -75,13 +73,12 @@ fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrup
         return finish(&experiment, run, args.log.into(), interrupt);
     }
     let experiment = Experiment::prepare(cell.config.clone(), data, device)?;
-    for warning in &experiment.warnings {
+    for warning in experiment.warnings() {
         note(format!("warning: {warning}"));
     }
     // Without its configuration, which is written last, a beginning is no run.
     let force = files.any_exists();
-    let weights = experiment.draw_weights();
-    let run = experiment.start(&path, force, &weights, command_line(), Vec::new())?;
+    let run = experiment.start(&path, force, None, command_line(), Vec::new())?;
     finish(&experiment, run, args.log.into(), interrupt)
 }
 
@@ -90,9 +87,6 @@ fn is_locked(error: &CliError) -> bool {
     let of_folder = |error: &RunFolderError| matches!(error, RunFolderError::Locked { .. });
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(of_folder)
-            || matches!(
-                cause.downcast_ref(),
-                Some(ExperimentError::Train(TrainError::RunFolder(error))) if of_folder(error)
-            )
+            || cause.downcast_ref().is_some_and(ExperimentError::is_locked)
     })
 }

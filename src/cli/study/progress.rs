@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stdout};
 
+use dalenet::families::Family;
 use dalenet::study::runner::{End, StudyEvent};
 use dalenet::study::{Cell, CellState, Study, StudyFolder};
 use dalenet::text;
-use dalenet::train::metrics::{E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
+use dalenet::train::metrics::EpochMetrics;
 use dalenet::train::progress::{Log, epoch_line};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -130,10 +131,7 @@ impl StudyProgress {
             StudyEvent::Output(said) => {
                 if let Some(metrics) = metrics_of(said) {
                     progress.epochs_done = metrics.epoch();
-                    progress.newest = format!(
-                        "test {:6.2} %  E {:6.1} Hz  I {:6.1} Hz",
-                        metrics[TEST_ACCURACY], metrics[E_RATE], metrics[I_RATE]
-                    );
+                    progress.newest = newest(&metrics);
                 }
                 if let Some(left) = said["left_seconds"].as_f64() {
                     progress.left_seconds = Some(left);
@@ -268,7 +266,21 @@ impl StudyProgress {
 /// The metrics of an epoch event.
 fn metrics_of(said: &Value) -> Option<EpochMetrics> {
     let metrics = said.get("metrics")?;
-    serde_json::from_value(metrics.clone()).ok()
+    let of = |family: &Family| EpochMetrics::from_json(metrics, family.metrics()).ok();
+    Family::ALL.iter().find_map(of)
+}
+
+/// The metrics of an epoch that a person follows, without those of training.
+fn newest(metrics: &EpochMetrics) -> String {
+    let told = metrics.in_line().into_iter().filter(|(metric, _)| {
+        let is_of_test = metric.name.starts_with("test_") || metric.unit == "Hz";
+        is_of_test && !metrics[*metric].is_nan()
+    });
+    let words = told.map(|(metric, in_line)| {
+        let number = text::fixed(metrics[metric], in_line.decimals);
+        format!("{} {number} {}", in_line.word, metric.unit)
+    });
+    words.collect::<Vec<_>>().join("  ")
 }
 
 /// State in a word, and the problem.

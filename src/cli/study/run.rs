@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use dalenet::data::load_dataset;
-use dalenet::experiment::Experiment;
+use dalenet::families::Experiment;
 use dalenet::study::runner::{self, End, StudyOptions};
 use dalenet::study::{Cell, Study, StudyFolder, table};
 use dalenet::text;
@@ -106,8 +105,8 @@ fn check_data(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<()>
         return Ok(());
     };
     let config = &first.config;
-    if open.all(|cell| cell.config.data == config.data) {
-        load_dataset(&config.data, config.seeds.data, args.data.as_deref())?;
+    if open.all(|cell| cell.config.data() == config.data()) {
+        config.check_data(args.data.as_deref())?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::state::{Trace, TrialRecord, TrialScratch};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::Batch;
 use crate::conductance::params::{CellConstants, Constants};
-use crate::config::MatrixName;
+use crate::conductance::settings::MatrixName;
 use crate::data::Event;
 use crate::product::sum_products;
 use crate::real::{Lines, Real, zeros};

@@ -63,9 +63,9 @@ use crate::conductance::engine::{
 use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::Params;
 use crate::conductance::plan::resident_memory;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Weights};
 use crate::conductance::{TRIAL_GROUP, block_trials, check_batch};
-use crate::config::MatrixName;
 use crate::optim::{Adam, sum_of_gradient_squares, sum_of_squares};
 use crate::real::{Lines, Real, zeros};
 use crate::text::count;
@@ -119,7 +119,7 @@ impl<R: Real> CpuEngine<R> {
             .map_err(|e| EngineError::Threads(e.to_string()))?;
         let trained = network.layout.trained_len;
         Ok(Self {
-            adam: Adam::new(&network.params.training),
+            adam: network.params.training.adam(),
             stored,
             m: vec![R::ZERO; trained],
             v: vec![R::ZERO; trained],

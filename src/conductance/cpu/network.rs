@@ -1,8 +1,8 @@
 //! What every pass reads: the equations' constants and the weights in the forms that passes use.
 
 use crate::conductance::params::{Constants, Params};
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Wiring};
-use crate::config::MatrixName;
 use crate::product::Strips;
 use crate::real::{Lines, Real, zeros};
 

@@ -5,7 +5,7 @@ use super::network::PreparedNetwork;
 use super::state::{Keep, PopulationState, Trace, TraceRow, TrialRecord, TrialScratch, TrialState};
 use super::watched::mark;
 use crate::conductance::batch::{Disagreement, Population, SpikeBits, Traces};
-use crate::config::MatrixName;
+use crate::conductance::settings::MatrixName;
 use crate::data::Event;
 use crate::real::{Real, zeros};
 

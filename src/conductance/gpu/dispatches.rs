@@ -10,7 +10,7 @@ use super::steps::{
 };
 use super::tiles::{E_TILE, I_TILE, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
-use crate::config::MatrixName;
+use crate::conductance::settings::MatrixName;
 use crate::gpu::linear_grid;
 
 /// One dispatch of a kernel of this family.

@@ -6,9 +6,9 @@ use super::plan::GpuPlan;
 use super::tiles::{E_TILE, I_TILE, SLICES, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
 use crate::conductance::params::{CellConstants, Params};
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Wiring};
 use crate::conductance::{LEAST_CONDUCTANCE_US, TRIAL_GROUP};
-use crate::config::MatrixName;
 use crate::gpu::{Constant, GpuError, KernelSource, resolve_imports, with_constants};
 use crate::optim;
 
@@ -333,8 +333,8 @@ fn physics(params: &Params) -> Vec<Named> {
 mod tests {
     use super::*;
     use crate::conductance::gpu::plan::tests::{limits, plan_of};
+    use crate::conductance::settings::Config;
     use crate::conductance::weights::draw_initial;
-    use crate::config::Config;
     use crate::gpu::{component_stores, workgroup_size};
 
     fn plan() -> GpuPlan {

@@ -61,8 +61,8 @@ use crate::conductance::engine::{
 };
 use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::Params;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::Weights;
-use crate::config::MatrixName;
 use crate::gpu::{Gpu, GpuError, Program};
 use crate::optim::Adam;
 use dispatches::DispatchBuilder;
@@ -136,7 +136,7 @@ impl GpuEngine {
         let program = Program::new(gpu.clone(), &plan.buffers(), kernels::sources(&plan)?)?;
         let mut engine = Self {
             gpu,
-            adam: Adam::new(&plan.params.training),
+            adam: plan.params.training.adam(),
             program,
             plan,
             input_rows: InputRows::default(),

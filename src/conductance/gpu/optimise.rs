@@ -6,9 +6,10 @@ use super::kernels;
 use super::steps::{EffectiveStep, Step};
 use super::tiles::WORKGROUP;
 use crate::conductance::engine::{EngineError, StepReport};
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::Slot;
-use crate::config::{MatrixName, Parametrisation};
 use crate::gpu::{GpuError, linear_grid};
+use crate::optim::Parametrisation;
 use crate::optim::gpu::{NormsStep, norm_groups, read_squares, update_step};
 
 impl GpuEngine {

@@ -13,8 +13,8 @@ use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::SpikeBits;
 use crate::conductance::engine::EngineError;
 use crate::conductance::params::Params;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Weights, Wiring};
-use crate::config::MatrixName;
 use crate::gpu::{AdapterInfo, AdapterLimits, BufferSpec};
 use crate::optim::gpu::MAX_PARTIALS;
 use crate::text::count;
@@ -386,8 +386,8 @@ fn segment_steps(steps: usize, rows: &RowLengths) -> usize {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::conductance::settings::Config;
     use crate::conductance::weights::draw_initial;
-    use crate::config::Config;
 
     pub(in super::super) fn limits() -> AdapterLimits {
         AdapterLimits {

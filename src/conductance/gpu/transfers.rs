@@ -9,8 +9,8 @@ use crate::conductance::batch::{
     Batch, Disagreement, Forward, Population, Request, SpikeBits, Traces,
 };
 use crate::conductance::engine::EngineError;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::{TRIAL_GROUP, check_batch};
-use crate::config::MatrixName;
 use crate::gpu::GpuError;
 use crate::text::count;
 

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::conductance::batch::{Batch, Population, SpikeBits};
 use crate::conductance::params::Params;
+use crate::conductance::settings::{Config, MatrixName, Network};
 use crate::conductance::weights::{Matrix, Weights};
-use crate::config::{self, MatrixName};
+use crate::config;
 use crate::data::Event;
 use crate::parity::{CaseError, CaseFile, Floats, Tensors};
 use crate::text;
@@ -305,14 +306,14 @@ fn check_settings(file: &CaseFile) -> Result<(), CaseError> {
     file.check_settings(&REQUIRED, &OPTIONAL)
 }
 
-/// The settings of a case as a checked [`config::Config`].
+/// The settings of a case as a checked [`Config`].
 fn config_of(
     path: &Path,
     settings: &Map<String, Value>,
     steps: usize,
-) -> Result<config::Config, CaseError> {
+) -> Result<Config, CaseError> {
     let mut network = Map::new();
-    let known = config::Network::default();
+    let known = Network::default();
     if let Ok(Value::Object(known)) = serde_json::to_value(known) {
         for key in known.keys() {
             if let Some(value) = settings.get(key) {
@@ -337,9 +338,11 @@ fn config_of(
         }
     }
     let text = json!({ "name": "case", "network": network, "training": training }).to_string();
-    Ok(config::parse(
+    Ok(config::resolve(
         &text,
         &format!("{} (its metadata)", path.display()),
+        &[],
+        None,
     )?)
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::case::{Case, Expected, TRACES};
 use crate::conductance::batch::{Disagreement, Population, Request, SpikeBits, Traces};
 use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity};
-use crate::config::MatrixName;
+use crate::conductance::settings::MatrixName;
 use crate::parity::{CaseReport, Precision, Tie};
 
 /// Distance from threshold within which a spike is a tie, mV.

@@ -3,8 +3,9 @@
 use super::{Resources, Workload, default_segment_steps};
 use crate::conductance::batch::SpikeBits;
 use crate::conductance::params::Params;
+use crate::conductance::settings;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::{TRIAL_GROUP, block_trials};
-use crate::config::{self, MatrixName};
 use crate::text;
 
 /// Evaluation trials are encoded once and kept where they take no more than this.
@@ -27,7 +28,7 @@ pub(super) struct Memory<'a> {
 impl<'a> Memory<'a> {
     pub(super) fn new(
         params: &'a Params,
-        weights: &config::Weights,
+        weights: &settings::Weights,
         work: Workload,
         resources: Resources,
     ) -> Self {

@@ -8,8 +8,9 @@ use super::draw::svg::{Colour, Marker, Stroke};
 use super::groups::{Group, Groups, PALETTE, Parameter};
 use super::kit::{names, row_place, rows_panel};
 use super::sheet::{Dots, Missing, Rows, Sheet, Table};
+use crate::conductance::metrics::{E_RATE, I_RATE};
 use crate::study::measures::{Measure, find};
-use crate::train::metrics::{E_RATE, I_RATE, TEST_ACCURACY};
+use crate::train::metrics::TEST_ACCURACY;
 
 /// Measures that conditions are compared by.
 const COMPARED: [&str; 4] = [TEST_ACCURACY.name, E_RATE.name, I_RATE.name, "f_gamma_hz"];

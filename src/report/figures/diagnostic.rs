@@ -14,7 +14,8 @@ use super::groups::{BLUE, CellRun, Group, VERMILION};
 use super::kit::{MATRICES, brief, curve, epoch_axis, line_key, matrix_colour};
 use super::sheet::{Missing, Sheet, Table};
 use crate::analysis::record::{Rhythm, RunAnalysis};
-use crate::train::metrics::{E_RATE, EPOCH, EpochMetrics, I_RATE, TEST_ACCURACY, WEIGHT_NORM};
+use crate::conductance::metrics::{E_RATE, I_RATE};
+use crate::train::metrics::{EPOCH, EpochMetrics, TEST_ACCURACY, WEIGHT_NORM};
 
 /// The runs of a condition that have an analysis.
 type Analyses<'a> = Vec<(&'a CellRun<'a>, &'a RunAnalysis)>;

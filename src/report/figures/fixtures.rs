@@ -7,14 +7,17 @@ use std::path::Path;
 
 use analysis::{analysis, sweep};
 
-use crate::config::Config;
+use crate::conductance::metrics::{
+    ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, METRICS, SILENT_E,
+};
+use crate::conductance::settings::Config;
 use crate::record::RunRecord;
 use crate::study::spec::{AxisValue, StudySpec};
 use crate::study::{Cell, CellRecord};
 use crate::train::manifest::{Manifest, Status};
 use crate::train::metrics::{
-    ACTIVE_E, CONFIDENCE, E_RATE, EpochMetrics, GRADIENT_NORM, GRADIENT_NORM_MAX, GRADIENT_RATIO,
-    I_RATE, MARGIN, SILENT_E, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS, WEIGHT_NORM,
+    EpochMetrics, GRADIENT_NORM, GRADIENT_NORM_MAX, GRADIENT_RATIO, TEST_ACCURACY, TEST_LOSS,
+    TRAIN_ACCURACY, TRAIN_LOSS, WEIGHT_NORM,
 };
 use crate::train::run_folder::RunFiles;
 use crate::train::steps::StepRecord;
@@ -81,7 +84,7 @@ pub fn record(name: &str, kind: FixtureKind, seed: u64, epochs: u64) -> RunRecor
     let mut dice = Dice(seed);
     let grown = |epoch: u64, tau: f64| 1.0 - (-(epoch as f64) / tau).exp();
     let measure = |epoch: u64| {
-        let mut m = EpochMetrics::unmeasured(epoch);
+        let mut m = EpochMetrics::unmeasured(METRICS, epoch);
         m[TEST_ACCURACY] = 9.0 + 80.0 * grown(epoch, 3.0) + dice.normal() * 0.6;
         m[TEST_LOSS] = 0.4 + 1.9 * (1.0 - grown(epoch, 4.0)) + dice.roll() * 0.02;
         m[E_RATE] = 4.0 + (kind.e_hz - 4.0) * grown(epoch, 15.0) + dice.normal() * 0.1;
@@ -125,18 +128,19 @@ pub fn record(name: &str, kind: FixtureKind, seed: u64, epochs: u64) -> RunRecor
     };
     let metrics: Vec<EpochMetrics> = (0..=epochs).map(measure).collect();
     let step = |k: u64| StepRecord {
-        penalty_nats: 0.0,
         run: String::new(),
         epoch: k / 7 + 1,
         batch: k % 7 + 1,
-        loss_nats: 2.0,
-        accuracy_percent: 50.0,
-        e_rate_hz: 10.0,
-        i_rate_hz: if kind.trains_loop {
-            20.0 * (-(k as f64) / (8.0 + seed as f64 % 5.0)).exp()
-        } else {
-            kind.i_hz
-        },
+        numbers: vec![
+            ("loss_nats".to_owned(), 2.0),
+            (
+                "i_rate_hz".to_owned(),
+                match kind.trains_loop {
+                    true => 20.0 * (-(k as f64) / (8.0 + seed as f64 % 5.0)).exp(),
+                    false => kind.i_hz,
+                },
+            ),
+        ],
         gradient_norm: 1.0,
         gradient_norm_of: BTreeMap::new(),
         weight_norm_of: BTreeMap::new(),
@@ -146,7 +150,7 @@ pub fn record(name: &str, kind: FixtureKind, seed: u64, epochs: u64) -> RunRecor
     RunRecord {
         left_out: Vec::new(),
         files: RunFiles::at(Path::new("runs").join(name).as_path()),
-        config,
+        config: config.into(),
         manifest,
         steps: (0..7 * epochs.min(20)).map(step).collect(),
         epochs: metrics,
@@ -190,7 +194,7 @@ pub fn cell(index: usize, values: &[(&str, &str)], record: Option<RunRecord>) ->
             index,
             name,
             values,
-            config: Config::default(),
+            config: Config::default().into(),
         },
         record,
         problem,

@@ -8,7 +8,7 @@ use super::draw::svg::{Colour, Dash, Stroke};
 use super::groups::{CellRun, Group, Groups, VERMILION};
 use super::kit::{MATRICES, columns, curve, faint, fill, histogram, line_key, names};
 use super::sheet::{Dots, Missing, Sheet, Table};
-use crate::config::Network;
+use crate::conductance::settings::Network;
 
 /// Bins of input weights, over all panels.
 const INPUT_BINS: usize = 72;
@@ -121,7 +121,7 @@ pub fn i_silencing(groups: &Groups) -> Result<Sheet, Missing> {
     for (group, run) in groups.runs() {
         let steps = run.record.steps.iter().enumerate();
         let steps = steps.take_while(|(_, s)| s.epoch <= FIRST_EPOCHS);
-        let rows = steps.map(|(k, s)| [k as f64 + 1.0, s.epoch as f64, s.i_rate_hz]);
+        let rows = steps.map(|(k, s)| [k as f64 + 1.0, s.epoch as f64, s.number("i_rate_hz")]);
         let rows = table.add(&[&group.label, run.cell], rows);
         let first = group.place.0;
         let known = panels.iter().position(|(place, _)| *place == first);
@@ -305,7 +305,8 @@ fn input_panel(group: &Group, bins: &InputBins, counts: &[Vec<f64>], table: &mut
 /// without a rhythm.
 fn threshold_us(run: &CellRun) -> Option<f64> {
     let participation = run.record.analysis.as_ref()?.participation.as_ref()?;
-    let sum = volley_threshold_us(&run.record.config.network) / participation.e_spikes_per_cycle;
+    let network = &run.record.config.as_conductance()?.network;
+    let sum = volley_threshold_us(network) / participation.e_spikes_per_cycle;
     (sum.is_finite() && sum > 0.0).then_some(sum)
 }
 

@@ -12,16 +12,17 @@ use super::kit::{RUN_HAS_NO_ANALYSIS, add_epochs, epoch_axis, epoch_columns, lin
 use super::sheet::{Missing, Sheet, Table};
 use super::{cell_rates, sweep, weights};
 use crate::analysis::record::RunAnalysis;
+use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
 use crate::record::RunRecord;
 use crate::train::metrics::{
-    ACTIVE_E, CONFIDENCE, E_RATE, EPOCH, GRADIENT_NORM, GRADIENT_NORM_MAX, I_RATE, MARGIN, Metric,
-    SILENT_E, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS,
+    EPOCH, GRADIENT_NORM, GRADIENT_NORM_MAX, Metric, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY,
+    TRAIN_LOSS,
 };
 
 /// Every figure of a run.
 pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
     let run = CellRun {
-        cell: &record.config.name,
+        cell: record.config.name(),
         seed: "",
         record,
     };

@@ -8,7 +8,8 @@ use super::draw::mark::Mark;
 use super::draw::text;
 use super::fixtures::{self, COBA, LOOP, PING};
 use super::*;
-use crate::train::metrics::{E_RATE, GRADIENT_NORM, I_RATE, TEST_ACCURACY, WEIGHT_NORM};
+use crate::conductance::metrics::{E_RATE, I_RATE};
+use crate::train::metrics::{GRADIENT_NORM, TEST_ACCURACY, WEIGHT_NORM};
 
 /// Every figure of the fixtures, by study.
 fn everything() -> Vec<(String, Result<Sheet, Missing>)> {
@@ -367,7 +368,7 @@ fn hostile_sizes_are_drawn_or_refused_but_never_panic() {
             m.set_by_matrix(WEIGHT_NORM, norms);
         }
         for step in &mut record.steps {
-            step.i_rate_hz = value;
+            step.numbers.iter_mut().for_each(|(_, x)| *x = value);
         }
         let analysis = record.analysis.as_mut().unwrap();
         analysis.e_cell_rate_hz.fill(value);

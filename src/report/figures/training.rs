@@ -15,9 +15,9 @@ use super::kit::{
     unit,
 };
 use super::sheet::{Dots, Missing, Rows, Sheet, Table};
+use crate::conductance::metrics::{ACTIVE_E, E_RATE, I_RATE};
 use crate::train::metrics::{
-    ACTIVE_E, E_RATE, EPOCH, GRADIENT_NORM, GRADIENT_RATIO, I_RATE, Metric, TEST_ACCURACY,
-    TEST_LOSS, TRAIN_LOSS, WEIGHT_NORM,
+    EPOCH, GRADIENT_NORM, GRADIENT_RATIO, Metric, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS, WEIGHT_NORM,
 };
 
 /// Title and axis of each training curve.

@@ -10,12 +10,12 @@ use super::{paired, reported};
 use crate::analysis::compare::{Paired, Sample, wilson_percent};
 use crate::analysis::convergence::RATE_HZ_PER_EPOCH;
 use crate::analysis::record::{MatrixAnalysis, RunAnalysis};
+use crate::conductance::metrics::E_RATE;
 use crate::record::RunRecord;
 use crate::study::aggregate::{Condition, Spread, conditions, spread};
 use crate::study::measures::{Measure, SILENT_I_HZ, find, late_slope};
 use crate::study::{CellRecord, Study};
 use crate::text::count;
-use crate::train::metrics::E_RATE;
 
 /// Share of entries that began above 0 and no longer are, from which on a matrix is called pruned, %.
 const PRUNED_PERCENT: f64 = 50.0;

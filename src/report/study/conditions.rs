@@ -3,11 +3,12 @@
 use super::super::table::{Column, Entry, NumberTable, column, column_of, row, row_of};
 use super::super::text::list;
 use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH, Slope};
+use crate::conductance::metrics::{E_RATE, I_RATE};
 use crate::record::RunRecord;
 use crate::study::aggregate::{conditions, spread};
 use crate::study::measures::{Measure, by_group, find, late_slope};
 use crate::study::{CellRecord, Study};
-use crate::train::metrics::{E_RATE, I_RATE, TEST_ACCURACY};
+use crate::train::metrics::TEST_ACCURACY;
 
 /// What stands above the table by condition.
 pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \

@@ -7,12 +7,12 @@ use maud::{Markup, html};
 use super::super::table::{Entry, NumberTable, column, row_of};
 use super::super::text::list;
 use super::conditions::mean;
-use crate::config::Subset;
+use crate::conductance::metrics::{E_RATE, I_RATE};
 use crate::study::CellRecord;
 use crate::study::aggregate::{Spread, spread};
 use crate::study::measures::{Measure, find, late_slope};
 use crate::study::spec::{Contradiction, StudySpec};
-use crate::train::metrics::{E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
+use crate::train::metrics::{EpochMetrics, TEST_ACCURACY};
 
 /// What stands above the table.
 pub const INTRODUCTION: &str = "Measured numbers are the mean over the finished cells that match, \
@@ -119,9 +119,10 @@ pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord
     let trials = analyses.map(|analysis| analysis.test.labels.len()).min();
     let trials = trials.or_else(|| {
         // The number is configured for drawn subsets, and that of the studies for theirs.
-        let data = cells.iter().map(|cell| &cell.cell.config.data);
-        let known = data.filter(|data| data.subset != Subset::Full);
-        known.map(|data| data.test_samples).min()
+        let known = cells
+            .iter()
+            .filter_map(|cell| cell.cell.config.test_samples());
+        known.min()
     });
     let share = measured.mean / 100.0;
     trials.map_or(f64::NAN, |n| {

@@ -5,9 +5,10 @@ use serde_json::json;
 use super::super::table::{Entry, NumberTable};
 use super::*;
 use crate::analysis::record::{ExampleTrial, MatrixStatistics, Rhythm, RunAnalysis};
-use crate::config::Config;
+use crate::conductance::metrics::{E_RATE, I_RATE, METRICS};
+use crate::families::Config;
 use crate::train::manifest::{Manifest, Status};
-use crate::train::metrics::{BEST, E_RATE, EpochMetrics, I_RATE, TEST_ACCURACY};
+use crate::train::metrics::{BEST, EpochMetrics, TEST_ACCURACY};
 use crate::train::run_folder::RunFiles;
 
 const HOSTILE: &str = "<script>x</script>&\"";
@@ -15,7 +16,7 @@ const HOSTILE: &str = "<script>x</script>&\"";
 /// A finished run of twelve epochs with these answers to images of the classes 0, 1, 2, 1.
 fn run(config: &Config, accuracy_percent: f64, predicted: [u32; 4]) -> RunRecord {
     let epoch = |n: u64| {
-        let mut epoch = EpochMetrics::unmeasured(n);
+        let mut epoch = EpochMetrics::unmeasured(METRICS, n);
         epoch[TEST_ACCURACY] = accuracy_percent;
         epoch[E_RATE] = 9.0 + 0.2 * n as f64;
         epoch[I_RATE] = 40.0;
@@ -312,11 +313,13 @@ fn with_loop(run: &mut RunRecord, pruned_percent: f64, silent_from: Option<u64>)
     let step = |k: u64| {
         let batch = TrainedBatch {
             trials: 1,
-            i_rate_hz: if silent_from.is_some_and(|from| k >= from) {
-                0.0
-            } else {
-                20.0
-            },
+            numbers: vec![(
+                "i_rate_hz",
+                match silent_from.is_some_and(|from| k >= from) {
+                    true => 0.0,
+                    false => 20.0,
+                },
+            )],
             ..TrainedBatch::default()
         };
         StepRecord::new("", 1, k, &batch)

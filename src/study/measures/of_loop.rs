@@ -66,7 +66,11 @@ pub(super) fn silencing_and_slopes() -> Vec<Measure> {
 
 /// `of` the index of the step from which on the I population is silent.
 fn i_below(run: &RunRecord, of: impl Fn(&RunRecord, usize) -> Option<f64>) -> f64 {
-    let rates: Vec<f64> = run.steps.iter().map(|step| step.i_rate_hz).collect();
+    let rates: Vec<f64> = run
+        .steps
+        .iter()
+        .map(|step| step.number("i_rate_hz"))
+        .collect();
     of(run, silent_from(&rates)).unwrap_or(f64::NAN)
 }
 

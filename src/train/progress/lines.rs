@@ -2,13 +2,13 @@
 
 use super::{BatchDone, Schedule};
 use crate::text::{count, duration, fixed};
-use crate::train::metrics::{EpochMetrics, InLine, SKIPPED_STEPS, SPEED, in_line};
+use crate::train::metrics::{EpochMetrics, InLine, SKIPPED_STEPS, SPEED};
 
 /// The line of an epoch: what a person wants to follow, and nothing a model does not have.
 pub fn epoch_line(metrics: &EpochMetrics, epochs: u64, left_seconds: Option<f64>) -> String {
     let width = epochs.to_string().len();
     let mut line = format!("epoch {:>width$}/{epochs}", metrics.epoch());
-    for (metric, InLine { word, decimals, .. }) in in_line() {
+    for (metric, InLine { word, decimals, .. }) in metrics.in_line() {
         // What was not measured is NaN; what diverged is infinite and worth seeing.
         if !metrics[metric].is_nan() {
             let unit = Some(metric.unit).filter(|unit| ["%", "Hz"].contains(unit));
@@ -43,7 +43,7 @@ pub(super) fn batch_line(
     let BatchDone {
         epoch,
         batches_done,
-        loss_nats,
+        loss,
         ..
     } = batch;
     let Schedule {
@@ -54,18 +54,19 @@ pub(super) fn batch_line(
     let left = left_seconds.map_or_else(String::new, |left| format!("  left {}", duration(left)));
     format!(
         "epoch {epoch}/{epochs}  batch {batches_done}/{batches_per_epoch}  loss {}{left}",
-        fixed(*loss_nats, 3)
+        fixed(*loss, 3)
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::metrics::{BEST, E_RATE, GRADIENT_NORM, TEST_ACCURACY, TRAIN_LOSS};
+    use crate::conductance::metrics::{E_RATE, METRICS};
+    use crate::train::metrics::{BEST, GRADIENT_NORM, TEST_ACCURACY, TRAIN_LOSS};
 
     #[test]
     fn an_epoch_line_has_what_was_measured_and_nothing_else() {
-        let mut metrics = EpochMetrics::unmeasured(3);
+        let mut metrics = EpochMetrics::unmeasured(METRICS, 3);
         metrics[TRAIN_LOSS] = 0.51234;
         metrics[TEST_ACCURACY] = 79.0;
         metrics[E_RATE] = 4.04;
@@ -76,7 +77,7 @@ mod tests {
             epoch_line(&metrics, 100, Some(3720.0)),
             "epoch   3/100  loss 0.512  test 79.0 %  E 4.0 Hz  gradient 1.0e16  1520 samples/s  left 1 h 02 min  best"
         );
-        let mut diverged = EpochMetrics::unmeasured(1);
+        let mut diverged = EpochMetrics::unmeasured(METRICS, 1);
         diverged[TRAIN_LOSS] = f64::INFINITY;
         diverged[SKIPPED_STEPS] = 2.0;
         assert_eq!(

@@ -8,8 +8,8 @@ use dalenet::conductance::engine::{
 };
 use dalenet::conductance::params::Params;
 use dalenet::conductance::parity::Case;
+use dalenet::conductance::settings::MatrixName;
 use dalenet::conductance::weights::Weights;
-use dalenet::config::MatrixName;
 use dalenet::parity::CaseReport;
 
 use super::golden;

@@ -51,3 +51,4 @@ pub fn again(module: &str, tests: &[&str]) -> Command {
     command.args(["--exact", "--nocapture"]).args(tests);
     command
 }
+pub mod settings;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use dalenet::conductance::batch::Batch;
 use dalenet::conductance::params::Params;
-use dalenet::config::{Integrator, MatrixName, Readout, ReadoutReset};
+use dalenet::conductance::settings::{Integrator, MatrixName, Readout, ReadoutReset};
 
 /// Effective weights by name, row-major `[pre, post]`.
 pub type Effective = BTreeMap<MatrixName, Vec<f64>>;

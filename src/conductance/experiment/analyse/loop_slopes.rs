@@ -5,11 +5,11 @@ use crate::analysis::compare::Sample;
 use crate::analysis::record::LoopSlope;
 use crate::conductance::batch::Request;
 use crate::conductance::engine::{Engine, Quantity};
+use crate::conductance::experiment::{Experiment, ExperimentError};
 use crate::conductance::loss::cross_entropy;
 use crate::conductance::params::Params;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Weights, scale};
-use crate::config::MatrixName;
-use crate::experiment::{Experiment, ExperimentError};
 
 /// Gains are 1 − STEP and 1 + STEP.
 const STEP: f64 = 0.05;

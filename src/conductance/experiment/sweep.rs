@@ -4,8 +4,8 @@
 use super::Experiment;
 use crate::analysis::record::{LoopSweep, SWEEP_FORMAT, SweepPoint};
 use crate::conductance::engine::EngineError;
+use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Weights, scale};
-use crate::config::MatrixName;
 use crate::fault::{Blame, Fault};
 use crate::files::{FileError, write_atomic};
 use crate::text::{csv, exact};

@@ -3,21 +3,26 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::conductance::engine::EngineError;
 use crate::conductance::gpu::{GpuOptions, MemoryPlan};
 use crate::conductance::model::{NetworkModel, Trials, initial_state, matrices_of, weights_of};
 use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
 use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, PlanError, Resources, Workload, available_memory};
+use crate::conductance::settings::{Config, MatrixName};
 use crate::conductance::weights::{Layout, Weights, WeightsError, draw_initial};
-use crate::config::Config;
 use crate::data::{
     DataError, LoadedData, Samples, Split, SplitSamples, check_rate, encode_events, load_dataset,
 };
 use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
+use crate::train::checkpoint::Tensors;
+use crate::train::epochs::Recipe;
 use crate::train::manifest::{DeviceInfo, Manifest, Status};
 use crate::train::model::ModelState;
+use crate::train::run::{Stopped, TrainingRun};
 use crate::train::session::{Session, TrainError};
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
@@ -55,13 +60,8 @@ pub enum ExperimentError {
     #[error(transparent)]
     Stored(#[from] StoredRunError),
     /// Training stopped before its end.
-    #[error("training stopped: {source}\nThe last checkpoint is kept; continue from it with: dalenet resume {}", folder.display())]
-    Stopped {
-        /// The run folder.
-        folder: PathBuf,
-        /// Why.
-        source: TrainError,
-    },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// An analysis could not be written as JSON.
     #[error("the analysis cannot be written as JSON: {0}")]
     AnalysisJson(serde_json::Error),
@@ -76,7 +76,8 @@ impl Blame for ExperimentError {
             Self::Engine(error) => error.fault(),
             Self::Weights(error) => error.fault(),
             Self::Stored(error) => error.fault(),
-            Self::Train(error) | Self::Stopped { source: error, .. } => error.fault(),
+            Self::Train(error) => error.fault(),
+            Self::Stopped(error) => error.fault(),
             Self::AnalysisJson(_) => Fault::Program,
         }
     }
@@ -163,7 +164,7 @@ impl Experiment {
     /// # Errors
     /// As [`prepare`](Self::prepare).
     pub fn of_run(
-        run: &StoredRun,
+        run: &StoredRun<Config>,
         data: Option<&Path>,
         device: DeviceOptions,
     ) -> Result<Self, ExperimentError> {
@@ -254,7 +255,60 @@ impl Experiment {
         Ok((network, device))
     }
 
-    /// Makes the folder of a new run that begins with `weights`, and builds its engine. `notes` go
+    /// Checks weights that a run is to begin with; returns what is worth knowing of them.
+    ///
+    /// # Errors
+    /// Weights that do not fit.
+    pub fn check_weights(&self, tensors: &Tensors) -> Result<Vec<String>, ExperimentError> {
+        let (weights, unknown) = weights_of(&self.params, tensors)?;
+        let mut notes = Vec::new();
+        if !unknown.is_empty() {
+            let unknown = unknown.join(", ");
+            notes.push(format!(
+                "also holds {unknown}, which this network has no use for"
+            ));
+        }
+        for name in [MatrixName::WEi, MatrixName::WIe] {
+            if !weights.contains_key(&name) && !self.params.is_trained(name) {
+                let name = name.short();
+                notes.push(format!("has no w_{name}, so this network has no E–I loop"));
+            }
+        }
+        Ok(notes)
+    }
+
+    /// The weights that a run begins with: those given, else those that the configuration describes.
+    fn first_weights(&self, tensors: Option<&Tensors>) -> Result<Weights, ExperimentError> {
+        Ok(match tensors {
+            Some(tensors) => weights_of(&self.params, tensors)?.0,
+            None => self.draw_weights(),
+        })
+    }
+
+    /// What there is to do, and with what.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let data = format!("{} ({})", self.data_name, self.data_origin);
+        let mut facts = vec![("name", self.config.name.clone()), ("data", data)];
+        facts.extend(self.plan.facts());
+        facts.push(("best", self.best_rule().to_owned()));
+        facts
+    }
+
+    /// How batches will go through the device, in words; none where there is nothing to say.
+    ///
+    /// # Errors
+    /// A network that does not fit the device.
+    pub fn device_plan(&self) -> Result<Option<String>, ExperimentError> {
+        let plan = self.gpu_plan(&self.draw_weights())?;
+        Ok(plan.map(|plan| plan.to_string()))
+    }
+
+    /// Plan and configuration.
+    pub fn as_json(&self) -> Value {
+        json!({ "plan": self.plan, "config": self.config })
+    }
+
+    /// Makes the folder of a new run, which begins with `weights` or with drawn ones, and builds its engine. `notes` go
     /// into the manifest.
     ///
     /// # Errors
@@ -263,21 +317,17 @@ impl Experiment {
         &self,
         folder: &Path,
         force: bool,
-        weights: &Weights,
+        weights: Option<&Tensors>,
         command: Vec<String>,
         notes: Vec<String>,
     ) -> Result<Run<'_>, ExperimentError> {
+        let weights = &self.first_weights(weights)?;
         let (network, device) = self.network(weights)?;
         let mut manifest = self.manifest(command, notes);
         manifest.device = device.info.clone();
         let state = initial_state(&self.params, weights);
         let session = Session::create(folder, force, &self.config, manifest, state)?;
-        Ok(Run {
-            experiment: self,
-            session,
-            network,
-            device: device.to_string(),
-        })
+        Ok(self.run(session, network, device.to_string()))
     }
 
     /// Makes the folder of a run that begins with `weights` and leaves it, to be resumed.
@@ -288,10 +338,11 @@ impl Experiment {
         &self,
         folder: &Path,
         force: bool,
-        weights: &Weights,
+        weights: &Tensors,
         command: Vec<String>,
         notes: Vec<String>,
     ) -> Result<(), ExperimentError> {
+        let weights = &self.first_weights(Some(weights))?;
         Layout::new(&self.params, weights)?;
         let manifest = self.manifest(command, notes);
         let state = initial_state(&self.params, weights);
@@ -333,12 +384,29 @@ impl Experiment {
             manifest.device = device.info.clone();
             manifest.data_place = self.data_place.clone().or(manifest.data_place.take());
         })?;
-        Ok(Run {
+        Ok(self.run(session, network, shown_device))
+    }
+
+    fn run(&self, session: Session, network: NetworkModel, device: String) -> Run<'_> {
+        let training = &self.config.training;
+        Run {
             experiment: self,
-            session,
-            network,
-            device: shown_device,
-        })
+            training: TrainingRun {
+                session,
+                model: network,
+                encoder: self.trials.clone(),
+                recipe: Recipe {
+                    epochs: training.epochs,
+                    batch_size: training.batch_size,
+                    checkpoint_every_epochs: training.checkpoint_every_epochs,
+                    shuffle_seed: self.config.seeds.shuffle,
+                    train: self.split.train.clone(),
+                    has_validation: !self.split.validation.is_empty(),
+                },
+                advice: "Lower training.learning_rate or raise network.grad_dampen",
+            },
+            device,
+        }
     }
 
     fn manifest(&self, command: Vec<String>, mut notes: Vec<String>) -> Manifest {
@@ -399,6 +467,15 @@ impl std::fmt::Display for OpenedDevice {
             write!(f, "{} on {} ({reason})", self.summary, self.info.name)
         }
     }
+}
+
+/// Looks whether the data of a configuration are there (`place`: where they are now).
+///
+/// # Errors
+/// Data that cannot be used.
+pub fn check_data(config: &Config, place: Option<&Path>) -> Result<(), ExperimentError> {
+    load_dataset(&config.data, config.seeds.data, place)?;
+    Ok(())
 }
 
 /// How much there is to compute; refuses samples that cannot be encoded.
