@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::conductance::open::DeviceOptions;
 use crate::config::{self, ConfigError, Override, Problem, Settings};
+use crate::device::DeviceOptions;
 use crate::fault::{Blame, Fault};
 use crate::gpu::Selection;
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
@@ -466,7 +466,7 @@ pub fn open(folder: &Path) -> Result<StoredRun, StoredRunError> {
     StoredRun::open(folder, |file| load(Some(file), &[], None))
 }
 
-/// Opens the run of a conductance network in `folder`.
+/// Opens the run of a conductance network in `folder`, for what has no meaning elsewhere.
 ///
 /// # Errors
 /// As [`open`], and [`ConfigError::OtherFamily`].

@@ -16,6 +16,7 @@ pub mod bench;
 pub mod conductance;
 pub mod config;
 pub mod data;
+pub mod device;
 pub mod families;
 pub mod fault;
 pub mod files;

@@ -28,14 +28,15 @@ pub use report::{
 pub use spread::MedianSpread;
 
 use crate::conductance::engine::EngineError;
-use crate::conductance::gpu::BackwardForm;
-use crate::conductance::open::{DeviceOptions, OpenedEngine};
+use crate::conductance::open::OpenedEngine;
 use crate::conductance::plan::PlanError;
 use crate::conductance::settings::Config;
 use crate::conductance::work;
 use crate::conductance::{TRIAL_GROUP, block_trials};
 use crate::config::{ConfigError, Override};
 use crate::data::DataError;
+use crate::device::BackwardForm;
+use crate::device::DeviceOptions;
 use crate::families;
 use crate::fault::{Blame, Fault};
 use crate::gpu::{Gpu, GpuError, Selection, select};

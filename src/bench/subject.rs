@@ -6,13 +6,14 @@ use super::BenchError;
 use crate::conductance::batch::{Batch, Request};
 use crate::conductance::engine::EngineError;
 use crate::conductance::model::Trials;
-use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
+use crate::conductance::open::{OpenedEngine, open_selected};
 use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, Resources, Workload, available_memory};
 use crate::conductance::settings::Config;
 use crate::conductance::weights::{Layout, Wiring, draw_initial};
 use crate::conductance::work::Activity;
 use crate::data::{Samples, check_rate, digits};
+use crate::device::DeviceOptions;
 use crate::gpu::Selection;
 
 /// What every network is given, so that figures of different machines can be compared.

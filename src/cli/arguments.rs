@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dalenet::conductance::gpu::BackwardForm;
-use dalenet::conductance::open::DeviceOptions;
 use dalenet::config::{ConfigError, Override};
+use dalenet::device::BackwardForm;
+use dalenet::device::DeviceOptions;
 use dalenet::families::{self, Config};
 use dalenet::gpu::DeviceChoice;
 use dalenet::train::progress::Log;

@@ -10,10 +10,11 @@ use dalenet::conductance::model::NetworkModel;
 use dalenet::conductance::settings::MatrixName;
 use dalenet::conductance::weights::{Weights, scale};
 use dalenet::data::{ArrayValues, NamedArray, write_npz};
-use dalenet::families;
+use dalenet::families::{self, Config};
+use dalenet::rate_rnn;
 use dalenet::text;
 use dalenet::train::model::Part;
-use dalenet::train::stored::WhichCheckpoint;
+use dalenet::train::stored::{StoredRun, WhichCheckpoint};
 use serde_json::{Value, json};
 
 use super::SUCCESS;
@@ -57,7 +58,11 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let run = families::open_conductance(&args.run)?;
+    let run = families::open(&args.run)?;
+    let run = match run.config.clone() {
+        Config::Conductance(config) => run.with_config(config),
+        Config::RateRnn(config) => return rates(&run.with_config(config), &args),
+    };
     let checkpoint = run.checkpoint(args.checkpoint)?;
     let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
     let mut weights = experiment.weights_of(&checkpoint)?;
@@ -98,6 +103,25 @@ pub fn run(args: Args) -> Result<u8> {
             let trials = text::count(trials, "trial", "trials");
             say(format!("\nspikes of {trials}: {}", file.display()));
         }
+    }
+    Ok(SUCCESS)
+}
+
+/// Measures a rate RNN, which has neither spikes nor an E–I loop.
+fn rates(run: &StoredRun<rate_rnn::settings::Config>, args: &Args) -> Result<u8> {
+    if args.record_out.is_some() || args.scale_ei != 1.0 || args.scale_ie != 1.0 {
+        return Err(UsageError(format!(
+            "{} is a run of a rate RNN, which has no spikes to record and no W_EI or W_IE to scale",
+            args.run.display()
+        ))
+        .into());
+    }
+    let (data, device) = (args.data.as_deref(), args.device.options());
+    let evaluated = rate_rnn::evaluate::evaluate(run, args.checkpoint, data, device)?;
+    if args.json {
+        say(evaluated.json);
+    } else {
+        say_facts(&evaluated.facts);
     }
     Ok(SUCCESS)
 }

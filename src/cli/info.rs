@@ -1,7 +1,7 @@
 //! `dalenet info`: what this machine can compute with.
 
-use dalenet::conductance::open::processor_name;
 use dalenet::conductance::plan::available_memory;
+use dalenet::device::processor_name;
 use dalenet::gpu::{AdapterInfo, DeviceChoice, describe, list_adapters, reason_for};
 use dalenet::text;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dalenet::conductance::open::DeviceOptions;
+use dalenet::device::DeviceOptions;
 use dalenet::families::{self, Family};
 use dalenet::gpu::{DeviceChoice, Selection, select};
 use dalenet::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision, Row};

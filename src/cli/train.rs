@@ -20,7 +20,7 @@ use super::weights::read_weights_file;
 /// Train a network and keep everything in a run folder
 #[derive(clap::Args)]
 pub struct Args {
-    /// Configuration file, or the name of a built-in one: quickstart, ping, coba
+    /// Configuration file, or the name of a built-in one (`dalenet config --list`): quickstart, rnn_quickstart, ping, ...
     config: PathBuf,
     #[command(flatten)]
     overrides: Overrides,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use dalenet::conductance::open::DeviceOptions;
 use dalenet::data::{ArrayValues, NamedArray, read_npz_f32, write_npz};
+use dalenet::device::DeviceOptions;
 use dalenet::families::{self, Experiment};
 use dalenet::files::write_atomic;
 use dalenet::gpu::DeviceChoice;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::conductance::engine::EngineError;
 use crate::conductance::gpu::{GpuOptions, MemoryPlan};
 use crate::conductance::model::{NetworkModel, Trials, initial_state, matrices_of, weights_of};
-use crate::conductance::open::{DeviceOptions, OpenedEngine, open_selected};
+use crate::conductance::open::{OpenedEngine, open_selected};
 use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, PlanError, Resources, Workload, available_memory};
 use crate::conductance::settings::{Config, MatrixName};
@@ -16,6 +16,7 @@ use crate::conductance::weights::{Layout, Weights, WeightsError, draw_initial};
 use crate::data::{
     DataError, LoadedData, Samples, Split, SplitSamples, check_rate, encode_events, load_dataset,
 };
+use crate::device::DeviceOptions;
 use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
 use crate::train::checkpoint::Tensors;

@@ -4,38 +4,13 @@ use std::sync::Arc;
 
 use crate::conductance::cpu::CpuEngine;
 use crate::conductance::engine::{Engine, EngineError};
-use crate::conductance::gpu::{BackwardForm, GpuEngine, GpuOptions};
+use crate::conductance::gpu::{GpuEngine, GpuOptions};
 use crate::conductance::params::Params;
 use crate::conductance::plan::default_segment_steps;
 use crate::conductance::weights::Weights;
-use crate::gpu::{Adapter, DeviceChoice, Gpu, Selection, select};
+use crate::device::{DeviceOptions, processor_name};
+use crate::gpu::{Adapter, Gpu, Selection, select};
 use crate::train::manifest::DeviceInfo;
-
-/// What the user says about the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeviceOptions {
-    /// Which device.
-    pub device: DeviceChoice,
-    /// Worker threads of the CPU engine; 0: all cores.
-    pub threads: usize,
-    /// Most memory the engine may take, bytes.
-    pub memory: Option<u64>,
-    /// Distance of the states kept by the CPU engine; `None`: the usual one. Changes time and
-    /// memory, never results.
-    pub segment_steps: Option<usize>,
-    /// Form of the GPU engine's backward pass; changes time, never results.
-    pub backward: BackwardForm,
-}
-
-impl DeviceOptions {
-    /// Worker threads, resolved.
-    pub fn threads(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        }
-    }
-}
 
 /// An engine and what it runs on.
 pub struct OpenedEngine {
@@ -126,17 +101,4 @@ fn gpu_engine(
         options,
         batch,
     )?))
-}
-
-/// The processor's name where the system tells it, else its architecture.
-pub fn processor_name() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let named = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| key.trim() == "model name");
-    named.map_or_else(
-        || format!("{} processor", std::env::consts::ARCH),
-        |(_, name)| name.trim().to_owned(),
-    )
 }

@@ -38,6 +38,7 @@
 pub mod batch;
 pub mod cpu;
 pub mod engine;
+pub mod evaluate;
 pub mod experiment;
 pub mod gpu;
 pub mod init;

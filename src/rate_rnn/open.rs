@@ -6,7 +6,7 @@ use super::cpu::CpuEngine;
 use super::engine::{Engine, EngineError};
 use super::gpu::GpuEngine;
 use super::params::Params;
-use crate::conductance::open::{DeviceOptions, processor_name};
+use crate::device::{DeviceOptions, processor_name};
 use crate::gpu::{Gpu, Selection};
 use crate::train::manifest::DeviceInfo;
 

@@ -11,7 +11,7 @@ use super::engine::{Engine, EngineError, Quantity};
 use super::open::open_selected;
 use super::params::{Kind, Loss, Params, Recipe};
 use super::weights::{Layout, TensorSpec};
-use crate::conductance::open::DeviceOptions;
+use crate::device::DeviceOptions;
 use crate::gpu::Selection;
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
 use crate::spectra::{singular_values, svd_entropy};

@@ -10,6 +10,7 @@ use super::params::Loss;
 use super::settings::{Adding, Config, Task};
 use crate::data::{DataError, ImageSet, Samples, Split, load_dataset, read_npz_f32};
 use crate::random::{Purpose, Stream};
+use crate::text::count;
 use crate::train::model::{Encoder, ModelError};
 
 /// Share of the user's own sequences that is trained on.
@@ -185,7 +186,7 @@ fn adding(settings: &Adding, seed: u64) -> Sequences {
     let inputs = Inputs::Values(Arc::new(x));
     let targets = Targets::Values(sums);
     Sequences {
-        name: format!("adding problem of {steps} steps"),
+        name: format!("adding problem of {}", count(steps, "step", "steps")),
         origin: "built-in".into(),
         warnings: Vec::new(),
         sha256: hash(&inputs, &targets, &split),

@@ -14,11 +14,12 @@ use super::table::{Entry, NumberTable, column, column_of, row, row_of};
 use super::text::number;
 use crate::analysis::compare::wilson_percent;
 use crate::conductance::metrics::{E_RATE, I_RATE};
+use crate::rate_rnn::metrics::TEST_ERROR;
 use crate::record::RunRecord;
 use crate::study::CellState;
 use crate::study::measures::by_group;
 use crate::text::count;
-use crate::train::metrics::TEST_ACCURACY;
+use crate::train::metrics::{EpochMetrics, TEST_ACCURACY};
 
 /// Writes the report of the run in `folder` into `out`.
 ///
@@ -36,7 +37,8 @@ pub fn report(run: &RunRecord) -> Report {
     let settings = method.shared_tables();
     let measured = measured(run);
     let classes = classes(run);
-    let checks = checks::table(&[(run.config.name().to_owned(), run)]);
+    let is_spiking = run.config.as_conductance().is_some();
+    let checks = is_spiking.then(|| checks::table(&[(run.config.name().to_owned(), run)]));
     let mut provenance = provenance::table("Program, device, data and times");
     provenance
         .rows
@@ -55,8 +57,11 @@ pub fn report(run: &RunRecord) -> Report {
             &[classes],
         ));
     }
+    if let Some(checks) = &checks {
+        let intro = checks::INTRODUCTION;
+        sections.push(Section::of_tables("checks", "Checks", intro, &[checks]));
+    }
     sections.extend([
-        Section::of_tables("checks", "Checks", checks::INTRODUCTION, &[&checks]),
         Section::new(
             "method",
             "Method",
@@ -83,7 +88,8 @@ pub fn report(run: &RunRecord) -> Report {
     };
     let mut tables = vec![measured];
     tables.extend(classes);
-    tables.extend([checks, differences]);
+    tables.extend(checks);
+    tables.push(differences);
     tables.extend(settings);
     Report {
         page,
@@ -104,10 +110,13 @@ fn lead(run: &RunRecord) -> Vec<String> {
         let [low, high] = wilson_percent(correct, test.labels.len() as u64);
         format!(" (95 % interval {low:.1} to {high:.1} %)")
     });
+    let epochs = count(last.epoch() as usize, "epoch", "epochs");
+    if last[TEST_ACCURACY].is_nan() {
+        return vec![lead_of_values(run, last, &epochs)];
+    }
     let mut accuracy = format!(
-        "Test accuracy is {} %{interval} after {}",
-        number(last[TEST_ACCURACY]),
-        count(last.epoch() as usize, "epoch", "epochs"),
+        "Test accuracy is {} %{interval} after {epochs}",
+        number(last[TEST_ACCURACY])
     );
     if let Some(best) = run.best() {
         let rule = if run.config.has_validation() {
@@ -122,6 +131,9 @@ fn lead(run: &RunRecord) -> Vec<String> {
         );
     }
     accuracy += ".";
+    if run.config.as_conductance().is_none() {
+        return vec![accuracy];
+    }
     let rates = format!(
         "Over the test set E cells fire at {} Hz and I cells at {} Hz on average.",
         number(last[E_RATE]),
@@ -133,6 +145,19 @@ fn lead(run: &RunRecord) -> Vec<String> {
         lead.push(outcome.join(" "));
     }
     lead
+}
+
+/// The first sentence of a run whose targets are values.
+fn lead_of_values(run: &RunRecord, last: &EpochMetrics, epochs: &str) -> String {
+    let error = number(last[TEST_ERROR]);
+    let best = run.best().map_or_else(String::new, |best| {
+        format!(
+            "; best: {} after epoch {}",
+            number(best[TEST_ERROR]),
+            best.epoch()
+        )
+    });
+    format!("The mean squared error over the test set is {error} after {epochs}{best}.")
 }
 
 fn facts(run: &RunRecord) -> Vec<(String, String)> {
@@ -155,7 +180,9 @@ fn facts(run: &RunRecord) -> Vec<(String, String)> {
 /// Every measure that the run has.
 fn measured(run: &RunRecord) -> NumberTable {
     // How long it took stands with the provenance.
-    let lasting = by_group().into_iter().filter(|measure| !measure.is_timing);
+    let lasting = by_group()
+        .into_iter()
+        .filter(|measure| !measure.is_timing && measure.is_of(run.config.family()));
     let values = lasting.map(|measure| (measure, measure.of(run)));
     let rows = values.filter_map(|(measure, value)| {
         let entry = match value.is_finite() {
@@ -219,11 +246,12 @@ fn classes(run: &RunRecord) -> Option<NumberTable> {
 
 fn not_shown(run: &RunRecord, missing: &[figures::Missing]) -> Section {
     let folder = run.files.folder().display().to_string();
+    let lacks_analysis = run.analysis.is_none() && run.config.as_conductance().is_some();
     let body = html! {
-        @if missing.is_empty() && run.analysis.is_some() && run.left_out.is_empty() { p { "Nothing." } }
+        @if missing.is_empty() && !lacks_analysis && run.left_out.is_empty() { p { "Nothing." } }
         ul {
             @for sentence in &run.left_out { li { (sentence) "." } }
-            @if run.analysis.is_none() && run.left_out.is_empty() {
+            @if lacks_analysis && run.left_out.is_empty() {
                 li {
                     "There is no analysis of the trained network (analysis.json); make it with "
                     code { "dalenet analyse " (folder) } "."

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use crate::analysis::convergence::{self, Slope, slope_with_error};
 use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
+use crate::families::Family;
+use crate::rate_rnn::metrics::{TEST_ERROR, TRAIN_ERROR};
 use crate::record::RunRecord;
 use crate::train::metrics::{
     EPOCH, EVAL_SECONDS, EpochMetrics, Metric, SKIPPED_STEPS, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS,
@@ -48,12 +50,19 @@ pub struct Measure {
     pub meaning: String,
     /// Heading of the measures that it belongs to, one of [`GROUPS`].
     pub group: &'static str,
+    /// The one family whose runs have it; none: those of all families.
+    pub only_of: Option<Family>,
     /// Depends on the clock: kept out of tables that must be equal for equal runs.
     pub is_timing: bool,
     value: Value,
 }
 
 impl Measure {
+    /// Whether runs of a family have it.
+    pub fn is_of(&self, family: Family) -> bool {
+        self.only_of.is_none_or(|only| only == family)
+    }
+
     /// Whether it is of a rhythm, which an analysed run need not have.
     pub fn is_of_rhythm(&self) -> bool {
         ["f_gamma_hz", "rhythm_hz"].contains(&&self.name[..])
@@ -92,8 +101,53 @@ static MEASURES: LazyLock<Vec<Measure>> = LazyLock::new(|| {
     );
     seconds.is_timing = true;
     all.push(seconds);
+    for measure in &mut all {
+        let is_common = COMMON.contains(&&measure.name[..]);
+        measure.only_of = (!is_common).then_some(Family::Conductance);
+    }
+    all.extend(errors_of_values());
     all
 });
+
+/// Measures of the runs of every family.
+const COMMON: [&str; 10] = [
+    "epochs_done",
+    "test_accuracy_percent",
+    "best_accuracy_percent",
+    "best_epoch",
+    "accuracy_slope_percent_per_epoch",
+    "accuracy_converged",
+    "test_loss_nats",
+    "train_loss_nats",
+    "skipped_steps",
+    "seconds",
+];
+
+/// Errors of networks whose targets are values.
+fn errors_of_values() -> Vec<Measure> {
+    let best = measure(
+        ACCURACY,
+        "best_squared_error",
+        "best test error",
+        "1",
+        "Mean squared error over the test set, best epoch.",
+        |run| run.best().map_or(f64::NAN, |epoch| epoch[TEST_ERROR]),
+    );
+    let mut all = vec![
+        last_epoch(ACCURACY, TEST_ERROR),
+        best,
+        last_epoch(ACCURACY, TRAIN_ERROR),
+    ];
+    for measure in &mut all {
+        measure.only_of = Some(Family::RateRnn);
+    }
+    all
+}
+
+/// The measures of a family, in the order of the table's columns.
+pub fn of_family(family: Family) -> impl Iterator<Item = &'static Measure> {
+    MEASURES.iter().filter(move |measure| measure.is_of(family))
+}
 
 /// Every measure, in the order of the table's columns.
 pub fn measures() -> &'static [Measure] {
@@ -127,6 +181,7 @@ fn measure(
         group,
         meaning: meaning.to_owned(),
         is_timing: false,
+        only_of: None,
         value: Box::new(value),
     }
 }

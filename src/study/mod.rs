@@ -4,6 +4,7 @@
 //! ([`folder`]). The [`runner`] has every cell trained by a process of its own; the [`table`]
 //! collects their [`measures`], and [`aggregate`] their means over seeds.
 
+use crate::families::Family;
 use std::path::Path;
 
 use serde_json::Value;
@@ -36,6 +37,12 @@ pub struct Study {
 }
 
 impl Study {
+    /// The family of its networks.
+    pub fn family(&self) -> Family {
+        let first = self.cells.first();
+        first.map_or(Family::ALL[0], |cell| cell.config.family())
+    }
+
     /// The study of a file, or a built-in one by name, as `audit`.
     ///
     /// # Errors
@@ -53,6 +60,18 @@ impl Study {
         let mut spec = load::parse(text, source)?;
         load::check_references(&spec, source)?;
         let (base, cells) = expand::expand(&spec, source)?;
+        let other = cells
+            .iter()
+            .find(|cell| cell.config.as_conductance().is_none());
+        if let (Some(other), Some(sweep)) = (other, &spec.sweep) {
+            let message = format!(
+                "a sweep multiplies the E–I loop of spiking networks, and cell {} is of the family {}; leave it out",
+                other.name,
+                other.config.family().name()
+            );
+            let value = serde_json::to_value(sweep).unwrap_or(Value::Null);
+            return Err(error::invalid(source, "sweep", &value, message));
+        }
         spec.base = serde_json::to_value(base).unwrap_or(Value::Null);
         Ok(Self { spec, cells })
     }

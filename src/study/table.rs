@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::aggregate::{conditions, spread};
 use super::folder::CellRecord;
-use super::measures::{Measure, measures};
+use super::measures::{Measure, measures, of_family};
 use super::{Study, StudyError, StudyFolder};
 use crate::files;
 use crate::record::RunRecord;
@@ -23,7 +23,8 @@ const SEEDS: [&str; 4] = ["weights", "data", "shuffle", "noise"];
 /// No study, or a file cannot be written. A damaged cell is a row with its problem.
 pub fn collect(folder: &StudyFolder) -> Result<Vec<PathBuf>, StudyError> {
     let (study, cells) = folder.load()?;
-    let collected = || measures().iter().filter(|measure| !measure.is_timing);
+    let family = study.family();
+    let collected = || of_family(family).filter(|measure| !measure.is_timing);
     let columns: Vec<&Measure> = collected().collect();
     let json_text = |value: &Value| format!("{value:#}\n").into_bytes();
     let tables = [

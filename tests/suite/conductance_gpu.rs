@@ -8,9 +8,10 @@ use crate::common::again;
 use crate::common::networks::{SMALL, Setup, Sizes, cpu, draw, relative_error};
 use dalenet::conductance::batch::{Population, Request, SpikeBits};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
-use dalenet::conductance::gpu::{BackwardForm, GpuEngine, GpuOptions, MemoryPlan};
+use dalenet::conductance::gpu::{GpuEngine, GpuOptions, MemoryPlan};
 use dalenet::conductance::settings::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
 use dalenet::conductance::weights::Weights;
+use dalenet::device::BackwardForm;
 use dalenet::gpu::testing::test_gpu;
 use dalenet::gpu::{CHECKS_VARIABLE, Failure, Gpu, GpuError};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::settings::{load, parse, schema};
 use dalenet::conductance::settings::{Config, Dale, LoopRule, MatrixName};
 use dalenet::config::{ConfigError, Dataset, Override, Subset, sha256, to_pretty_json};
-use dalenet::families::{BUILTINS, builtin};
+use dalenet::families::{self, BUILTINS, builtin};
 use dalenet::optim::{Optimiser, Parametrisation};
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ fn builtin_configurations_are_what_they_are_called() {
     assert_eq!(quickstart.data.dataset, Dataset::Digits);
     assert_eq!(quickstart.data.subset, Subset::Stratified);
     for (name, text) in BUILTINS {
-        assert_eq!(parse(text, name).unwrap().name, name);
+        assert_eq!(families::parse(text, name, &[]).unwrap().name(), name);
     }
     assert_eq!(builtin("pong"), None);
 }
@@ -332,8 +332,7 @@ fn files_come_first_and_builtin_names_second() {
         let error = load(Some(Path::new(name)), &[], None)
             .unwrap_err()
             .to_string();
-        let known =
-            "no such file, nor a built-in configuration (these are: coba, ping, quickstart)";
+        let known = "no such file, nor a built-in configuration (these are: coba, ping, quickstart, rnn_adding, rnn_col_ei, rnn_dann, rnn_quickstart, rnn_standard)";
         assert_eq!(error, format!("{name}: {known}"));
     }
     assert!(matches!(

@@ -92,7 +92,11 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("network", "3", "must be a section: a JSON object { … }"),
         ("name", "\"\"", "must be a string, from 1 to 80 characters"),
         ("data.path", "7", "must be a string, or null"),
-        ("family", "\"izhikevich\"", "must be \"conductance\""),
+        (
+            "family",
+            "\"izhikevich\"",
+            "must be \"conductance\" or \"rate_rnn\"",
+        ),
         ("training.signed_loop", "1", "must be true or false"),
         (
             "training.trainable",

@@ -35,6 +35,7 @@ mod parity;
 mod parity_faults;
 mod parity_malformed;
 mod rate_rnn;
+mod rate_rnn_runs;
 mod report_browser;
 mod rhythm;
 mod run_folder;

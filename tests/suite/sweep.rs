@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dalenet::analysis::record::LoopSweep;
 use dalenet::conductance::experiment::Experiment;
 use dalenet::conductance::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep};
-use dalenet::conductance::open::DeviceOptions;
+use dalenet::device::DeviceOptions;
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use serde_json::Value;

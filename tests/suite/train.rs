@@ -7,9 +7,9 @@ use std::path::Path;
 
 use dalenet::conductance::experiment::{Experiment, ExperimentError};
 use dalenet::conductance::model::{NetworkModel, initial_state};
-use dalenet::conductance::open::DeviceOptions;
 use dalenet::conductance::settings::Config;
 use dalenet::config::Override;
+use dalenet::device::DeviceOptions;
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::train::checkpoint::{Checkpoint, NonFinite};

@@ -6,46 +6,6 @@ use crate::conductance::params::Params;
 use crate::conductance::weights::Wiring;
 use crate::gpu::AdapterLimits;
 
-/// Form of the backward pass. Both give the same bits; which is faster depends on the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BackwardForm {
-    /// Many steps a dispatch: a workgroup keeps a few trials and reads the loop weights every step.
-    #[default]
-    Persistent,
-    /// A dispatch a step, which reads the loop weights once for 16 or 32 trials. Networks without a
-    /// loop have nothing to share and run as [`BackwardForm::Persistent`].
-    PerStep,
-}
-
-impl BackwardForm {
-    /// Both forms.
-    pub const ALL: [Self; 2] = [Self::Persistent, Self::PerStep];
-
-    /// Its name in options and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Persistent => "persistent",
-            Self::PerStep => "per-step",
-        }
-    }
-}
-
-/// A form of the backward pass that does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no backward pass `{0}`: use persistent or per-step")]
-pub struct UnknownForm(String);
-
-impl std::str::FromStr for BackwardForm {
-    type Err = UnknownForm;
-
-    fn from_str(name: &str) -> Result<Self, UnknownForm> {
-        Self::ALL
-            .into_iter()
-            .find(|form| form.name() == name)
-            .ok_or_else(|| UnknownForm(name.to_owned()))
-    }
-}
-
 /// Rows of workgroup memory of the backward pass: a row holds one number for each trial.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SharedRows {

@@ -63,6 +63,7 @@ use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::Params;
 use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::Weights;
+use crate::device::BackwardForm;
 use crate::gpu::{Gpu, GpuError, Program};
 use crate::optim::Adam;
 use dispatches::DispatchBuilder;
@@ -70,7 +71,6 @@ use input_rows::InputRows;
 use plan::{Chunk, GpuPlan};
 use steps::STEP_WORDS;
 
-pub use backward::{BackwardForm, UnknownForm};
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
 
 /// What may be chosen of the engine; none of it changes a bit of the results.

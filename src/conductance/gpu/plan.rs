@@ -8,13 +8,14 @@
 use std::fmt;
 
 use super::GpuOptions;
-use super::backward::{BackwardForm, LambdaRows, is_recurrent, trials_per_workgroup};
+use super::backward::{LambdaRows, is_recurrent, trials_per_workgroup};
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::SpikeBits;
 use crate::conductance::engine::EngineError;
 use crate::conductance::params::Params;
 use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Weights, Wiring};
+use crate::device::BackwardForm;
 use crate::gpu::{AdapterInfo, AdapterLimits, BufferSpec};
 use crate::optim::gpu::MAX_PARTIALS;
 use crate::text::count;

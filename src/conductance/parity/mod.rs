@@ -6,8 +6,9 @@ mod compare;
 
 use crate::conductance::cpu::CpuEngine;
 use crate::conductance::engine::{Engine, EngineError};
-use crate::conductance::open::{DeviceOptions, open_selected};
+use crate::conductance::open::open_selected;
 use crate::conductance::plan::default_segment_steps;
+use crate::device::DeviceOptions;
 use crate::gpu::Selection;
 use crate::parity::{CaseFile, CaseReport, ParityError, Precision};
 use crate::text::count;

@@ -1,6 +1,7 @@
 //! Figures of a single run.
 
 mod classes;
+mod rate_rnn;
 mod trial;
 
 use super::draw::page::PanelRows;
@@ -30,8 +31,11 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
         let missing = || Err(Missing::new(id, title, RUN_HAS_NO_ANALYSIS));
         record.analysis.as_ref().map_or_else(missing, make)
     };
+    if record.config.as_conductance().is_none() {
+        return vec![rate_rnn::curves_of(&run)];
+    }
     let mut all = vec![
-        curves(&run),
+        curves(&run, &CURVES, CAPTION, ALT),
         of_analysis("raster", "Spike raster", trial::raster),
         of_analysis("rhythm", "Rhythm", trial::rhythm),
         weights::of_run(&run),
@@ -48,8 +52,11 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
 /// A line of a panel of training curves: what its key says, and how it looks.
 type Line = (&'static str, Metric, Colour, Dash);
 
-/// Title, axis and lines of each panel of training curves.
-const CURVES: [(&str, &str, [Line; 2]); 6] = [
+/// Title, axis and lines of a panel of training curves.
+type Curves<const LINES: usize> = (&'static str, &'static str, [Line; LINES]);
+
+/// The panels of a run of a conductance network.
+const CURVES: [Curves<2>; 6] = [
     (
         "Accuracy",
         "accuracy (%)",
@@ -100,13 +107,26 @@ const CURVES: [(&str, &str, [Line; 2]); 6] = [
     ),
 ];
 
-fn curves(run: &CellRun) -> Result<Sheet, Missing> {
-    let metrics: Vec<Metric> = (CURVES.iter())
+const CAPTION: &str = "Test metrics are taken after each epoch, training metrics are means over the epoch while the \
+                  weights change; epoch 0 is the untrained network. E cells: share with a spike in a trial \
+                  (mean over test trials), and share silent in the whole test set. Gradient norm: mean and \
+                  largest over the steps of the epoch, before clipping. Margin: logit of the true class minus \
+                  the largest other logit; confidence: softmax probability of the true class; both means over \
+                  the test set.";
+const ALT: &str = "Accuracy, loss, rates, activity, gradient norm and margin against the epoch.";
+
+fn curves<const LINES: usize>(
+    run: &CellRun,
+    curves: &[Curves<LINES>],
+    caption: &str,
+    alt: &str,
+) -> Result<Sheet, Missing> {
+    let metrics: Vec<Metric> = (curves.iter())
         .flat_map(|(_, _, lines)| lines.map(|(_, metric, ..)| metric))
         .collect();
     let mut table = Table::new(&epoch_columns(&[], &metrics));
     let rows = add_epochs(&mut table, &[], run, &metrics);
-    let panels = CURVES.map(|(title, axis, lines)| {
+    let panels = curves.iter().map(|&(title, axis, lines)| {
         let y = Axis::new(axis);
         let y = match title {
             "Gradient norm" => y.scaled(Scale::Log),
@@ -122,7 +142,7 @@ fn curves(run: &CellRun) -> Result<Sheet, Missing> {
         }
         panel
     });
-    let page = PanelRows::grid(panels.into(), 3, 115.0);
+    let page = PanelRows::grid(panels.collect(), 3, 115.0);
     if page.rows.is_empty() {
         return Err(Missing::new(
             "curves",
@@ -133,14 +153,8 @@ fn curves(run: &CellRun) -> Result<Sheet, Missing> {
     Ok(Sheet {
         id: "curves".into(),
         title: "Training curves".into(),
-        caption: "Test metrics are taken after each epoch, training metrics are means over the epoch while the \
-                  weights change; epoch 0 is the untrained network. E cells: share with a spike in a trial \
-                  (mean over test trials), and share silent in the whole test set. Gradient norm: mean and \
-                  largest over the steps of the epoch, before clipping. Margin: logit of the true class minus \
-                  the largest other logit; confidence: softmax probability of the true class; both means over \
-                  the test set."
-            .into(),
-        alt: "Accuracy, loss, rates, activity, gradient norm and margin against the epoch.".into(),
+        caption: caption.into(),
+        alt: alt.into(),
         page,
         table,
     })

@@ -1,0 +1,82 @@
+//! What the user says about the device, whatever the family.
+
+use crate::gpu::DeviceChoice;
+
+/// What the user says about the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Which device.
+    pub device: DeviceChoice,
+    /// Worker threads of the CPU engine; 0: all cores.
+    pub threads: usize,
+    /// Most memory the engine may take, bytes.
+    pub memory: Option<u64>,
+    /// Distance of the states kept by the CPU engine; `None`: the usual one. Changes time and
+    /// memory, never results.
+    pub segment_steps: Option<usize>,
+    /// Form of the GPU engine's backward pass; changes time, never results.
+    pub backward: BackwardForm,
+}
+
+impl DeviceOptions {
+    /// Worker threads, resolved.
+    pub fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        }
+    }
+}
+
+/// Form of the backward pass. Both give the same bits; which is faster depends on the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackwardForm {
+    /// Many steps a dispatch: a workgroup keeps a few trials and reads the loop weights every step.
+    #[default]
+    Persistent,
+    /// A dispatch a step, which reads the loop weights once for 16 or 32 trials. Networks without a
+    /// loop have nothing to share and run as [`BackwardForm::Persistent`].
+    PerStep,
+}
+
+impl BackwardForm {
+    /// Both forms.
+    pub const ALL: [Self; 2] = [Self::Persistent, Self::PerStep];
+
+    /// Its name in options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Persistent => "persistent",
+            Self::PerStep => "per-step",
+        }
+    }
+}
+
+/// A form of the backward pass that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no backward pass `{0}`: use persistent or per-step")]
+pub struct UnknownForm(String);
+
+impl std::str::FromStr for BackwardForm {
+    type Err = UnknownForm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownForm> {
+        Self::ALL
+            .into_iter()
+            .find(|form| form.name() == name)
+            .ok_or_else(|| UnknownForm(name.to_owned()))
+    }
+}
+
+/// The processor's name where the system tells it, else its architecture.
+pub fn processor_name() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = text
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == "model name");
+    named.map_or_else(
+        || format!("{} processor", std::env::consts::ARCH),
+        |(_, name)| name.trim().to_owned(),
+    )
+}

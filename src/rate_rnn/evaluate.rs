@@ -1,0 +1,82 @@
+//! What a trained network does on the test samples of its run.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::experiment::{Experiment, ExperimentError};
+use super::settings::Config;
+use crate::device::DeviceOptions;
+use crate::text::{count, fixed};
+use crate::train::model::Part;
+use crate::train::stored::{StoredRun, WhichCheckpoint};
+
+/// An evaluation, for people and for programs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluated {
+    /// Labels and what is said of them.
+    pub facts: Vec<(&'static str, String)>,
+    /// The same as JSON.
+    pub json: Value,
+}
+
+/// Measures a checkpoint of a run on its test samples; `data` is where a file of them is now.
+///
+/// # Errors
+/// A checkpoint of another run, data that cannot be used, or a device that fails.
+pub fn evaluate(
+    run: &StoredRun<Config>,
+    which: WhichCheckpoint,
+    data: Option<&Path>,
+    device: DeviceOptions,
+) -> Result<Evaluated, ExperimentError> {
+    let checkpoint = run.checkpoint(which)?;
+    let place = run.data_place(data);
+    let experiment = Experiment::prepare(run.config.clone(), place.as_deref(), device)?;
+    let weights = experiment.weights_of(&checkpoint)?;
+    let (mut network, device, words) = experiment.network(&weights)?;
+    let scores = network
+        .scores(Part::Test, &mut || true)?
+        .unwrap_or_default();
+    let epoch = checkpoint.content.progress.epochs_done;
+    let mut facts = vec![
+        (
+            "checkpoint",
+            format!(
+                "{} (after {})",
+                checkpoint.path.display(),
+                count(epoch as usize, "epoch", "epochs")
+            ),
+        ),
+        ("device", words),
+    ];
+    let mut json = json!({
+        "checkpoint": checkpoint.path,
+        "epoch": epoch,
+        "device": device.name,
+        "trials": experiment.sequences.split.test.len(),
+    });
+    let (outputs, loss) = (scores.outputs as f64, scores.mean_loss());
+    if experiment.sequences.has_classes() {
+        let share = scores.correct as f64 / outputs;
+        let error = 100.0 * (share * (1.0 - share) / outputs).sqrt();
+        facts.push((
+            "accuracy",
+            format!(
+                "{:.2} % ± {error:.2} (standard error), {} of {}",
+                100.0 * share,
+                scores.correct,
+                scores.outputs
+            ),
+        ));
+        facts.push(("loss", format!("{} nats", fixed(loss, 4))));
+        json["correct"] = scores.correct.into();
+        json["accuracy_percent"] = (100.0 * share).into();
+        json["accuracy_standard_error_percent"] = error.into();
+        json["loss_nats"] = loss.into();
+    } else {
+        facts.push(("error", format!("{} (mean squared error)", fixed(loss, 6))));
+        json["squared_error"] = loss.into();
+    }
+    Ok(Evaluated { facts, json })
+}

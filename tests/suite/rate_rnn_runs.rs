@@ -1,0 +1,238 @@
+//! Runs of rate RNNs from the command line: trained, stopped, killed, continued, measured, shown.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::program::{Place, result};
+use dalenet::data::{ArrayValues, NamedArray, write_npz};
+use dalenet::rate_rnn::metrics::TEST_ERROR;
+use dalenet::record::RunRecord;
+use dalenet::train::metrics::{TEST_ACCURACY, TEST_LOSS};
+use serde_json::Value;
+
+/// A small network that reads digits row by row.
+const SMALL: &str = r#"{
+    "name": "small", "family": "rate_rnn",
+    "data": { "images": { "dataset": "digits", "train_samples": 300, "test_samples": 60 } },
+    "network": { "kind": "KIND", "layers": [20, 12], "inhibitory_fraction": 0.2 },
+    "training": { "epochs": 4, "learning_rate": 0.05, "clip_norm": 5 }
+}"#;
+
+fn place(kind: &str) -> Place {
+    let place = Place::new();
+    fs::write(place.path("small.json"), SMALL.replace("KIND", kind)).unwrap();
+    place
+}
+
+#[test]
+fn a_run_is_the_same_whatever_threads_and_stops_it_has() {
+    for kind in ["standard", "col_ei", "dann"] {
+        let place = place(kind);
+        place.ok("train small.json --device cpu --threads 2 --out whole");
+        let whole = result(&place.path("whole"));
+        assert_eq!(whole.1.len(), 5);
+        place.ok("train small.json --device cpu --threads 1 --out one");
+        assert!(result(&place.path("one")) == whole, "{kind}: one thread");
+        place.ok("train small.json --device cpu --epochs 1 --out parts");
+        place.ok("resume parts --device cpu --epochs 3");
+        place.ok("resume parts --device cpu --epochs 4");
+        assert!(result(&place.path("parts")) == whole, "{kind}: in parts");
+        let record = RunRecord::load(&place.path("whole")).unwrap();
+        let [first, last] = [0, 4].map(|at| record.epochs[at][TEST_LOSS]);
+        assert!(last < 0.97 * first, "{kind}: {first} to {last} nats");
+    }
+}
+
+#[test]
+fn a_run_killed_again_and_again_ends_as_if_undisturbed() {
+    let place = place("dann");
+    let epochs = "--set training.epochs=60 --set training.checkpoint_every_epochs=7";
+    place.ok(&format!(
+        "train small.json --device cpu --out whole {epochs}"
+    ));
+    let mut kills = 0;
+    let mut line = format!("train small.json --device cpu --out run {epochs}");
+    for attempt in 0..30u64 {
+        let mut command = place.command(&line);
+        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = quiet.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(
+            5 + (attempt * 7919) % 61 + attempt * 12,
+        ));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        kills += usize::from(!status.success());
+        if status.success() {
+            break;
+        }
+        // A folder without a configuration is no run yet.
+        line = match place.path("run/config.json").exists() {
+            true => "resume run --device cpu".to_owned(),
+            false => format!("train small.json --device cpu --out run --force {epochs}"),
+        };
+    }
+    place.ok(&line);
+    assert!(kills >= 5, "{kills} kills");
+    assert_eq!(result(&place.path("run")), result(&place.path("whole")));
+}
+
+#[test]
+fn a_run_on_the_gpu_repeats_goes_on_and_agrees_with_the_processor() {
+    if dalenet::gpu::testing::test_gpu().is_none() {
+        return;
+    }
+    let place = place("dann");
+    place.ok("train small.json --device gpu --out whole");
+    let whole = result(&place.path("whole"));
+    place.ok("train small.json --device gpu --memory 600K --epochs 2 --out parts");
+    place.ok("resume parts --device gpu --epochs 4");
+    assert!(result(&place.path("parts")) == whole);
+    let eval = |device: &str| -> Value {
+        let told = place.ok(&format!("eval whole --device {device} --json"));
+        serde_json::from_str(&told).unwrap()
+    };
+    let (gpu, cpu) = (eval("gpu"), eval("cpu"));
+    assert_eq!(gpu["correct"], cpu["correct"]);
+    let losses = [&gpu, &cpu].map(|e| e["loss_nats"].as_f64().unwrap());
+    assert!(
+        (losses[0] - losses[1]).abs() < 1e-5 * losses[1],
+        "{losses:?}"
+    );
+}
+
+#[test]
+fn a_run_is_measured_and_shown_in_its_own_words() {
+    let place = place("col_ei");
+    place.ok("train small.json --device cpu --out run");
+    let record = RunRecord::load(&place.path("run")).unwrap();
+    let last = record.last().unwrap();
+    let told: Value = serde_json::from_str(&place.ok("eval run --device cpu --json")).unwrap();
+    assert_eq!(
+        told["accuracy_percent"].as_f64().unwrap(),
+        last[TEST_ACCURACY]
+    );
+    assert_eq!(told["loss_nats"].as_f64().unwrap(), last[TEST_LOSS]);
+    assert!(place.ok("eval run --device cpu").contains("standard error"));
+    let page = fs::read_to_string(place.path("run/report.html")).unwrap();
+    assert!(page.contains("Training curves") && page.contains("col_ei rate RNN"));
+    for word in ["E cells", "I cells", "Hz", "analysis.json"] {
+        assert!(!page.contains(word), "the page speaks of {word}");
+    }
+    for verb in ["sweep run --ei 1", "analyse run", "eval run --scale-ei 2"] {
+        let told = place.fails(verb, 2);
+        assert!(told.contains("rate"), "{verb}: {told}");
+    }
+}
+
+#[test]
+fn values_have_errors_and_no_accuracy() {
+    let place = Place::new();
+    let text = r#"{
+        "name": "sums", "family": "rate_rnn",
+        "data": { "task": "adding", "adding": { "steps": 6, "train_samples": 400, "test_samples": 100 } },
+        "network": { "kind": "dann", "layers": [8] },
+        "training": { "epochs": 6, "batch_size": 16, "learning_rate": 0.1 }
+    }"#;
+    fs::write(place.path("sums.json"), text).unwrap();
+    let said = place.ok("train sums.json --device cpu --out run");
+    assert!(
+        said.contains("test error") && !said.contains("accuracy"),
+        "{said}"
+    );
+    let record = RunRecord::load(&place.path("run")).unwrap();
+    let errors: Vec<f64> = record
+        .epochs
+        .iter()
+        .map(|epoch| epoch[TEST_ERROR])
+        .collect();
+    assert!(errors[6] < 0.5 * errors[0], "{errors:?}");
+    assert!(record.epochs[6][TEST_ACCURACY].is_nan());
+    let best = record.best().unwrap()[TEST_ERROR];
+    assert!(errors[1..].iter().all(|error| *error >= best));
+    let notes = record.manifest.notes.join("\n");
+    assert!(notes.contains("exactly 0 at the start"), "{notes}");
+    let page = fs::read_to_string(place.path("run/report.html")).unwrap();
+    assert!(page.contains("mean squared error") && !page.contains("accuracy"));
+}
+
+#[test]
+fn own_sequences_are_learnt_and_wrong_ones_refused_by_name() {
+    let place = Place::new();
+    // The class is the channel that is on, at every step.
+    let (samples, steps) = (40, 5);
+    let x: Vec<f64> = (0..samples * steps * 2)
+        .map(|i| f64::from(u8::from(i % 2 == i / (steps * 2) % 2)))
+        .collect();
+    let y: Vec<i32> = (0..samples).map(|sample| (sample % 2) as i32).collect();
+    let write = |name: &str, y: &[i32]| {
+        let (x_shape, y_shape) = ([samples, steps, 2], [y.len()]);
+        let array = |name, shape, values| NamedArray {
+            name,
+            shape,
+            values,
+        };
+        let arrays = [
+            array("x", &x_shape[..], ArrayValues::F64(&x)),
+            array("y", &y_shape[..], ArrayValues::I32(y)),
+        ];
+        write_npz(&place.path(name), &arrays).unwrap();
+    };
+    write("own.npz", &y);
+    write("short.npz", &y[1..]);
+    let config = |file: &str| {
+        format!(
+            r#"{{ "name": "own", "family": "rate_rnn", "data": {{ "task": "sequences", "path": "{file}" }},
+                "network": {{ "layers": [6] }},
+                "training": {{ "epochs": 10, "batch_size": 4, "learning_rate": 0.1 }} }}"#
+        )
+    };
+    for file in ["own.npz", "short.npz", "none.npz"] {
+        fs::write(place.path(&format!("{file}.json")), config(file)).unwrap();
+    }
+    place.ok("train own.npz.json --device cpu --out run");
+    let record = RunRecord::load(&place.path("run")).unwrap();
+    assert_eq!(record.last().unwrap()[TEST_ACCURACY], 100.0);
+    let told = place.fails("train short.npz.json --device cpu --out short", 2);
+    assert!(told.contains("`y`") && told.contains("[39]"), "{told}");
+    let told = place.fails("train none.npz.json --device cpu --out none", 2);
+    assert!(told.contains("none.npz"), "{told}");
+}
+
+#[test]
+fn a_study_of_kinds_is_run_tabled_and_shown_and_asks_for_no_sweep() {
+    let place = Place::new();
+    let base = SMALL
+        .replace("KIND", "standard")
+        .replace("\"epochs\": 4", "\"epochs\": 2");
+    let spec = |more: &str| {
+        format!(
+            r#"{{ "name": "kinds", "title": "Kinds", "base": {base},
+                "axes": [ {{ "name": "kind", "key": "network.kind", "values": ["standard", "dann"] }},
+                          {{ "name": "seed", "key": "seeds.weights", "values": [1, 2] }} ] {more} }}"#
+        )
+    };
+    fs::write(place.path("kinds.json"), spec("")).unwrap();
+    fs::write(
+        place.path("swept.json"),
+        spec(r#", "sweep": { "ei": [0], "ie": [0] }"#),
+    )
+    .unwrap();
+    place.ok("study run kinds.json --device cpu --out kinds");
+    let again = place.ok("study run kinds.json --device cpu --out kinds");
+    assert!(again.contains("finished before"), "{again}");
+    let table = fs::read_to_string(place.path("kinds/table.csv")).unwrap();
+    let head = table.lines().next().unwrap();
+    assert!(
+        head.contains("test_loss_nats") && !head.contains("rate_hz"),
+        "{head}"
+    );
+    assert_eq!(table.lines().count(), 5);
+    let page = fs::read_to_string(place.path("kinds/report.html")).unwrap();
+    assert!(page.contains("DANN") || page.contains("dann"));
+    let told = place.fails("study run swept.json --device cpu --out swept", 2);
+    assert!(
+        told.contains("E–I loop") && told.contains("rate_rnn"),
+        "{told}"
+    );
+}
