@@ -80,3 +80,16 @@ pub fn processor_name() -> String {
         |(_, name)| name.trim().to_owned(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_have_names() {
+        assert_eq!("persistent".parse(), Ok(BackwardForm::Persistent));
+        assert_eq!("per-step".parse(), Ok(BackwardForm::PerStep));
+        let error = "per_step".parse::<BackwardForm>().expect_err("is unknown");
+        assert!(error.to_string().contains("`per_step`"), "{error}");
+    }
+}

@@ -1,6 +1,8 @@
 //! The method of a page, generated from configurations: what all runs share, in words and as
 //! tables, and what changes from run to run.
 
+mod rate_rnn;
+
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -113,10 +115,18 @@ impl Method {
     pub fn paragraphs(&self) -> Vec<String> {
         match self.family {
             Family::Conductance => vec![self.network(), self.input(), self.training()],
-            Family::RateRnn => vec![format!(
-                "A {} rate RNN; every setting stands in the tables below.",
-                self.say("network.kind")
-            )],
+            Family::RateRnn => rate_rnn::paragraphs(self),
+        }
+    }
+
+    /// Samples for training, validation and test, where all runs had the same.
+    fn samples(&self) -> String {
+        match self.trials[..] {
+            [[train, 0, test]] => format!("; samples: {train} for training, {test} for testing"),
+            [[train, validation, test]] => format!(
+                "; samples: {train} for training, {validation} for validation, {test} for testing"
+            ),
+            _ => String::new(),
         }
     }
 

@@ -17,6 +17,7 @@ use dalenet::rate_rnn::init::{InitialWeights, draw};
 use dalenet::rate_rnn::params::{Kind, Loss, Params, Recipe};
 use dalenet::rate_rnn::parity::{Case, run};
 use dalenet::rate_rnn::weights::Layout;
+use proptest::prelude::*;
 
 const KINDS: [Kind; 3] = [Kind::Standard, Kind::ColEi, Kind::Dann];
 const LOSSES: [Loss; 3] = [Loss::CrossEntropyLast, Loss::CrossEntropyAll, Loss::MseLast];
@@ -188,7 +189,8 @@ fn planted_errors_fail() {
             .find(|path| path.ends_with(format!("{name}.safetensors")));
         load(&found.expect("is there"))
     };
-    let errors: [(&str, &str, fn(&mut Params)); 6] = [
+    type Plant = fn(&mut Params);
+    let errors: [(&str, &str, Plant); 6] = [
         ("rnn_dann", "no clipping", |p| p.recipe.clip_norm = None),
         ("rnn_standard_clip", "another clip", |p| {
             p.recipe.clip_norm = Some(0.051)
@@ -221,7 +223,8 @@ fn planted_errors_fail() {
 fn every_quantity_fails_where_it_is_expected_otherwise() {
     let sound = load(&files()[2]);
     let setup = setup_of(&sound);
-    let altered: [(&str, fn(&mut Case)); 6] = [
+    type Alter = fn(&mut Case);
+    let altered: [(&str, Alter); 6] = [
         ("outputs", |c| c.outputs[3] += 1e-2),
         ("loss", |c| c.losses[2] *= 1.001),
         ("gradient", |c| c.gradient[7] += 1e-1),
@@ -261,7 +264,7 @@ fn gradients_are_those_of_the_loss() {
                 forward.scores.mean_loss()
             };
             let mut misses = 0;
-            for entry in 0..layout.len {
+            for (entry, gradient) in gradient.iter().enumerate() {
                 let w = setup.weights[entry];
                 let (low, high) = (w - 1e-3, w + 1e-3);
                 // A third of the difference's error is left by this combination of two differences.
@@ -269,7 +272,7 @@ fn gradients_are_those_of_the_loss() {
                 let (low, high) = (w - 5e-4, w + 5e-4);
                 let narrow = (at(entry, high) - at(entry, low)) / f64::from(high - low);
                 let expected = (4.0 * narrow - wide) / 3.0;
-                let error = (gradient[entry] - expected).abs();
+                let error = (gradient - expected).abs();
                 misses += usize::from(error > 1e-6 * (1.0 + expected.abs()));
             }
             // A difference may straddle the edge of a unit's rectifier.
@@ -484,6 +487,31 @@ fn stored_weights_of_networks_with_signs_stay_at_zero_or_above() {
                 "{name}"
             );
             assert!(of(false).any(|b| b < 0.0), "{name}: biases are free");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    /// Case files that nobody vouches for are refused or run, whatever comes out.
+    #[test]
+    fn altered_cases_never_panic(
+        which in any::<prop::sample::Index>(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        in_header in any::<bool>(),
+    ) {
+        let files = files();
+        let mut bytes = std::fs::read(&files[which.index(files.len())]).expect("readable");
+        let header = 8 + u64::from_le_bytes(*bytes.first_chunk().expect("a length")) as usize;
+        let most = if in_header { header } else { bytes.len() };
+        for (at, value) in flips {
+            bytes[at.index(most)] = value;
+        }
+        let case = CaseFile::parse(Path::new("case.safetensors"), bytes).and_then(|file| Case::of(&file));
+        if let Ok(case) = case {
+            let report = run(&case, Precision::F32, on_cpu(&setup_of(&case), 1).as_mut());
+            prop_assert!(!report.expect("runs").rows.is_empty());
         }
     }
 }

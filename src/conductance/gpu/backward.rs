@@ -122,16 +122,3 @@ pub(super) fn trials_per_workgroup(
         _ => 1,
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forms_have_names() {
-        assert_eq!("persistent".parse(), Ok(BackwardForm::Persistent));
-        assert_eq!("per-step".parse(), Ok(BackwardForm::PerStep));
-        let error = "per_step".parse::<BackwardForm>().expect_err("is unknown");
-        assert!(error.to_string().contains("`per_step`"), "{error}");
-    }
-}
