@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::{self, ConfigError, Override, Problem, Settings};
+use crate::data::Samples;
 use crate::device::DeviceOptions;
 use crate::fault::{Blame, Fault};
 use crate::gpu::Selection;
@@ -16,7 +17,7 @@ use crate::train::epochs::Outcome;
 use crate::train::interrupt::Interrupt;
 use crate::train::metrics::Metric;
 use crate::train::progress::{Log, Reporter};
-use crate::train::stored::{self, StoredRunError};
+use crate::train::stored::{self, StoredRunError, WhichCheckpoint};
 use crate::{conductance, rate_rnn, train};
 
 macro_rules! families {
@@ -377,6 +378,24 @@ macro_rules! families {
                 }
             }
 
+            /// The class scores of the first `count` of `samples`, a row a sample, of a checkpoint of a run of
+            /// this configuration.
+            fn predict(
+                &self,
+                run: StoredRun,
+                which: WhichCheckpoint,
+                samples: Samples,
+                count: usize,
+                device: DeviceOptions,
+            ) -> Result<Vec<Vec<f64>>, ExperimentError> {
+                Ok(match self {
+                    $(Self::$variant(config) => {
+                        let run = run.with_config(config.clone());
+                        $module::predict::predict(&run, which, samples, count, device)?
+                    }),*
+                })
+            }
+
             /// SHA-256 but for the number of epochs: equal for runs that go the same way.
             pub fn run_sha256(&self) -> String {
                 match self {
@@ -390,13 +409,17 @@ macro_rules! families {
 families!(Conductance conductance, RateRnn rate_rnn);
 
 /// The configurations inside the program, as (name, JSON text).
-pub const BUILTINS: [(&str, &str); 8] = [
+pub const BUILTINS: [(&str, &str); 9] = [
     ("coba", include_str!("../configs/coba.json")),
     ("ping", include_str!("../configs/ping.json")),
     ("quickstart", include_str!("../configs/quickstart.json")),
     ("rnn_adding", include_str!("../configs/rnn/rnn_adding.json")),
     ("rnn_col_ei", include_str!("../configs/rnn/rnn_col_ei.json")),
     ("rnn_dann", include_str!("../configs/rnn/rnn_dann.json")),
+    (
+        "rnn_language",
+        include_str!("../configs/rnn/rnn_language.json"),
+    ),
     (
         "rnn_quickstart",
         include_str!("../configs/rnn/rnn_quickstart.json"),
@@ -464,6 +487,21 @@ pub type StoredRun = stored::StoredRun<Config>;
 /// No run, or a configuration that is damaged.
 pub fn open(folder: &Path) -> Result<StoredRun, StoredRunError> {
     StoredRun::open(folder, |file| load(Some(file), &[], None))
+}
+
+/// The class scores of the first `count` of `samples`, a row a sample, of a checkpoint of a run.
+///
+/// # Errors
+/// A checkpoint that is damaged, samples that do not fit the network, or a device that fails.
+pub fn predict(
+    run: StoredRun,
+    which: WhichCheckpoint,
+    samples: Samples,
+    count: usize,
+    device: DeviceOptions,
+) -> Result<Vec<Vec<f64>>, ExperimentError> {
+    let config = run.config.clone();
+    config.predict(run, which, samples, count, device)
 }
 
 /// Opens the run of a conductance network in `folder`, for what has no meaning elsewhere.

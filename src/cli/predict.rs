@@ -1,23 +1,18 @@
 //! `dalenet predict`: a trained network answers new samples.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use dalenet::conductance::batch::Request;
 use dalenet::conductance::loss::{predicted, softmax};
-use dalenet::conductance::model::{Trials, weights_of};
-use dalenet::conductance::open::open_engine;
-use dalenet::conductance::params::Params;
-use dalenet::data::{NewSamples, Samples, load_new_samples};
+use dalenet::data::{NewSamples, load_new_samples};
 use dalenet::families;
 use dalenet::files::write_atomic;
 use dalenet::text;
-use dalenet::train::stored::{StoredCheckpoint, WhichCheckpoint};
+use dalenet::train::stored::WhichCheckpoint;
 use serde_json::json;
 
 use super::SUCCESS;
 use super::arguments::Device;
-use super::error::{Result, UsageError};
+use super::error::{Result, While};
 use super::output::{note, say, say_table};
 
 /// Most answers shown to a person who names no file for them.
@@ -57,82 +52,30 @@ struct Answer {
     label: Option<u16>,
 }
 
-/// The length of an axis of a matrix, from which the network's inputs and classes are known.
-fn axis(checkpoint: &StoredCheckpoint, matrix: &str, axis: usize) -> Result<usize> {
-    let tensor = checkpoint.content.weights.get(matrix);
-    let length = tensor.and_then(|tensor| tensor.shape.get(axis).copied());
-    Ok(length.ok_or_else(|| {
-        UsageError(format!(
-            "{} has no matrix `{matrix}`; so it is not a checkpoint of a conductance network; check the run folder",
-            checkpoint.path.display()
-        ))
-    })?)
-}
-
 pub fn run(args: Args) -> Result<u8> {
-    let run = families::open_conductance(&args.run)?;
-    let checkpoint = run.checkpoint(args.checkpoint)?;
-    let n_in = axis(&checkpoint, "in", 0)?;
-    let n_out = axis(&checkpoint, "out", 1)?;
+    let run = families::open(&args.run)?;
     let NewSamples {
         samples,
         is_labelled,
     } = load_new_samples(&args.data, args.labels.as_deref())?;
-    if samples.inputs() > n_in || (samples.inputs() < n_in && matches!(samples, Samples::Images(_)))
-    {
-        return Err(UsageError(format!(
-            "{}: the samples have {}, but this network takes {n_in}; give samples like those it was trained on",
-            args.data.display(),
-            text::count(samples.inputs(), "input", "inputs")
-        ))
-        .into());
-    }
-    let params = Params::new(&run.config, n_in, n_out);
-    let (weights, _) = weights_of(&params, &checkpoint.content.weights)?;
-    let batch_size = run.config.training.batch_size;
-    let mut opened = open_engine(&params, &weights, &args.device.options(), batch_size)?;
     let labels = is_labelled.then(|| samples.labels().to_vec());
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     let count = limit.unwrap_or(usize::MAX).min(samples.len());
-    let trials = Trials {
-        samples: Arc::new(without_labels(samples)),
-        steps: params.steps,
-        dt_ms: params.network.dt_ms,
-        rate_hz: run.config.encoding.rate_hz,
-        noise_seed: run.config.seeds.noise,
-    };
-    let all: Vec<usize> = (0..count).collect();
-    let mut answers = Vec::with_capacity(count);
-    for indices in all.chunks(batch_size) {
-        let batch = trials.evaluation_batch(indices)?;
-        let forward = opened.engine.forward(&batch, Request::default())?;
-        for (logits, &index) in forward.logits.chunks_exact(n_out).zip(indices) {
-            answers.push(Answer {
-                class: predicted(logits),
-                probabilities: softmax(logits),
-                label: labels.as_ref().map(|labels| labels[index]),
-            });
-        }
-    }
+    let device = args.device.options();
+    let scores = families::predict(run, args.checkpoint, samples, count, device)
+        .with_context(|| args.data.display().to_string())?;
+    let answers = scores.iter().enumerate().map(|(index, scores)| Answer {
+        class: predicted(scores),
+        probabilities: softmax(scores),
+        label: labels.as_ref().map(|labels| labels[index]),
+    });
+    let answers: Vec<Answer> = answers.collect();
+    let n_out = scores.first().map_or(0, Vec::len);
     if let Some(file) = &args.out {
         write_atomic(file, &table(&answers, n_out)?)?;
     }
     show(&args, &answers);
     Ok(SUCCESS)
-}
-
-/// New samples may have classes that the network does not know; their labels only score it.
-fn without_labels(samples: Samples) -> Samples {
-    match samples {
-        Samples::Images(mut set) => {
-            set.labels.fill(0);
-            Samples::Images(set)
-        }
-        Samples::Events(mut set) => {
-            set.labels.fill(0);
-            Samples::Events(set)
-        }
-    }
 }
 
 fn show(args: &Args, answers: &[Answer]) {

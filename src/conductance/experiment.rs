@@ -60,6 +60,9 @@ pub enum ExperimentError {
     /// A run that is there already.
     #[error(transparent)]
     Stored(#[from] StoredRunError),
+    /// Samples that are no input of the network.
+    #[error("{0}")]
+    Samples(String),
     /// Training stopped before its end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -78,6 +81,7 @@ impl Blame for ExperimentError {
             Self::Weights(error) => error.fault(),
             Self::Stored(error) => error.fault(),
             Self::Train(error) => error.fault(),
+            Self::Samples(_) => Fault::User,
             Self::Stopped(error) => error.fault(),
             Self::AnalysisJson(_) => Fault::Program,
         }

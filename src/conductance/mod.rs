@@ -40,6 +40,7 @@ pub mod open;
 pub mod params;
 pub mod parity;
 pub mod plan;
+pub mod predict;
 pub mod settings;
 pub mod weights;
 pub mod work;

@@ -70,6 +70,11 @@ pub fn evaluate(
             ),
         ));
         facts.push(("loss", format!("{} nats", fixed(loss, 4))));
+        if experiment.params.loss.is_of_every_step() {
+            let perplexity = libm::exp(loss);
+            facts.push(("perplexity", fixed(perplexity, 2)));
+            json["perplexity"] = perplexity.into();
+        }
         json["correct"] = scores.correct.into();
         json["accuracy_percent"] = (100.0 * share).into();
         json["accuracy_standard_error_percent"] = error.into();

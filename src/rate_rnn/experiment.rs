@@ -52,6 +52,9 @@ pub enum ExperimentError {
     /// A run that is there already.
     #[error(transparent)]
     Stored(#[from] StoredRunError),
+    /// Samples that are no input of the network.
+    #[error("{0}")]
+    Samples(String),
     /// Training stopped before its end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -67,6 +70,7 @@ impl Blame for ExperimentError {
             Self::Spectrum(error) => error.fault(),
             Self::Train(error) => error.fault(),
             Self::Stored(error) => error.fault(),
+            Self::Samples(_) => Fault::User,
             Self::Stopped(error) => error.fault(),
         }
     }
@@ -170,6 +174,9 @@ impl Experiment {
     }
 
     fn best_rule(&self) -> &'static str {
+        if self.params.loss.is_of_every_step() {
+            return "best epoch by the loss of the test set";
+        }
         match (
             self.sequences.has_classes(),
             self.sequences.split.validation.is_empty(),

@@ -32,6 +32,22 @@ pub const VALIDATION_ERROR: Metric = Metric::number(
 )
 .in_line(2, "validation error", 4);
 
+/// Perplexity of the test set.
+pub const TEST_PERPLEXITY: Metric = Metric::number(
+    "test_perplexity",
+    "test perplexity",
+    "1",
+    "Exponential of the mean cross-entropy over the test set after the epoch; null but for text.",
+)
+.in_line(4, "perplexity", 2);
+/// Loss of the validation samples.
+pub const VALIDATION_LOSS: Metric = Metric::number(
+    "validation_loss_nats",
+    "validation loss",
+    "nats",
+    "Mean cross-entropy over the validation samples after the epoch; null where none are held out.",
+);
+
 /// Every key of a line of `metrics.jsonl`, in their order.
 pub const METRICS: &[Metric] = &[
     EPOCH,
@@ -40,6 +56,8 @@ pub const METRICS: &[Metric] = &[
     TRAIN_ACCURACY,
     TEST_ACCURACY,
     VALIDATION_ACCURACY,
+    VALIDATION_LOSS,
+    TEST_PERPLEXITY,
     TRAIN_ERROR,
     TEST_ERROR,
     VALIDATION_ERROR,

@@ -48,6 +48,7 @@ pub mod model;
 pub mod open;
 pub mod params;
 pub mod parity;
+pub mod predict;
 pub mod settings;
 pub mod tasks;
 pub mod weights;

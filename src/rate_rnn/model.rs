@@ -3,7 +3,10 @@
 use super::batch::Batch;
 use super::engine::{Engine, EngineError, Quantity};
 use super::loss::Scores;
-use super::metrics::{METRICS, OF_CLASSES, OF_VALUES, TEST_ERROR, VALIDATION_ERROR};
+use super::metrics::{
+    METRICS, OF_CLASSES, OF_VALUES, TEST_ERROR, TEST_PERPLEXITY, VALIDATION_ERROR, VALIDATION_LOSS,
+};
+use super::params::Loss;
 use super::tasks::Sequences;
 use crate::train::checkpoint::Tensors;
 use crate::train::metrics::{Metric, TEST_ACCURACY, TEST_LOSS, VALIDATION_ACCURACY};
@@ -73,6 +76,13 @@ impl Model for NetworkModel {
     }
 
     fn score(&self) -> Score {
+        if self.engine.params().loss.is_of_every_step() {
+            return Score {
+                test: TEST_LOSS,
+                validation: VALIDATION_LOSS,
+                more_is_better: false,
+            };
+        }
         match self.sequences.has_classes() {
             true => Score {
                 test: TEST_ACCURACY,
@@ -120,9 +130,9 @@ impl Model for NetworkModel {
         part: Part,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Measured>, ModelError> {
-        let has_classes = self.sequences.has_classes();
+        let loss = self.engine.params().loss;
         let scores = self.scores(part, go_on)?;
-        Ok(scores.map(|scores| measured(&scores, has_classes)))
+        Ok(scores.map(|scores| measured(&scores, loss)))
     }
 
     fn state(&mut self) -> Result<ModelState, ModelError> {
@@ -142,15 +152,15 @@ impl Model for NetworkModel {
 }
 
 /// Scores by the metrics of the test part.
-pub fn measured(scores: &Scores, has_classes: bool) -> Measured {
-    match has_classes {
-        true => vec![
-            (TEST_LOSS, scores.mean_loss()),
-            (
-                TEST_ACCURACY,
-                100.0 * scores.correct as f64 / scores.outputs as f64,
-            ),
-        ],
-        false => vec![(TEST_ERROR, scores.mean_loss())],
+pub fn measured(scores: &Scores, loss: Loss) -> Measured {
+    let mean = scores.mean_loss();
+    if !loss.has_classes() {
+        return vec![(TEST_ERROR, mean)];
     }
+    let accuracy = 100.0 * scores.correct as f64 / scores.outputs as f64;
+    let mut all = vec![(TEST_LOSS, mean), (TEST_ACCURACY, accuracy)];
+    if loss.is_of_every_step() {
+        all.push((TEST_PERPLEXITY, libm::exp(mean)));
+    }
+    all
 }

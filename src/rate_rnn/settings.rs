@@ -68,6 +68,8 @@ pub struct Data {
     pub images: Images,
     /// Sequences of the task `adding`.
     pub adding: Adding,
+    /// Text of the task `text`.
+    pub text: Text,
     /// The user's file of the task `sequences` (.npz): `x` [samples, steps, inputs], and `y`, classes or
     /// values.
     pub path: Option<String>,
@@ -83,6 +85,8 @@ pub enum Task {
     ImagePixels,
     /// The sum of the two numbers of a sequence that are marked.
     Adding,
+    /// The next word or character of a text, at every step.
+    Text,
     /// The user's own sequences.
     Sequences,
 }
@@ -101,6 +105,34 @@ pub struct Adding {
     /// Test samples.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub test_samples: usize,
+}
+
+/// A text, cut into pieces of the same length. Each is a sample; what is known of the text before it is nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Text {
+    /// The text to train on (UTF-8); null: sentences of a small built-in grammar.
+    pub path: Option<String>,
+    /// The text to test on; null: the last tenth of the other.
+    pub test_path: Option<String>,
+    /// What a step is.
+    pub unit: TextUnit,
+    /// Steps of a piece.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub steps: usize,
+    /// Most different words or characters; those seldom met count as one, `<unk>`.
+    #[schemars(range(min = 2, max = 100_000))]
+    pub vocabulary: usize,
+}
+
+/// What a step of a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextUnit {
+    /// A word; the end of a line is one, too (`<eos>`).
+    Words,
+    /// A character.
+    Characters,
 }
 
 /// Units and signs of the network.
@@ -132,7 +164,8 @@ pub struct Weights {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Training {
-    /// What is minimised; null: the cross-entropy of the last step for classes, the squared error for values.
+    /// What is minimised; null: the cross-entropy of the last step for classes, of every step for text, the squared
+    /// error for values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
     /// Passes over the training samples.
@@ -173,9 +206,10 @@ impl Config {
     /// Sizes and recipe, for data of `n_in` channels and `n_out` classes or values.
     pub fn params(&self, n_in: usize, n_out: usize, has_classes: bool) -> Params {
         let training = &self.training;
-        let usual = match has_classes {
-            true => Loss::CrossEntropyLast,
-            false => Loss::MseLast,
+        let usual = match (self.data.task, has_classes) {
+            (Task::Text, _) => Loss::CrossEntropyAll,
+            (_, true) => Loss::CrossEntropyLast,
+            (_, false) => Loss::MseLast,
         };
         Params {
             kind: self.network.kind,
@@ -245,7 +279,7 @@ impl Settings for Config {
                 (images.subset != Subset::Full).then_some(images.test_samples)
             }
             Task::Adding => Some(adding.test_samples),
-            Task::Sequences => None,
+            Task::Sequences | Task::Text => None,
         }
     }
 
@@ -296,6 +330,7 @@ impl Settings for Config {
         let fits = match (task, loss) {
             (_, None) | (Task::Sequences, _) => true,
             (Task::Adding, Some(loss)) => loss == Loss::MseLast,
+            (Task::Text, Some(loss)) => loss == Loss::CrossEntropyAll,
             (Task::ImageRows | Task::ImagePixels, Some(loss)) => loss == Loss::CrossEntropyLast,
         };
         rules.require(
@@ -340,6 +375,7 @@ impl Default for Data {
                 ..Images::default()
             },
             adding: Adding::default(),
+            text: Text::default(),
             path: None,
         }
     }
@@ -351,6 +387,18 @@ impl Default for Adding {
             steps: 20,
             train_samples: 9000,
             test_samples: 1000,
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            path: None,
+            test_path: None,
+            unit: TextUnit::Words,
+            steps: 35,
+            vocabulary: 10_000,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Sequences and their targets: images row by row or pixel by pixel, the adding problem, the user's own.
+//! Sequences and their targets: images row by row or pixel by pixel, the adding problem, text, the user's own.
+
+mod text;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,6 +49,8 @@ enum Inputs {
     Images(Arc<ImageSet>),
     /// `[sample, step, channel]`.
     Values(Arc<Vec<f32>>),
+    /// The channel that is 1 of each step, `[sample, step]`.
+    OneOf(Arc<Vec<u32>>),
 }
 
 impl Sequences {
@@ -57,6 +61,7 @@ impl Sequences {
     pub fn load(config: &Config, place: Option<&Path>) -> Result<Self, DataError> {
         match config.data.task {
             Task::ImageRows | Task::ImagePixels => images(config, place),
+            Task::Text => text::load(&config.data.text, config.seeds.data, place),
             Task::Adding => Ok(adding(&config.data.adding, config.seeds.data)),
             Task::Sequences => {
                 let named = PathBuf::from(config.data.path.clone().unwrap_or_default());
@@ -69,6 +74,28 @@ impl Sequences {
                 };
                 own(&path, config)
             }
+        }
+    }
+
+    /// Images whose classes are to be found, of `classes`; none of them trains or tests.
+    pub fn of_images(set: ImageSet, classes: usize, task: Task) -> Self {
+        let (steps, n_in) = shape_of(&set, task);
+        Self {
+            name: set.name.clone(),
+            origin: String::new(),
+            warnings: Vec::new(),
+            sha256: String::new(),
+            steps,
+            n_in,
+            n_out: classes,
+            split: Split {
+                train: Vec::new(),
+                validation: Vec::new(),
+                test: Vec::new(),
+            },
+            targets: Targets::Classes(vec![0; set.len()]),
+            per_sample: 1,
+            inputs: Inputs::Images(Arc::new(set)),
         }
     }
 
@@ -91,6 +118,11 @@ impl Sequences {
                     }
                     Inputs::Values(values) => {
                         x.extend_from_slice(&values[sample * steps * n_in..][at]);
+                    }
+                    Inputs::OneOf(tokens) => {
+                        let first = x.len();
+                        x.resize(first + n_in, 0.0);
+                        x[first + tokens[sample * steps + step] as usize] = 1.0;
                     }
                 }
             }
@@ -137,10 +169,7 @@ fn images(config: &Config, place: Option<&Path>) -> Result<Sequences, DataError>
             problem: "must be a set of images".into(),
         });
     };
-    let (steps, n_in) = match config.data.task {
-        Task::ImagePixels => (set.height * set.width, 1),
-        _ => (set.height, set.width),
-    };
+    let (steps, n_in) = shape_of(&set, config.data.task);
     let labels = set.labels.iter().map(|&label| u32::from(label));
     Ok(Sequences {
         name: loaded.dataset.name,
@@ -155,6 +184,14 @@ fn images(config: &Config, place: Option<&Path>) -> Result<Sequences, DataError>
         per_sample: 1,
         inputs: Inputs::Images(Arc::new(set)),
     })
+}
+
+/// Steps of an image, and channels of a step.
+fn shape_of(set: &ImageSet, task: Task) -> (usize, usize) {
+    match task {
+        Task::ImagePixels => (set.height * set.width, 1),
+        _ => (set.height, set.width),
+    }
 }
 
 /// The adding problem (Hochreiter & Schmidhuber 1997): of each step a number in 0 to 1 and a mark, which two steps have,
@@ -293,8 +330,10 @@ fn own(path: &Path, config: &Config) -> Result<Sequences, DataError> {
 /// SHA-256 of sequences, targets and split, in hexadecimal.
 fn hash(inputs: &Inputs, targets: &Targets, split: &Split) -> String {
     let mut hash = Sha256::new_with_prefix(b"sequences");
-    if let Inputs::Values(values) = inputs {
-        hash.update(bytemuck::cast_slice(values));
+    match inputs {
+        Inputs::Values(values) => hash.update(bytemuck::cast_slice(values)),
+        Inputs::OneOf(tokens) => hash.update(bytemuck::cast_slice(tokens)),
+        Inputs::Images(set) => hash.update(set.sha256()),
     }
     match targets {
         Targets::Classes(classes) => hash.update(bytemuck::cast_slice(classes)),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crate::analysis::convergence::{self, Slope, slope_with_error};
 use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
 use crate::families::Family;
-use crate::rate_rnn::metrics::{TEST_ERROR, TRAIN_ERROR};
+use crate::rate_rnn::metrics::{TEST_ERROR, TEST_PERPLEXITY, TRAIN_ERROR};
 use crate::record::RunRecord;
 use crate::train::metrics::{
     EPOCH, EVAL_SECONDS, EpochMetrics, Metric, SKIPPED_STEPS, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS,
@@ -134,6 +134,7 @@ fn errors_of_values() -> Vec<Measure> {
         |run| run.best().map_or(f64::NAN, |epoch| epoch[TEST_ERROR]),
     );
     let mut all = vec![
+        last_epoch(ACCURACY, TEST_PERPLEXITY),
         last_epoch(ACCURACY, TEST_ERROR),
         best,
         last_epoch(ACCURACY, TRAIN_ERROR),

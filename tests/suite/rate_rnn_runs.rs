@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::program::{Place, result};
 use dalenet::data::{ArrayValues, NamedArray, write_npz};
-use dalenet::rate_rnn::metrics::TEST_ERROR;
+use dalenet::rate_rnn::metrics::{TEST_ERROR, TEST_PERPLEXITY};
 use dalenet::record::RunRecord;
 use dalenet::train::metrics::{TEST_ACCURACY, TEST_LOSS};
 use serde_json::Value;
@@ -16,7 +16,7 @@ const SMALL: &str = r#"{
     "name": "small", "family": "rate_rnn",
     "data": { "images": { "dataset": "digits", "train_samples": 300, "test_samples": 60 } },
     "network": { "kind": "KIND", "layers": [20, 12], "inhibitory_fraction": 0.2 },
-    "training": { "epochs": 4, "batch_size": 10, "learning_rate": 0.1, "clip_norm": 5 }
+    "training": { "epochs": 4, "batch_size": 10, "learning_rate": 0.03, "clip_norm": 5 }
 }"#;
 
 fn place(kind: &str) -> Place {
@@ -119,6 +119,35 @@ fn a_run_is_measured_and_shown_in_its_own_words() {
     for word in ["E cells", "I cells", "Hz", "analysis.json"] {
         assert!(!page.contains(word), "the page speaks of {word}");
     }
+    // The built-in digits again, as a file of new images.
+    let images = dalenet::data::digits(50, 9);
+    let pixels: Vec<i32> = images.pixels.iter().map(|&p| p.into()).collect();
+    let labels: Vec<i32> = images.labels.iter().map(|&label| label.into()).collect();
+    let array = |name, shape, values| NamedArray {
+        name,
+        shape,
+        values: ArrayValues::I32(values),
+    };
+    let arrays = [
+        array("images", &[50, 28, 28][..], &pixels[..]),
+        array("labels", &[50][..], &labels[..]),
+    ];
+    write_npz(&place.path("new.npz"), &arrays).unwrap();
+    let told = place.ok("predict run --data new.npz --device cpu --json");
+    let answers: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 50);
+    let sum = |answer: &Value| -> f64 {
+        let shares = answer["probabilities"].as_array().unwrap();
+        shares.iter().map(|p| p.as_f64().unwrap()).sum()
+    };
+    assert!(
+        answers
+            .iter()
+            .all(|answer| (sum(answer) - 1.0).abs() < 1e-9)
+    );
     for verb in ["sweep run --ei 1", "analyse run", "eval run --scale-ei 2"] {
         let told = place.fails(verb, 2);
         assert!(told.contains("rate"), "{verb}: {told}");
@@ -235,4 +264,38 @@ fn a_study_of_kinds_is_run_tabled_and_shown_and_asks_for_no_sweep() {
         told.contains("E–I loop") && told.contains("rate_rnn"),
         "{told}"
     );
+}
+
+#[test]
+fn a_text_of_the_user_is_learnt_by_characters_and_has_a_perplexity() {
+    let place = Place::new();
+    let line = "the cells that the axon drives inhibit the circuit\n";
+    fs::write(place.path("text.txt"), line.repeat(60)).unwrap();
+    let config = r#"{
+        "name": "text", "family": "rate_rnn",
+        "data": { "task": "text", "text": { "path": "text.txt", "unit": "characters", "steps": 12 } },
+        "network": { "kind": "dann", "layers": [24] },
+        "training": { "epochs": 12, "batch_size": 8, "learning_rate": 0.5, "clip_norm": 1 }
+    }"#;
+    fs::write(place.path("text.json"), config).unwrap();
+    place.ok("train text.json --device cpu --out run");
+    let record = RunRecord::load(&place.path("run")).unwrap();
+    let perplexities: Vec<f64> = record
+        .epochs
+        .iter()
+        .map(|epoch| epoch[TEST_PERPLEXITY])
+        .collect();
+    assert!(perplexities[12] < 0.6 * perplexities[0], "{perplexities:?}");
+    let losses: Vec<f64> = record.epochs.iter().map(|epoch| epoch[TEST_LOSS]).collect();
+    assert!((losses[12].exp() / perplexities[12] - 1.0).abs() < 1e-12);
+    let told: Value = serde_json::from_str(&place.ok("eval run --device cpu --json")).unwrap();
+    assert_eq!(told["perplexity"].as_f64().unwrap(), perplexities[12]);
+    place.ok("train text.json --device cpu --epochs 5 --out parts");
+    place.ok("resume parts --device cpu --epochs 12");
+    assert_eq!(result(&place.path("parts")), result(&place.path("run")));
+    let told = place.fails(
+        "train text.json --device cpu --out none --set data.text.path=none.txt",
+        2,
+    );
+    assert!(told.contains("none.txt"), "{told}");
 }

@@ -49,6 +49,15 @@ fn data(method: &Method) -> String {
             "the sum of the two numbers that are marked in a sequence of random ones (steps: {})",
             method.quantity("data.adding.steps")
         ),
+        Some("text") => format!(
+            "the next of the {} of a text ({}), at every step, in pieces whose steps are {}; vocabulary: {} at the most",
+            method.say("data.text.unit"),
+            method
+                .name("data.text.path")
+                .unwrap_or_else(|| "sentences of the built-in grammar".into()),
+            method.say("data.text.steps"),
+            method.say("data.text.vocabulary")
+        ),
         Some(_) => "the targets of the user's sequences".to_owned(),
         None => "tasks vary".to_owned(),
     };
