@@ -409,7 +409,7 @@ macro_rules! families {
 families!(Conductance conductance, RateRnn rate_rnn);
 
 /// The configurations inside the program, as (name, JSON text).
-pub const BUILTINS: [(&str, &str); 9] = [
+pub const BUILTINS: &[(&str, &str)] = &[
     ("coba", include_str!("../configs/coba.json")),
     ("ping", include_str!("../configs/ping.json")),
     ("quickstart", include_str!("../configs/quickstart.json")),
@@ -458,7 +458,7 @@ impl Config {
     pub fn as_conductance(&self) -> Option<&conductance::settings::Config> {
         match self {
             Self::Conductance(config) => Some(config),
-            Self::RateRnn(_) => None,
+            _ => None,
         }
     }
 
@@ -538,6 +538,12 @@ pub fn builtin(name: &str) -> Option<&'static str> {
         .map(|(_, text)| *text)
 }
 
+/// The names of the built-in configurations.
+pub fn builtin_names() -> String {
+    let names: Vec<_> = BUILTINS.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
 /// Loads `file` (`None`: all defaults of the first family), sets all seeds to `seed`, then applies `overrides` in
 /// order; checks everything.
 ///
@@ -552,7 +558,7 @@ pub fn load(
 ) -> Result<Config, ConfigError> {
     match file {
         Some(path) => {
-            let (source, text) = config::read(path, &BUILTINS)?;
+            let (source, text) = config::read(path, BUILTINS)?;
             resolve(&text, &source, overrides, seed)
         }
         None => resolve("{}", "defaults", overrides, seed),
@@ -582,16 +588,22 @@ fn resolve(
     family.resolve(text, source, overrides, seed)
 }
 
+/// `a, b or c`.
+fn either(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 fn unknown_family(name: &str, source: &str) -> ConfigError {
-    let quoted: Vec<_> = Family::ALL
-        .iter()
-        .map(|f| format!("\"{}\"", f.name()))
-        .collect();
+    let quoted = Family::ALL.iter().map(|f| format!("\"{}\"", f.name()));
+    let quoted: Vec<_> = quoted.collect();
     ConfigError::Invalid(vec![Problem {
         source: source.to_owned(),
         key: "family".to_owned(),
         value: config::shown(&Value::from(name).to_string()),
-        message: format!("must be {}", quoted.join(" or ")),
+        message: format!("must be {}", either(&quoted)),
     }])
 }
 

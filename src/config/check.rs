@@ -25,6 +25,14 @@ impl Schema {
         })
     }
 
+    /// The name of the family with a space before it; nothing where the schema has none.
+    fn family(self) -> String {
+        let names = self.of("family").and_then(choices).unwrap_or_default();
+        names
+            .first()
+            .map_or_else(String::new, |name| format!(" {name}"))
+    }
+
     /// The section inside one that may also be null; any other part as it is.
     fn section(self, part: &'static Value) -> &'static Value {
         let choices = part["anyOf"].as_array().into_iter().flatten();
@@ -112,7 +120,10 @@ impl Schema {
                 format!(r#"unknown key; write it nested: {{"{nested}": …}}}}"#)
             }
             Some(key) => format!("unknown key; did you mean `{key}`?"),
-            None => "unknown key; `dalenet config --schema` lists the known ones".to_owned(),
+            None => format!(
+                "unknown key; `dalenet config --schema{}` lists the known ones",
+                self.family()
+            ),
         };
         report(source, path, value, message, problems);
     }

@@ -141,9 +141,7 @@ fn builtin_of<'a>(
     let folder = path.parent()?;
     let name = path.file_name()?.to_str()?;
     let name = name.strip_suffix(".json").unwrap_or(name);
-    let known_folder = ["", "configs", "configs/rnn"]
-        .map(Path::new)
-        .contains(&folder);
+    let known_folder = folder == Path::new("") || folder.starts_with("configs");
     let (_, text) = builtins
         .iter()
         .find(|(known, _)| *known == name && known_folder)?;

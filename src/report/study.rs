@@ -20,6 +20,7 @@ use super::page::{self, Page, Section};
 use super::provenance;
 use super::table::NumberTable;
 use super::text::list;
+use crate::families::Family;
 use crate::record::RunRecord;
 use crate::study::spec::StudySpec;
 use crate::study::{CellRecord, CellState, Study, StudyFolder};
@@ -59,17 +60,25 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     let evidence = reported::evidence(spec, cells);
     let provenance = provenance_table(cells);
 
-    let mut sections = vec![
-        Section::new("answer", "Summary", answer::html(study, cells)),
-        Section::of_tables(
+    // What these sections ask is asked of spikes.
+    let is_spiking = study.family() == Family::Conductance;
+    let mut sections = vec![Section::new(
+        "answer",
+        "Summary",
+        answer::html(study, cells),
+    )];
+    if is_spiking {
+        sections.push(Section::of_tables(
             "outcome",
             "Key measures by condition",
             outcome::INTRODUCTION,
             &[&outcome],
-        ),
+        ));
+    }
+    sections.extend([
         Section::new("method", "Method", method_body(study, &method, &settings)),
         Section::new("figures", "Figures", page::figures(&figures, 1)),
-    ];
+    ]);
     if !spec.reported.is_empty() {
         let title = "Reported and measured";
         let intro = reported::INTRODUCTION;
@@ -78,15 +87,19 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     sections.extend([
         Section::new("conditions", "Conditions", conditions_body(&by_condition)),
         Section::of_tables("cells", "Cells", "", &[&by_cell]),
-        Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
-        Section::of_tables(
-            "convergence",
-            "Convergence",
-            conditions::CONVERGENCE,
-            &[&convergence],
-        ),
-        Section::of_tables("checks", "Checks", checks::INTRODUCTION, &[&checks]),
     ]);
+    if is_spiking {
+        sections.extend([
+            Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
+            Section::of_tables(
+                "convergence",
+                "Convergence",
+                conditions::CONVERGENCE,
+                &[&convergence],
+            ),
+            Section::of_tables("checks", "Checks", checks::INTRODUCTION, &[&checks]),
+        ]);
+    }
     if !spec.contradictions.is_empty() {
         let body = reported::contradictions(spec, &evidence);
         sections.push(Section::new(
@@ -115,15 +128,18 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         facts: facts(cells, &runs),
         sections,
     };
-    let mut tables = vec![
-        outcome,
-        reported,
-        by_condition,
-        by_cell,
-        paired,
-        convergence,
-        checks,
-    ];
+    let mut tables = match is_spiking {
+        true => vec![
+            outcome,
+            reported,
+            by_condition,
+            by_cell,
+            paired,
+            convergence,
+            checks,
+        ],
+        false => vec![reported, by_condition, by_cell],
+    };
     tables.extend(evidence);
     tables.extend(settings);
     Report {
@@ -262,7 +278,10 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
         found.map(|cell| cell.cell.name.clone()).collect()
     };
     let is = |state: CellState| named(&|cell| cell.state() == state);
-    let lacks = |cell: &CellRecord| cell.finished().is_some_and(|run| run.analysis.is_none());
+    let lacks = |cell: &CellRecord| {
+        cell.finished()
+            .is_some_and(|run| run.analysis.is_none() && run.config.as_conductance().is_some())
+    };
     let groups = [
         ("Not begun: ", is(CellState::Pending)),
         (

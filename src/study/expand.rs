@@ -102,7 +102,7 @@ fn base(spec: &StudySpec, source: &str) -> Result<(String, String), StudyError> 
         Value::String(name) => match families::builtin(name) {
             Some(text) => Ok((text.to_owned(), format!("{name} (built-in)"))),
             None => {
-                let names = families::BUILTINS.map(|(name, _)| name).join(", ");
+                let names = families::builtin_names();
                 let message = format!(
                     "must be an object with keys of a configuration or a built-in name: {names}"
                 );

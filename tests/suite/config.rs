@@ -62,7 +62,7 @@ fn builtin_configurations_are_what_they_are_called() {
     assert_eq!(quickstart.data.dataset, Dataset::Digits);
     assert_eq!(quickstart.data.subset, Subset::Stratified);
     for (name, text) in BUILTINS {
-        assert_eq!(families::parse(text, name, &[]).unwrap().name(), name);
+        assert_eq!(families::parse(text, name, &[]).unwrap().name(), *name);
     }
     assert_eq!(builtin("pong"), None);
 }

@@ -58,7 +58,7 @@ fn unknown_keys_are_named_with_the_nearest_known_one() {
         ),
         (
             r#"{"zzz": null}"#,
-            "bad.json: zzz = null: unknown key; `dalenet config --schema` lists the known ones",
+            "bad.json: zzz = null: unknown key; `dalenet config --schema conductance` lists the known ones",
         ),
     ];
     for (text, expected) in cases {
@@ -278,7 +278,7 @@ fn wrong_overrides_are_reported_like_wrong_keys_of_a_file() {
         ),
         (
             "network.n_e.x=6",
-            "--set: network.n_e.x = 6: unknown key; `dalenet config --schema` lists the known ones",
+            "--set: network.n_e.x = 6: unknown key; `dalenet config --schema conductance` lists the known ones",
         ),
         (
             "network.dt_ms=NaN",

@@ -258,7 +258,13 @@ fn a_study_of_kinds_is_run_tabled_and_shown_and_asks_for_no_sweep() {
     );
     assert_eq!(table.lines().count(), 5);
     let page = fs::read_to_string(place.path("kinds/report.html")).unwrap();
-    assert!(page.contains("DANN") || page.contains("dann"));
+    assert!(page.contains("Training curves") && page.contains("kind dann (2 cells): accuracy"));
+    for word in ["E cells", "I rate", "pruned", "Hz", "gamma"] {
+        assert!(
+            !page.contains(word),
+            "the page of the study speaks of {word}"
+        );
+    }
     let told = place.fails("study run swept.json --device cpu --out swept", 2);
     assert!(
         told.contains("E–I loop") && told.contains("rate_rnn"),

@@ -3,6 +3,7 @@
 use super::groups::{Group, Groups};
 use super::sheet::{Missing, Sheet};
 use super::{cell_rates, comparison, diagnostic, loops, participation, sweep, training, weights};
+use crate::families::Family;
 
 /// A figure of a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,6 +216,9 @@ pub fn sheets(groups: &Groups, names: &[String]) -> Vec<Result<Sheet, Missing>> 
 }
 
 fn all(groups: &Groups) -> Vec<Result<Sheet, Missing>> {
+    if groups.family() == Family::RateRnn {
+        return vec![training::curves(groups)];
+    }
     let figures = StudyFigure::OF_STUDY.into_iter();
     // Nobody misses a figure of a parameter where there is none.
     let has_parameter = groups.parameter().is_some();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draw::panel::{Key, LegendSample};
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
+use crate::families::Family;
 use crate::record::RunRecord;
 use crate::study::aggregate::{Spread, is_seed_axis, reported_mean, spread};
 use crate::study::measures::Measure;
@@ -183,6 +184,12 @@ impl<'a> Groups<'a> {
             group.marker = MARKERS[shape % MARKERS.len()];
         }
         all
+    }
+
+    /// The family of the runs.
+    pub fn family(&self) -> Family {
+        let first = self.groups.iter().flat_map(|group| &group.cells).next();
+        first.map_or(Family::ALL[0], |cell| cell.cell.config.family())
     }
 
     /// Every run and its group.

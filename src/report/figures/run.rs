@@ -14,6 +14,7 @@ use super::sheet::{Missing, Sheet, Table};
 use super::{cell_rates, sweep, weights};
 use crate::analysis::record::RunAnalysis;
 use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
+use crate::families::Family;
 use crate::record::RunRecord;
 use crate::train::metrics::{
     EPOCH, GRADIENT_NORM, GRADIENT_NORM_MAX, Metric, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY,
@@ -31,8 +32,9 @@ pub fn sheets(record: &RunRecord) -> Vec<Result<Sheet, Missing>> {
         let missing = || Err(Missing::new(id, title, RUN_HAS_NO_ANALYSIS));
         record.analysis.as_ref().map_or_else(missing, make)
     };
-    if record.config.as_conductance().is_none() {
-        return vec![rate_rnn::curves_of(&run)];
+    match record.config.family() {
+        Family::Conductance => {}
+        Family::RateRnn => return vec![rate_rnn::curves_of(&run)],
     }
     let mut all = vec![
         curves(&run, &CURVES, CAPTION, ALT),

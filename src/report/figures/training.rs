@@ -16,12 +16,17 @@ use super::kit::{
 };
 use super::sheet::{Dots, Missing, Rows, Sheet, Table};
 use crate::conductance::metrics::{ACTIVE_E, E_RATE, I_RATE};
+use crate::families::Family;
+use crate::rate_rnn::metrics::TEST_ERROR;
 use crate::train::metrics::{
     EPOCH, GRADIENT_NORM, GRADIENT_RATIO, Metric, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS, WEIGHT_NORM,
 };
 
-/// Title and axis of each training curve.
-const CURVES: [(&str, &str, Metric); 6] = [
+/// Title and axis of a training curve.
+type Curve = (&'static str, &'static str, Metric);
+
+/// The curves of conductance networks.
+const CURVES: [Curve; 6] = [
     ("Test accuracy", "accuracy (%)", TEST_ACCURACY),
     ("Cross-entropy", "loss (nats)", TEST_LOSS),
     ("E rate (test mean)", "rate (Hz)", E_RATE),
@@ -30,13 +35,41 @@ const CURVES: [(&str, &str, Metric); 6] = [
     ("Gradient norm", "norm before clipping", GRADIENT_NORM),
 ];
 
+/// The curves of rate RNNs whose targets are classes.
+const OF_CLASSES: [Curve; 3] = [
+    ("Test accuracy", "accuracy (%)", TEST_ACCURACY),
+    ("Cross-entropy", "loss (nats)", TEST_LOSS),
+    ("Gradient norm", "norm before clipping", GRADIENT_NORM),
+];
+
+/// The curves of rate RNNs whose targets are values.
+const OF_VALUES: [Curve; 2] = [
+    ("Squared error", "mean squared error", TEST_ERROR),
+    ("Gradient norm", "norm before clipping", GRADIENT_NORM),
+];
+
+fn curves_of(groups: &Groups) -> &'static [Curve] {
+    match groups.family() {
+        Family::Conductance => &CURVES,
+        Family::RateRnn => {
+            let mut runs = groups.runs().filter_map(|(_, run)| run.record.last());
+            match runs.any(|epoch| epoch[TEST_ERROR].is_finite()) {
+                true => &OF_VALUES,
+                false => &OF_CLASSES,
+            }
+        }
+    }
+}
+
 /// Epochs of each run as rows of a table.
 type Epochs<'g, 'a> = Vec<(&'g Group<'a>, &'g CellRun<'a>, Rows)>;
 
-/// The six curves of training.
+/// The curves of training.
 pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
     let (id, title) = ("training_curves", "Training curves");
-    let mut metrics = CURVES.map(|(_, _, metric)| metric).to_vec();
+    let curves = curves_of(groups);
+    let is_spiking = groups.family() == Family::Conductance;
+    let mut metrics: Vec<Metric> = curves.iter().map(|(_, _, metric)| *metric).collect();
     metrics.push(TRAIN_LOSS);
     let mut table = Table::new(&epoch_columns(&["condition", "cell"], &metrics));
     let mut epochs = Epochs::new();
@@ -46,7 +79,10 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
     }
     // With a second axis, dashes tell its values apart.
     let has_training_loss = !groups.is_crossed();
-    let panels = CURVES.map(|curve| curve_panel(curve, &epochs, &table, has_training_loss));
+    let panels = curves.iter();
+    let panels: Vec<Panel> = panels
+        .map(|&curve| curve_panel(curve, &epochs, &table, has_training_loss))
+        .collect();
     if !panels.iter().any(Panel::has_data) {
         return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
     }
@@ -58,19 +94,27 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
     } else {
         "The cross-entropy is that of the test set; that of training is in the data file."
     };
+    let measured = match is_spiking {
+        true => {
+            "Accuracy, cross-entropy, rates and active E cells: test set, after each epoch. Active: share of E \
+             cells with at least one spike in a trial, mean over test trials."
+        }
+        false => "Test set, after each epoch.",
+    };
     let caption = format!(
-        "A line for each cell of the study; epoch 0 is the untrained network. Accuracy, cross-entropy, rates \
-         and active E cells: test set, after each epoch. Active: share of E cells with at least one spike in a \
-         trial, mean over test trials. Gradient norm: before clipping, mean over the optimiser steps of the \
-         epoch. {loss}{}",
+        "A line for each cell of the study; epoch 0 is the untrained network. {measured} Gradient norm: before \
+         clipping, mean over the optimiser steps of the epoch. {loss}{}",
         groups.remarks()
     );
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
         caption,
-        alt: format!("Six panels against the epoch for {}.", names(groups)),
-        page: PanelRows::grid(panels.into(), 3, 125.0).with_key(key),
+        alt: match is_spiking {
+            true => format!("Six panels against the epoch for {}.", names(groups)),
+            false => format!("Panels against the epoch for {}.", names(groups)),
+        },
+        page: PanelRows::grid(panels, 3, 125.0).with_key(key),
         table,
     })
 }

@@ -11,6 +11,7 @@ use crate::analysis::compare::{Paired, Sample, wilson_percent};
 use crate::analysis::convergence::RATE_HZ_PER_EPOCH;
 use crate::analysis::record::{MatrixAnalysis, RunAnalysis};
 use crate::conductance::metrics::E_RATE;
+use crate::families::Family;
 use crate::record::RunRecord;
 use crate::study::aggregate::{Condition, Spread, conditions, spread};
 use crate::study::measures::{Measure, SILENT_I_HZ, find, late_slope};
@@ -34,6 +35,16 @@ const INTRODUCTION: &str = "Generated from the numbers below; finished cells onl
     below half the initial value; grown if that mean is above 1.5 times the initial value; kept otherwise. \
     Intervals are 95 % confidence intervals; ± is one standard error.";
 
+/// The same where nothing spikes, and no matrix is said to be pruned.
+const OF_RATES: &str = "Generated from the numbers below; finished cells only. Intervals are 95 % confidence intervals.";
+
+fn introduction(family: Family) -> &'static str {
+    match family {
+        Family::Conductance => INTRODUCTION,
+        Family::RateRnn => OF_RATES,
+    }
+}
+
 /// The section's content.
 pub fn html(study: &Study, cells: &[CellRecord]) -> Markup {
     let (all, each) = sentences(study, cells);
@@ -41,7 +52,7 @@ pub fn html(study: &Study, cells: &[CellRecord]) -> Markup {
         @if each.is_empty() {
             p { "No cell has finished yet: nothing can be said." }
         } @else {
-            p { (INTRODUCTION) }
+            p { (introduction(study.family())) }
             @if !all.is_empty() { ul.answer { @for sentence in &all { li { (sentence) } } } }
             h3 { "By condition" }
             ul { @for sentence in &each { li { (sentence) } } }
@@ -281,14 +292,18 @@ fn of_condition(condition: &Finished<'_>) -> String {
         format!("{n} of {}", count(of, "cell", "cells"))
     };
     let analyses: Vec<&RunAnalysis> = condition.analyses().collect();
-    let mut parts = vec![
-        accuracy(condition),
-        format!(
+    let mut parts = vec![accuracy(condition)];
+    if condition
+        .runs
+        .iter()
+        .any(|run| run.config.as_conductance().is_some())
+    {
+        parts.push(format!(
             "E rate {} Hz, I rate {} Hz",
             number(condition.mean("e_rate_hz")),
             number(condition.mean("i_rate_hz"))
-        ),
-    ];
+        ));
+    }
     if !analyses.is_empty() {
         parts.push(rhythm(&analyses));
         parts.extend(loop_fates(&analyses));
@@ -307,7 +322,11 @@ fn accuracy(condition: &Finished<'_>) -> String {
     };
     let spread = condition.spread(measure);
     if !spread.mean.is_finite() {
-        return "accuracy not measured".into();
+        let error = condition.mean("test_squared_error");
+        return match error.is_finite() {
+            true => format!("mean squared error {}", number(error)),
+            false => "accuracy not measured".into(),
+        };
     }
     let (mut correct, mut trials) = (0, 0);
     for analysis in condition.analyses() {
