@@ -47,7 +47,7 @@ fn a_run_is_the_same_whatever_threads_and_stops_it_has() {
 #[test]
 fn a_run_killed_again_and_again_ends_as_if_undisturbed() {
     let place = place("dann");
-    let epochs = "--set training.epochs=60 --set training.checkpoint_every_epochs=7";
+    let epochs = "--set training.epochs=200 --set training.checkpoint_every_epochs=7";
     place.ok(&format!(
         "train small.json --device cpu --out whole {epochs}"
     ));
