@@ -81,6 +81,25 @@ pub fn processor_name() -> String {
     )
 }
 
+/// Free memory of this machine in bytes; `None` where the system does not say it in
+/// `/proc/meminfo`.
+pub fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    available_in(&text)
+}
+
+/// The same from the text of that file.
+pub(crate) fn available_in(meminfo: &str) -> Option<u64> {
+    kibibytes_of(meminfo, "MemAvailable:")
+}
+
+/// The bytes of a line `KEY 123 kB`.
+pub(crate) fn kibibytes_of(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

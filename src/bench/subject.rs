@@ -8,12 +8,12 @@ use crate::conductance::engine::EngineError;
 use crate::conductance::model::Trials;
 use crate::conductance::open::{OpenedEngine, open_selected};
 use crate::conductance::params::Params;
-use crate::conductance::plan::{Plan, Resources, Workload, available_memory};
+use crate::conductance::plan::{Plan, Resources, Workload};
 use crate::conductance::settings::Config;
 use crate::conductance::weights::{Layout, Wiring, draw_initial};
 use crate::conductance::work::Activity;
 use crate::data::{Samples, check_rate, digits};
-use crate::device::DeviceOptions;
+use crate::device::{DeviceOptions, available_memory};
 use crate::gpu::Selection;
 
 /// What every network is given, so that figures of different machines can be compared.

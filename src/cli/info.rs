@@ -1,7 +1,6 @@
 //! `dalenet info`: what this machine can compute with.
 
-use dalenet::conductance::plan::available_memory;
-use dalenet::device::processor_name;
+use dalenet::device::{available_memory, processor_name};
 use dalenet::gpu::{AdapterInfo, DeviceChoice, describe, list_adapters, reason_for};
 use dalenet::text;
 use serde_json::{Value, json};

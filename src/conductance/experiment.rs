@@ -10,13 +10,13 @@ use crate::conductance::gpu::{GpuOptions, MemoryPlan};
 use crate::conductance::model::{NetworkModel, Trials, initial_state, matrices_of, weights_of};
 use crate::conductance::open::{OpenedEngine, open_selected};
 use crate::conductance::params::Params;
-use crate::conductance::plan::{Plan, PlanError, Resources, Workload, available_memory};
+use crate::conductance::plan::{Plan, PlanError, Resources, Workload};
 use crate::conductance::settings::{Config, MatrixName};
 use crate::conductance::weights::{Layout, Weights, WeightsError, draw_initial};
 use crate::data::{
     DataError, LoadedData, Samples, Split, SplitSamples, check_rate, encode_events, load_dataset,
 };
-use crate::device::DeviceOptions;
+use crate::device::{DeviceOptions, available_memory};
 use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
 use crate::train::checkpoint::Tensors;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::params::Params;
 use crate::conductance::settings;
+use crate::device::kibibytes_of;
 use crate::fault::always;
 use crate::text;
 
@@ -223,24 +224,6 @@ pub fn default_segment_steps(steps: usize) -> usize {
     8.clamp(1, steps.max(1))
 }
 
-/// Free memory of this machine in bytes; `None` where the system does not say it in
-/// `/proc/meminfo`.
-pub fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    available_in(&text)
-}
-
-fn available_in(meminfo: &str) -> Option<u64> {
-    kibibytes_of(meminfo, "MemAvailable:")
-}
-
-/// The bytes of a line `KEY 123 kB`.
-fn kibibytes_of(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kibibytes.checked_mul(1024)
-}
-
 /// Resident memory of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResidentMemory {
@@ -276,6 +259,7 @@ fn limit(resources: Resources) -> (Option<u64>, &'static str) {
 mod tests {
     use super::*;
     use crate::conductance::settings::Config;
+    use crate::device::available_in;
 
     const WORK: Workload = Workload {
         train_trials: 1600,

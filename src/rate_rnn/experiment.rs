@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::TRIAL_GROUP;
 use super::engine::EngineError;
 use super::init::draw;
 use super::model::NetworkModel;
@@ -13,11 +14,11 @@ use super::settings::Config;
 use super::tasks::Sequences;
 use super::weights::{Layout, WeightsError};
 use crate::data::DataError;
-use crate::device::DeviceOptions;
+use crate::device::{DeviceOptions, available_memory};
 use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
 use crate::spectra::SpectrumError;
-use crate::text::count;
+use crate::text::{bytes, count};
 use crate::train::checkpoint::Tensors;
 use crate::train::epochs::{Outcome, Recipe};
 use crate::train::interrupt::Interrupt;
@@ -114,6 +115,7 @@ impl Experiment {
     ) -> Result<Self, ExperimentError> {
         let sequences = Sequences::load(&config, place)?;
         let params = config.params(sequences.n_in, sequences.n_out, sequences.has_classes());
+        check_memory(&params, &sequences, config.training.batch_size, &device)?;
         let mut warnings = sequences.warnings.clone();
         if params.kind == Kind::Dann && params.n_out == 1 {
             warnings.push(
@@ -388,6 +390,38 @@ impl Experiment {
             notes,
             ..Manifest::begin(command)
         }
+    }
+}
+
+/// Refuses a network that does not fit into memory, before any is taken for it: weights with gradient and moments,
+/// effective matrices, and what a batch keeps of every step.
+fn check_memory(
+    params: &Params,
+    sequences: &Sequences,
+    batch_size: usize,
+    device: &DeviceOptions,
+) -> Result<(), EngineError> {
+    let layout = Layout::new(params);
+    let groups = batch_size.div_ceil(TRIAL_GROUP);
+    let units: usize = params.layers.iter().sum();
+    let of_weights = 8 * layout.len + (6 + groups) * layout.effective_len;
+    let of_a_row = 2 * (params.n_in + units + params.n_out);
+    // In floating point nothing overflows.
+    let rows = sequences.steps as f64 * batch_size as f64;
+    let needed = 4.0 * (of_weights as f64 + rows * of_a_row as f64);
+    let allowed = [device.memory, available_memory()]
+        .into_iter()
+        .flatten()
+        .min();
+    match allowed {
+        Some(allowed) if needed > allowed as f64 => Err(EngineError::Memory(format!(
+            "this network needs about {} of memory for batches of {}, and {} may be used; lower training.batch_size, \
+             network.layers or the length of sequences, or allow more with --memory",
+            bytes(needed as u64),
+            count(batch_size, "sequence", "sequences"),
+            bytes(allowed)
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -274,6 +274,39 @@ mod tests {
         }
     }
 
+    /// Means of what is drawn, at sizes where they are sharp.
+    #[test]
+    fn draws_have_the_means_of_their_formulas() {
+        let mean = |kind: Kind, tensor: &str| {
+            let params = params(kind, &[200, 100], 10);
+            let layout = Layout::new(&params);
+            let tensor = &layout.tensors[layout.find(tensor).unwrap()];
+            let drawn = drawn(&params, 2);
+            let own = &drawn[tensor.range()];
+            own.iter().sum::<f64>() / own.len() as f64
+        };
+        let c = 1.0 - 1.0 / std::f64::consts::TAU;
+        let sigma_e = 1.0 / (c * (180.0 + 180.0 * 180.0 / 20.0)).sqrt();
+        for (kind, tensor, expected) in [
+            (Kind::ColEi, "l0.u", 1.0 / 28f64.sqrt()),
+            (
+                Kind::ColEi,
+                "l1.u",
+                (180.0 * sigma_e + 20.0 * 9.0 * sigma_e) / 200.0,
+            ),
+            (Kind::Dann, "l0.u_ex", 1.0 / (3.0 * 199f64).sqrt()),
+            (Kind::Dann, "l1.u_ex", 1.0 / (3.0 * 99f64).sqrt()),
+            (Kind::Dann, "l1.w_ex", 1.0 / (3.0 * 99f64).sqrt()),
+            (Kind::Dann, "out.w_ex", (20.0 / (100.0 * 9.0f64)).sqrt()),
+        ] {
+            let found = mean(kind, tensor);
+            assert!(
+                (found / expected - 1.0).abs() < 0.08,
+                "{kind:?} {tensor}: {found} {expected}"
+            );
+        }
+    }
+
     #[test]
     fn dann_has_columns_that_sum_to_zero_and_so_a_singular_value_of_zero() {
         let params = params(Kind::Dann, &[100], 10);

@@ -15,6 +15,9 @@ use crate::random::{Purpose, Stream};
 use crate::text::count;
 use crate::train::model::{Encoder, ModelError};
 
+/// Most numbers drawn for the adding problem (800 MB with their marks).
+const MOST_NUMBERS: usize = 100_000_000;
+
 /// Share of the user's own sequences that is trained on.
 const TRAIN_SHARE: (usize, usize) = (4, 5);
 
@@ -62,7 +65,23 @@ impl Sequences {
         match config.data.task {
             Task::ImageRows | Task::ImagePixels => images(config, place),
             Task::Text => text::load(&config.data.text, config.seeds.data, place),
-            Task::Adding => Ok(adding(&config.data.adding, config.seeds.data)),
+            Task::Adding => {
+                let settings = &config.data.adding;
+                let samples = settings.train_samples.saturating_add(settings.test_samples);
+                let numbers = samples.saturating_mul(settings.steps);
+                if numbers > MOST_NUMBERS {
+                    return Err(DataError::Setting {
+                        setting: "data.adding",
+                        value: format!(
+                            "{} of {}",
+                            count(samples, "sample", "samples"),
+                            count(settings.steps, "step", "steps")
+                        ),
+                        problem: format!("at most {MOST_NUMBERS} numbers are drawn"),
+                    });
+                }
+                Ok(adding(settings, config.seeds.data))
+            }
             Task::Sequences => {
                 let named = PathBuf::from(config.data.path.clone().unwrap_or_default());
                 let path = match place {

@@ -453,6 +453,56 @@ fn a_restored_engine_goes_on_as_if_nothing_had_been() {
     }
 }
 
+/// The first steps of Adam move every weight by the learning rate, and those of descent along the gradient; a rate that
+/// decays is the smaller one from its step on.
+#[test]
+fn the_recipe_reaches_every_engine() {
+    for optimiser in [Optimiser::Sgd, Optimiser::Adam] {
+        let mut setup = drawn(Kind::Standard, Loss::MseLast, SMALL);
+        setup.params.recipe = Recipe {
+            optimiser,
+            decay: 0.5,
+            decay_every_steps: 2,
+            ..Recipe::descent(0.01, None)
+        };
+        for (name, _, mut engine) in engines(&setup) {
+            for step in 1..=3 {
+                engine.gradient(&setup.batch).expect("runs");
+                let gradient = engine.read(Quantity::Gradient).expect("reads");
+                let before = engine.read(Quantity::Weights).expect("reads");
+                engine.step().expect("steps");
+                let after = engine.read(Quantity::Weights).expect("reads");
+                let rate = if step <= 2 { 0.01 } else { 0.005 };
+                let changes = || before.iter().zip(&after).map(|(b, a)| b - a);
+                let told = format!("{name} {optimiser:?} step {step}");
+                if optimiser == Optimiser::Sgd {
+                    let expected: Vec<f64> = gradient.iter().map(|g| rate * g).collect();
+                    let changes: Vec<f64> = changes().collect();
+                    assert!(relative_error(&changes, &expected) < 1e-3, "{told}");
+                } else if step == 1 {
+                    let far = gradient
+                        .iter()
+                        .zip(changes())
+                        .filter(|(g, _)| g.abs() > 1e-4);
+                    for (g, change) in far {
+                        assert!(
+                            (change - rate * g.signum()).abs() < 1e-4 * rate + 1e-7,
+                            "{told}"
+                        );
+                    }
+                } else {
+                    // Adam's steps are about the rate where gradients change little.
+                    let mut sizes: Vec<f64> =
+                        changes().map(f64::abs).filter(|x| *x > 0.0).collect();
+                    sizes.sort_by(f64::total_cmp);
+                    let middle = sizes[sizes.len() / 2] / rate;
+                    assert!((0.8..1.2).contains(&middle), "{told}: {middle}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_gradient_that_is_not_finite_changes_nothing() {
     let mut setup = drawn(Kind::ColEi, Loss::MseLast, SMALL);

@@ -186,6 +186,36 @@ fn values_have_errors_and_no_accuracy() {
 }
 
 #[test]
+fn what_takes_too_much_memory_is_refused_before_any_is_taken() {
+    let place = place("standard");
+    let huge = [
+        (
+            "network.layers=[65536,65536,65536,65536]",
+            "training.batch_size",
+        ),
+        ("training.batch_size=65536 --memory 100M", "100 MiB"),
+        (
+            "data.task=adding --set data.adding.steps=100000",
+            "data.adding",
+        ),
+    ];
+    for (set, word) in huge {
+        let line = format!("train small.json --device cpu --out huge --set {set}");
+        let output = place.run(&line);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output
+                .status
+                .code()
+                .is_some_and(|code| (2..=3).contains(&code)),
+            "{told}"
+        );
+        assert!(told.contains(word), "{told}");
+        assert!(!place.path("huge").exists());
+    }
+}
+
+#[test]
 fn own_sequences_are_learnt_and_wrong_ones_refused_by_name() {
     let place = Place::new();
     // The class is the channel that is on, at every step.

@@ -45,7 +45,16 @@ pub(super) fn load(
         let number = |token: &String| vocabulary.get(token).copied().or(unknown);
         tokens.iter().filter_map(number).collect()
     };
+    let test_steps = test.len();
     let (train, test) = (numbers(&train), numbers(&test));
+    let left_out = test_steps - test.len();
+    let warnings = match left_out {
+        0 => Vec::new(),
+        _ => vec![format!(
+            "{} of the text to test on left out, which the text to train on does not know",
+            count(left_out, "step", "steps")
+        )],
+    };
     let steps = settings.steps;
     let pieces = |tokens: &[u32]| tokens.len().saturating_sub(1) / steps;
     if pieces(&train) == 0 || pieces(&test) == 0 {
@@ -75,7 +84,7 @@ pub(super) fn load(
     Ok(Sequences {
         name,
         origin,
-        warnings: Vec::new(),
+        warnings,
         sha256: hash(&inputs, &targets, &split),
         steps,
         n_in: vocabulary.len(),
