@@ -6,19 +6,31 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::analysis::answers::Answers;
 use crate::config::{self, ConfigError, Override, Problem, Settings};
 use crate::data::Samples;
 use crate::device::DeviceOptions;
 use crate::fault::{Blame, Fault};
 use crate::gpu::Selection;
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
+use crate::summary::Summary;
 use crate::train::checkpoint::Tensors;
 use crate::train::epochs::Outcome;
+use crate::train::experiment;
 use crate::train::interrupt::Interrupt;
 use crate::train::metrics::Metric;
+use crate::train::origin::{Origin, ReadError};
 use crate::train::progress::{Log, Reporter};
+use crate::train::run_folder::RunFiles;
 use crate::train::stored::{self, StoredRunError, WhichCheckpoint};
 use crate::{conductance, rate_rnn, train};
+
+/// The one list of families: calls a macro with the variant and the module of each.
+macro_rules! for_each_family {
+    ($make:ident) => {
+        $make!(Conductance conductance, RateRnn rate_rnn);
+    };
+}
 
 macro_rules! families {
     ($($variant:ident $module:ident),* $(,)?) => {
@@ -114,13 +126,24 @@ macro_rules! families {
         pub enum ExperimentError {
             $(#[doc = concat!("Of [`", stringify!($module), "`].")]
               #[error(transparent)]
-              $variant(#[from] $module::experiment::ExperimentError)),*
+              $variant(#[from] $module::experiment::ExperimentError),)*
+            /// An option of another family.
+            #[error("{option} means nothing to {name}, a run of the family {family}; leave it out")]
+            NoMeaning {
+                /// The option.
+                option: &'static str,
+                /// Name of the run.
+                name: String,
+                /// Its family.
+                family: &'static str,
+            },
         }
 
         impl Blame for ExperimentError {
             fn fault(&self) -> Fault {
                 match self {
-                    $(Self::$variant(error) => error.fault()),*
+                    $(Self::$variant(error) => error.fault(),)*
+                    Self::NoMeaning { .. } => Fault::User,
                 }
             }
         }
@@ -146,7 +169,62 @@ macro_rules! families {
         /// A run under way.
         #[allow(clippy::large_enum_variant)] // there is one
         pub enum Run<'a> {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::experiment::Run<'a>)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(experiment::Run<'a, $module::experiment::Experiment>)),*
+        }
+
+        /// What was measured once on a trained network, beside the metrics of its epochs.
+        #[derive(Clone, Debug)]
+        #[allow(clippy::large_enum_variant)] // a run has one
+        pub enum Findings {
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::findings::Findings)),*
+        }
+
+        impl Findings {
+            /// Reads what lies in a run's folder and is made of the network `expected`; what is not is named in
+            /// `left_out`.
+            ///
+            /// # Errors
+            /// A file that cannot be read, or is damaged.
+            pub fn read(
+                family: Family,
+                files: &RunFiles,
+                expected: &Origin,
+                left_out: &mut Vec<String>,
+            ) -> Result<Self, ReadError> {
+                match family {
+                    $(Family::$variant => {
+                        $module::findings::Findings::read(files, expected, left_out).map(Self::$variant)
+                    }),*
+                }
+            }
+
+            /// Whether the network has been analysed.
+            pub fn is_analysed(&self) -> bool {
+                match self {
+                    $(Self::$variant(findings) => findings.is_analysed()),*
+                }
+            }
+
+            /// Whether the network has been swept.
+            pub fn is_swept(&self) -> bool {
+                match self {
+                    $(Self::$variant(findings) => findings.is_swept()),*
+                }
+            }
+
+            /// The answers to the test samples.
+            pub fn answers(&self) -> Option<Answers<'_>> {
+                match self {
+                    $(Self::$variant(findings) => findings.answers()),*
+                }
+            }
+
+            /// What there is, which checkpoint it is of, and what made it.
+            pub fn provenance(&self) -> Vec<(&'static str, String)> {
+                match self {
+                    $(Self::$variant(findings) => findings.provenance()),*
+                }
+            }
         }
 
         impl Experiment {
@@ -230,7 +308,8 @@ macro_rules! families {
             ) -> Result<Run<'_>, ExperimentError> {
                 Ok(match self {
                     $(Self::$variant(experiment) => {
-                        Run::$variant(experiment.start(folder, force, weights, command, notes)?)
+                        let run = experiment::start(experiment, folder, force, weights, command, notes)?;
+                        Run::$variant(run)
                     }),*
                 })
             }
@@ -249,7 +328,7 @@ macro_rules! families {
             ) -> Result<(), ExperimentError> {
                 match self {
                     $(Self::$variant(experiment) => {
-                        experiment.create_only(folder, force, weights, command, notes)?
+                        experiment::create_only(experiment, folder, force, weights, command, notes)?
                     }),*
                 }
                 Ok(())
@@ -261,7 +340,7 @@ macro_rules! families {
             /// No run, a damaged one, other data or configuration, or a device that fails.
             pub fn resume(&self, folder: &Path, note: &str) -> Result<Run<'_>, ExperimentError> {
                 Ok(match self {
-                    $(Self::$variant(experiment) => Run::$variant(experiment.resume(folder, note)?)),*
+                    $(Self::$variant(experiment) => Run::$variant(experiment::resume(experiment, folder, note)?)),*
                 })
             }
         }
@@ -300,6 +379,91 @@ macro_rules! families {
                 Ok(match self {
                     $(Self::$variant(run) => run.train(reporter, interrupt)?),*
                 })
+            }
+        }
+
+        /// What only networks of one family can be asked of an evaluation.
+        #[derive(Clone, Debug, Default, clap::Args)]
+        pub struct EvaluateOptions {
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")]
+              #[command(flatten)]
+              pub $module: $module::evaluate::Options),*
+        }
+
+        /// What only networks of one family can be asked of an analysis.
+        #[derive(Clone, Debug, Default, clap::Args)]
+        pub struct AnalyseOptions {
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")]
+              #[command(flatten)]
+              pub $module: $module::analyse::Options),*
+        }
+
+        impl EvaluateOptions {
+            /// One that was given and means nothing to networks of `family`.
+            fn foreign(&self, family: Family) -> Option<&'static str> {
+                let given = [$((Family::$variant, self.$module.given())),*];
+                foreign(family, &given)
+            }
+        }
+
+        impl AnalyseOptions {
+            /// One that was given and means nothing to networks of `family`.
+            fn foreign(&self, family: Family) -> Option<&'static str> {
+                let given = [$((Family::$variant, self.$module.given())),*];
+                foreign(family, &given)
+            }
+        }
+
+        /// Measures a checkpoint of a run on its test samples; `data` is where a file of them is now. `note` is told what
+        /// is worth knowing.
+        ///
+        /// # Errors
+        /// A checkpoint of another run, data or options that cannot be used, or a device that fails.
+        pub fn evaluate(
+            run: StoredRun,
+            which: WhichCheckpoint,
+            data: Option<&Path>,
+            device: DeviceOptions,
+            options: &EvaluateOptions,
+            note: &mut dyn FnMut(String),
+        ) -> Result<Evaluated, ExperimentError> {
+            if let Some(option) = options.foreign(run.config.family()) {
+                return Err(ExperimentError::no_meaning(option, &run.config));
+            }
+            match run.config.clone() {
+                $(Config::$variant(config) => {
+                    let run = run.with_config(config);
+                    let options = &options.$module;
+                    let evaluate = $module::evaluate::evaluate;
+                    let (summary, recorded) = evaluate(&run, which, data, device, options, note)?;
+                    Ok((summary, recorded.map_err(Into::into)))
+                })*
+            }
+        }
+
+        /// Measures a checkpoint of a run on all its test trials; `data` is where a file of them is now. That of the last
+        /// checkpoint becomes the run's `analysis.json`. `note` is told what goes on.
+        ///
+        /// # Errors
+        /// A checkpoint of another run, data or options that cannot be used, a device that fails, or a file that cannot
+        /// be written.
+        pub fn analyse(
+            run: StoredRun,
+            which: WhichCheckpoint,
+            data: Option<&Path>,
+            device: DeviceOptions,
+            options: &AnalyseOptions,
+            note: &mut dyn FnMut(String),
+        ) -> Result<Summary, ExperimentError> {
+            if let Some(option) = options.foreign(run.config.family()) {
+                return Err(ExperimentError::no_meaning(option, &run.config));
+            }
+            match run.config.clone() {
+                $(Config::$variant(config) => {
+                    let run = run.with_config(config);
+                    let options = &options.$module;
+                    Ok($module::analyse::of_run(&run, which, data, device, options, note)?)
+                })*
             }
         }
 
@@ -406,7 +570,10 @@ macro_rules! families {
     };
 }
 
-families!(Conductance conductance, RateRnn rate_rnn);
+for_each_family!(families);
+
+// Below the list, which it uses.
+mod reading;
 
 /// The configurations inside the program, as (name, JSON text).
 pub const BUILTINS: &[(&str, &str)] = &[
@@ -429,6 +596,25 @@ pub const BUILTINS: &[(&str, &str)] = &[
         include_str!("../configs/rnn/rnn_standard.json"),
     ),
 ];
+
+/// An evaluation, and what became of what was to be recorded: a sentence, or why there is none.
+pub type Evaluated = (Summary, Result<Option<String>, ExperimentError>);
+
+/// The option that was given of another family than this.
+fn foreign(family: Family, given: &[(Family, Option<&'static str>)]) -> Option<&'static str> {
+    let mut others = given.iter().filter(|(of, _)| *of != family);
+    others.find_map(|(_, option)| *option)
+}
+
+impl ExperimentError {
+    fn no_meaning(option: &'static str, config: &Config) -> Self {
+        Self::NoMeaning {
+            option,
+            name: config.name().to_owned(),
+            family: config.family().name(),
+        }
+    }
+}
 
 impl Family {
     /// The family of this name.

@@ -31,5 +31,6 @@ pub mod record;
 pub mod report;
 pub mod spectra;
 pub mod study;
+pub mod summary;
 pub mod text;
 pub mod train;

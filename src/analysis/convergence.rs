@@ -4,8 +4,6 @@
 pub const EPOCHS: usize = 10;
 /// Steepest slope of a converged accuracy, percentage points per epoch.
 pub const ACCURACY_PERCENT_PER_EPOCH: f64 = 0.1;
-/// Steepest slope of a converged rate, Hz per epoch.
-pub const RATE_HZ_PER_EPOCH: f64 = 0.05;
 
 /// A slope and its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]

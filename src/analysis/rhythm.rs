@@ -16,10 +16,40 @@
 //!    the 99 % point of as many pairs of spikes put at random.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::record::PopulationRhythm;
+use super::float::{nan_list, nan_number};
 use super::spikes::{Spikes, gaussian, steps_of};
 use crate::random::{Purpose, Stream};
+
+/// Correlogram of pairs of different cells of one population: it decides whether there is a rhythm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PopulationRhythm {
+    /// The contrast is at least 0.1 and above that of its null.
+    pub is_rhythmic: bool,
+    /// Frequency of the fundamental, Hz; NaN without a rhythm.
+    #[serde(with = "nan_number")]
+    pub f_hz: f64,
+    /// (peak − trough) / (peak + trough) of the fundamental: 0 without a side peak, 1 where nothing
+    /// fires between volleys; NaN where no two cells fire.
+    #[serde(with = "nan_number")]
+    pub contrast: f64,
+    /// 99 % point of the contrast of as many pairs of spikes put at random.
+    #[serde(with = "nan_number")]
+    pub null_contrast: f64,
+    /// Lags, ms, from 0.
+    pub lag_ms: Vec<f64>,
+    /// Mean product of two bins, pairs of one cell left out, over the squared mean: 1 for independent
+    /// cells. Smoothed by 1 ms, as it is judged.
+    #[serde(with = "nan_list")]
+    pub correlation: Vec<f64>,
+    /// 1 % point of the same of spikes put at random, at each lag.
+    #[serde(with = "nan_list")]
+    pub null_low: Vec<f64>,
+    /// 99 % point.
+    #[serde(with = "nan_list")]
+    pub null_high: Vec<f64>,
+}
 
 /// Width of bins and lags, ms.
 const BIN_MS: f64 = 1.0;

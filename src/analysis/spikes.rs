@@ -29,7 +29,7 @@ pub(super) fn steps_of(time_ms: f64, dt_ms: f64) -> usize {
 
 /// `values` under a Gaussian of `sigma` samples, cut at four of them. At the ends the kernel is
 /// renormalised to what it covers.
-pub(super) fn gaussian(values: &[f64], sigma: f64) -> Vec<f64> {
+pub fn gaussian(values: &[f64], sigma: f64) -> Vec<f64> {
     let reach = (4.0 * sigma).ceil() as usize;
     let kernel: Vec<f64> = (0..=reach)
         .map(|lag| libm::exp(-0.5 * (lag as f64 / sigma) * (lag as f64 / sigma)))

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use dalenet::summary::Summary;
+
 /// Writes a line to standard output.
 pub fn say(text: impl Display) {
     let _ = writeln!(io::stdout(), "{text}");
@@ -46,5 +48,22 @@ pub fn say_table(head: &[&str], rows: &[Vec<String>]) {
             };
         }
         say(text.trim_end());
+    }
+}
+
+/// What was found out, as words and tables or as JSON.
+pub fn say_summary(summary: &Summary, as_json: bool) {
+    if as_json {
+        say(summary.json.trim_end());
+        return;
+    }
+    say_facts(&summary.facts);
+    for listing in &summary.listings {
+        say("");
+        if !listing.title.is_empty() {
+            say(&listing.title);
+        }
+        let head: Vec<&str> = listing.head.iter().map(String::as_str).collect();
+        say_table(&head, &listing.rows);
     }
 }

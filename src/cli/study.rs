@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use dalenet::study::measures::{Measure, measures};
+use dalenet::families::Family;
+use dalenet::study::measures::Measure;
 use dalenet::study::spec::StudySpec;
 use dalenet::study::{CellStatus, StudyFolder, table};
 use serde_json::json;
@@ -93,7 +94,7 @@ pub fn run(command: Command) -> Result<u8> {
         }
         Command::Measures => {
             let row = |m: &Measure| vec![m.name.clone(), m.unit.to_owned(), m.meaning.clone()];
-            let rows: Vec<_> = measures().iter().map(row).collect();
+            let rows: Vec<_> = Family::all_measures().into_iter().map(row).collect();
             say_table(&["name", "unit", "meaning"], &rows);
             Ok(SUCCESS)
         }

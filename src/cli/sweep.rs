@@ -1,13 +1,12 @@
 //! `dalenet sweep`: a trained network with its loop made weaker and stronger.
 
 use std::io::{IsTerminal, stderr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use dalenet::analysis::record::{LoopSweep, SweepPoint};
 use dalenet::conductance::experiment::Experiment;
 use dalenet::conductance::experiment::sweep::{
-    LoopGrid, STUDY_GRID, SweptWeights, loop_sweep, to_json, write_sweep,
+    GridOptions, SweptWeights, loop_sweep, summary, write_sweep,
 };
 use dalenet::families;
 use dalenet::text;
@@ -19,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::SUCCESS;
 use super::arguments::Device;
 use super::error::{Result, While};
-use super::output::{note, say, say_facts, say_table};
+use super::output::{note, say_summary};
 
 /// Least time between two lines of progress where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -29,28 +28,8 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Args {
     /// Run folder
     run: PathBuf,
-    /// Multipliers of both matrices, separated by commas
-    #[arg(long, value_name = "LIST", value_delimiter = ',', num_args = 1,
-        allow_negative_numbers = true, default_values_t = STUDY_GRID)]
-    grid: Vec<f64>,
-    /// Multipliers of W_EI instead of those of --grid
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        num_args = 1,
-        allow_negative_numbers = true
-    )]
-    ei: Option<Vec<f64>>,
-    /// Multipliers of W_IE instead of those of --grid
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        num_args = 1,
-        allow_negative_numbers = true
-    )]
-    ie: Option<Vec<f64>>,
+    #[command(flatten)]
+    grid: GridOptions,
     /// Which checkpoint
     #[arg(long, value_enum, default_value = "last")]
     checkpoint: WhichCheckpoint,
@@ -68,9 +47,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    let ei = args.ei.as_ref().unwrap_or(&args.grid);
-    let ie = args.ie.as_ref().unwrap_or(&args.grid);
-    let grid = LoopGrid::new(ei, ie)?;
+    let grid = args.grid.grid()?;
     let run = families::open_conductance(&args.run)?;
     let checkpoint = run.checkpoint(args.checkpoint)?;
     let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
@@ -96,11 +73,7 @@ pub fn run(args: Args) -> Result<u8> {
         return Ok(u8::try_from(code).unwrap_or(u8::MAX));
     };
     write_sweep(&files, &sweep)?;
-    if args.json {
-        say(to_json(&sweep).trim_end());
-    } else {
-        report(&sweep, &checkpoint.path, &files);
-    }
+    say_summary(&summary(&sweep, &checkpoint.path, &files), args.json);
     Ok(SUCCESS)
 }
 
@@ -150,54 +123,5 @@ impl SweepProgress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-    }
-}
-
-fn report(sweep: &LoopSweep, checkpoint: &Path, files: &RunFiles) {
-    say_facts(&[
-        (
-            "checkpoint",
-            format!("{} (epoch {})", checkpoint.display(), sweep.epoch),
-        ),
-        ("device", sweep.device.clone()),
-        (
-            "trials",
-            format!(
-                "{} at each point",
-                text::count(sweep.trials as usize, "test trial", "test trials")
-            ),
-        ),
-        (
-            "written",
-            format!(
-                "{}, {}",
-                files.sweep().display(),
-                files.sweep_table().display()
-            ),
-        ),
-    ]);
-    type Measure = fn(&SweepPoint) -> f64;
-    let measures: [(&str, Measure); 3] = [
-        ("accuracy, %", |p| p.accuracy_percent),
-        ("E rate, Hz", |p| p.e_rate_hz),
-        ("I rate, Hz", |p| p.i_rate_hz),
-    ];
-    for (title, measure) in measures {
-        say(format!("\n{title}"));
-        let multipliers = sweep.ei.iter().map(|ei| format!("{ei:>6}"));
-        let head: Vec<String> = std::iter::once("W_IE \\ W_EI".to_owned())
-            .chain(multipliers)
-            .collect();
-        let head: Vec<&str> = head.iter().map(String::as_str).collect();
-        let rows: Vec<Vec<String>> = sweep
-            .points
-            .chunks(sweep.ei.len())
-            .map(|row| {
-                let name = row.first().map(|p| p.ie.to_string());
-                let cells = row.iter().map(|p| format!("{:>6.2}", measure(p)));
-                name.into_iter().chain(cells).collect()
-            })
-            .collect();
-        say_table(&head, &rows);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::analysis::rhythm::Settings;
 use crate::conductance::engine::EngineError;
 use crate::conductance::gpu::{GpuOptions, MemoryPlan};
 use crate::conductance::model::{NetworkModel, Trials, initial_state, matrices_of, weights_of};
@@ -19,20 +20,20 @@ use crate::data::{
 use crate::device::{DeviceOptions, available_memory};
 use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
-use crate::train::checkpoint::Tensors;
+use crate::train::checkpoint::{Checkpoint, NonFinite, Tensors};
 use crate::train::epochs::Recipe;
-use crate::train::manifest::{DeviceInfo, Manifest, Status};
-use crate::train::model::ModelState;
-use crate::train::run::{Stopped, TrainingRun};
+use crate::train::experiment::{Data, OpenedDevice, Prepared};
+use crate::train::interrupt::Interrupt;
+use crate::train::manifest::DeviceInfo;
+use crate::train::model::{ModelError, ModelState};
+use crate::train::run::Stopped;
 use crate::train::session::{Session, TrainError};
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
 pub use analyse::{AnalysedWeights, analysis_json, write_analysis};
-pub use run::Run;
 pub use spikes::{SpikeAnalysis, analyse_spikes};
 
 mod analyse;
-mod run;
 mod spikes;
 pub mod sweep;
 
@@ -63,6 +64,12 @@ pub enum ExperimentError {
     /// Samples that are no input of the network.
     #[error("{0}")]
     Samples(String),
+    /// An option that cannot be.
+    #[error("{0}")]
+    Option(String),
+    /// The network could not be evaluated.
+    #[error("{0}")]
+    Model(ModelError),
     /// Training stopped before its end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -81,7 +88,8 @@ impl Blame for ExperimentError {
             Self::Weights(error) => error.fault(),
             Self::Stored(error) => error.fault(),
             Self::Train(error) => error.fault(),
-            Self::Samples(_) => Fault::User,
+            Self::Samples(_) | Self::Option(_) => Fault::User,
+            Self::Model(error) => error.fault(),
             Self::Stopped(error) => error.fault(),
             Self::AnalysisJson(_) => Fault::Program,
         }
@@ -240,7 +248,10 @@ impl Experiment {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn network(&self, weights: &Weights) -> Result<(NetworkModel, OpenedDevice), EngineError> {
+    pub fn open_network(
+        &self,
+        weights: &Weights,
+    ) -> Result<(NetworkModel, OpenedDevice), EngineError> {
         let opened = self.open(weights)?;
         let device = OpenedDevice {
             summary: opened.engine.describe(),
@@ -282,14 +293,6 @@ impl Experiment {
         Ok(notes)
     }
 
-    /// The weights that a run begins with: those given, else those that the configuration describes.
-    fn first_weights(&self, tensors: Option<&Tensors>) -> Result<Weights, ExperimentError> {
-        Ok(match tensors {
-            Some(tensors) => weights_of(&self.params, tensors)?.0,
-            None => self.draw_weights(),
-        })
-    }
-
     /// What there is to do, and with what.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let data = format!("{} ({})", self.data_name, self.data_origin);
@@ -313,126 +316,6 @@ impl Experiment {
         json!({ "plan": self.plan, "config": self.config })
     }
 
-    /// Makes the folder of a new run, which begins with `weights` or with drawn ones, and builds its engine. `notes` go
-    /// into the manifest.
-    ///
-    /// # Errors
-    /// Weights that do not fit, a device that fails, or a folder that cannot be used.
-    pub fn start(
-        &self,
-        folder: &Path,
-        force: bool,
-        weights: Option<&Tensors>,
-        command: Vec<String>,
-        notes: Vec<String>,
-    ) -> Result<Run<'_>, ExperimentError> {
-        let weights = &self.first_weights(weights)?;
-        let (network, device) = self.network(weights)?;
-        let mut manifest = self.manifest(command, notes);
-        manifest.device = device.info.clone();
-        let state = initial_state(&self.params, weights);
-        let session = Session::create(folder, force, &self.config, manifest, state)?;
-        Ok(self.run(session, network, device.to_string()))
-    }
-
-    /// Makes the folder of a run that begins with `weights` and leaves it, to be resumed.
-    ///
-    /// # Errors
-    /// Weights that do not fit, or a folder that cannot be used.
-    pub fn create_only(
-        &self,
-        folder: &Path,
-        force: bool,
-        weights: &Tensors,
-        command: Vec<String>,
-        notes: Vec<String>,
-    ) -> Result<(), ExperimentError> {
-        let weights = &self.first_weights(Some(weights))?;
-        Layout::new(&self.params, weights)?;
-        let manifest = self.manifest(command, notes);
-        let state = initial_state(&self.params, weights);
-        let mut session = Session::create(folder, force, &self.config, manifest, state)?;
-        Ok(session.end(Status::Interrupted, None)?)
-    }
-
-    /// Goes on with a run from its last checkpoint. `note` says what differs from before.
-    ///
-    /// # Errors
-    /// No run, a damaged one, other data or configuration, or a device that fails.
-    pub fn resume(&self, folder: &Path, note: &str) -> Result<Run<'_>, ExperimentError> {
-        let (mut session, state) = Session::open(folder, &self.config, &self.data_sha256)?;
-        let (weights, _) = weights_of(&self.params, &state.weights)?;
-        let (mut network, device) = self.network(&weights)?;
-        let ModelState {
-            adam_m,
-            adam_v,
-            optimiser_steps,
-            ..
-        } = state;
-        let (m, _) = matrices_of(&self.params, &adam_m)?;
-        let (v, _) = matrices_of(&self.params, &adam_v)?;
-        network.engine().restore(&m, &v, optimiser_steps)?;
-
-        let progress = session.progress();
-        let mut notes = vec![format!(
-            "from epoch {}, batch {}",
-            progress.epochs_done, progress.batches_done_in_epoch
-        )];
-        let before = session.manifest().device.name.clone();
-        let mut shown_device = device.to_string();
-        if before != device.info.name && !before.is_empty() {
-            notes.push(format!("on {} instead of {before}", device.info.name));
-            shown_device += &format!("; until now on {before}");
-        }
-        notes.extend((!note.is_empty()).then(|| note.to_owned()));
-        session.go_on(&self.config, &notes.join("; "), |manifest| {
-            manifest.device = device.info.clone();
-            manifest.data_place = self.data_place.clone().or(manifest.data_place.take());
-        })?;
-        Ok(self.run(session, network, shown_device))
-    }
-
-    fn run(&self, session: Session, network: NetworkModel, device: String) -> Run<'_> {
-        let training = &self.config.training;
-        Run {
-            experiment: self,
-            training: TrainingRun {
-                session,
-                model: network,
-                encoder: self.trials.clone(),
-                recipe: Recipe {
-                    epochs: training.epochs,
-                    batch_size: training.batch_size,
-                    checkpoint_every_epochs: training.checkpoint_every_epochs,
-                    shuffle_seed: self.config.seeds.shuffle,
-                    train: self.split.train.clone(),
-                    has_validation: !self.split.validation.is_empty(),
-                },
-                advice: "Lower training.learning_rate or raise network.grad_dampen",
-            },
-            device,
-        }
-    }
-
-    fn manifest(&self, command: Vec<String>, mut notes: Vec<String>) -> Manifest {
-        notes.extend(self.warnings.iter().cloned());
-        notes.push(self.best_rule().to_owned());
-        Manifest {
-            data_name: self.data_name.clone(),
-            data_place: self.data_place.clone(),
-            samples: [
-                ("train", self.split.train.len()),
-                ("validation", self.split.validation.len()),
-                ("test", self.split.test.len()),
-            ]
-            .map(|(part, samples)| (part.to_owned(), samples as u64))
-            .into(),
-            data_sha256: self.data_sha256.clone(),
-            notes,
-            ..Manifest::begin(command)
-        }
-    }
-
     /// How the best epoch is chosen.
     pub fn best_rule(&self) -> &'static str {
         if self.split.validation.is_empty() {
@@ -443,34 +326,92 @@ impl Experiment {
     }
 }
 
-/// What an engine runs on, in words.
-#[derive(Clone, Debug)]
-pub struct OpenedDevice {
-    /// The engine in a few words.
-    pub summary: String,
-    /// The device.
-    pub info: DeviceInfo,
-    /// Why it was chosen.
-    pub reason: String,
-}
+impl Prepared for Experiment {
+    type Config = Config;
+    type Model = NetworkModel;
+    type Encoder = Trials;
+    type Error = ExperimentError;
 
-impl std::fmt::Display for OpenedDevice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Summary and reason may begin with the name, which is to be said once.
-        let reason = self.reason.strip_prefix(&self.info.name);
-        let reason = reason.or(self.reason.strip_prefix("CPU engine"));
-        let reason = reason.map_or_else(
-            || self.reason.clone(),
-            |rest| {
-                let rest = rest.trim_start_matches([' ', ':', ',', '(']);
-                rest.replacen("): ", ": ", 1)
-            },
-        );
-        if self.summary.starts_with(&self.info.name) {
-            write!(f, "{} ({reason})", self.summary)
-        } else {
-            write!(f, "{} on {} ({reason})", self.summary, self.info.name)
+    const ADVICE: &'static str = "Lower training.learning_rate or raise network.grad_dampen";
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn data(&self) -> Data<'_> {
+        Data {
+            name: &self.data_name,
+            place: self.data_place.as_ref(),
+            sha256: &self.data_sha256,
+            split: &self.split,
         }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let rule = std::iter::once(self.best_rule().to_owned());
+        self.warnings.iter().cloned().chain(rule).collect()
+    }
+
+    fn recipe(&self) -> Recipe {
+        let training = &self.config.training;
+        Recipe {
+            epochs: training.epochs,
+            batch_size: training.batch_size,
+            checkpoint_every_epochs: training.checkpoint_every_epochs,
+            shuffle_seed: self.config.seeds.shuffle,
+            train: self.split.train.clone(),
+            has_validation: !self.split.validation.is_empty(),
+        }
+    }
+
+    fn encoder(&self) -> Trials {
+        self.trials.clone()
+    }
+
+    fn first_state(&self, weights: Option<&Tensors>) -> Result<ModelState, ExperimentError> {
+        let weights = match weights {
+            Some(tensors) => weights_of(&self.params, tensors)?.0,
+            None => self.draw_weights(),
+        };
+        Layout::new(&self.params, &weights)?;
+        Ok(initial_state(&self.params, &weights))
+    }
+
+    fn network(&self, state: &ModelState) -> Result<(NetworkModel, OpenedDevice), ExperimentError> {
+        let matrices = |tensors| matrices_of(&self.params, tensors).map(|(matrices, _)| matrices);
+        let (weights, _) = weights_of(&self.params, &state.weights)?;
+        let (mut network, device) = self.open_network(&weights)?;
+        let (m, v) = (matrices(&state.adam_m)?, matrices(&state.adam_v)?);
+        network.engine().restore(&m, &v, state.optimiser_steps)?;
+        Ok((network, device))
+    }
+
+    fn close(
+        &self,
+        network: &mut NetworkModel,
+        session: &Session,
+        interrupt: &Interrupt,
+    ) -> Result<bool, ExperimentError> {
+        let files = session.files();
+        let weights = |path: &Path| -> Result<Weights, ExperimentError> {
+            let checkpoint =
+                Checkpoint::load(path, NonFinite::Allow).map_err(TrainError::Checkpoint)?;
+            Ok(weights_of(&self.params, &checkpoint.weights)?.0)
+        };
+        let subject = AnalysedWeights {
+            checkpoint: "last",
+            epoch: session.progress().epochs_done,
+            initial: &weights(&files.initial())?,
+            now: &weights(&files.last())?,
+            device: &session.manifest().device.name,
+            settings: Settings::default(),
+        };
+        let mut go_on = || interrupt.requested().is_none();
+        let Some(analysis) = self.analyse(network.engine(), &subject, &mut go_on)? else {
+            return Ok(false);
+        };
+        write_analysis(files, &analysis)?;
+        Ok(true)
     }
 }
 

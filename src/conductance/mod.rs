@@ -27,20 +27,31 @@
 //! in and comes out, [`engine`] what engines can do, [`work`] what a batch costs at the least; [`cpu`]
 //! and [`gpu`] are the two engines, which do not depend on each other.
 
+pub mod analyse;
+pub mod analysis;
 pub mod batch;
+pub mod checks;
 pub mod cpu;
 pub mod engine;
+pub mod evaluate;
 pub mod evaluation;
 pub mod experiment;
+pub mod figures;
+pub mod findings;
 pub mod gpu;
 pub mod loss;
+pub mod measures;
+pub mod method;
 pub mod metrics;
 pub mod model;
 pub mod open;
+pub mod pages;
 pub mod params;
 pub mod parity;
 pub mod plan;
 pub mod predict;
+pub mod record;
+pub mod sentences;
 pub mod settings;
 pub mod weights;
 pub mod work;

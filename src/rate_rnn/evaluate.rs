@@ -2,23 +2,29 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::experiment::{Experiment, ExperimentError};
 use super::settings::Config;
 use crate::device::DeviceOptions;
+use crate::summary::Summary;
 use crate::text::{count, fixed};
 use crate::train::model::Part;
 use crate::train::stored::{StoredRun, WhichCheckpoint};
 
-/// An evaluation, for people and for programs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluated {
-    /// Labels and what is said of them.
-    pub facts: Vec<(&'static str, String)>,
-    /// The same as JSON.
-    pub json: Value,
+/// What only networks of this family can be asked: nothing.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Options {}
+
+impl Options {
+    /// One that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        None
+    }
 }
+
+/// An evaluation, and nothing that was to be recorded.
+pub type Evaluated = (Summary, Result<Option<String>, ExperimentError>);
 
 /// Measures a checkpoint of a run on its test samples; `data` is where a file of them is now.
 ///
@@ -29,12 +35,13 @@ pub fn evaluate(
     which: WhichCheckpoint,
     data: Option<&Path>,
     device: DeviceOptions,
+    _: &Options,
+    _: &mut dyn FnMut(String),
 ) -> Result<Evaluated, ExperimentError> {
     let checkpoint = run.checkpoint(which)?;
-    let place = run.data_place(data);
-    let experiment = Experiment::prepare(run.config.clone(), place.as_deref(), device)?;
+    let experiment = Experiment::of_run(run, data, device)?;
     let weights = experiment.weights_of(&checkpoint)?;
-    let (mut network, device, words) = experiment.network(&weights)?;
+    let (mut network, device) = experiment.open_network(&weights)?;
     let scores = network
         .scores(Part::Test, &mut || true)?
         .unwrap_or_default();
@@ -48,12 +55,12 @@ pub fn evaluate(
                 count(epoch as usize, "epoch", "epochs")
             ),
         ),
-        ("device", words),
+        ("device", device.to_string()),
     ];
     let mut json = json!({
         "checkpoint": checkpoint.path,
         "epoch": epoch,
-        "device": device.name,
+        "device": device.info.name,
         "trials": experiment.sequences.split.test.len(),
     });
     let (outputs, loss) = (scores.outputs as f64, scores.mean_loss());
@@ -83,5 +90,10 @@ pub fn evaluate(
         facts.push(("error", format!("{} (mean squared error)", fixed(loss, 6))));
         json["squared_error"] = loss.into();
     }
-    Ok(Evaluated { facts, json })
+    let summary = Summary {
+        facts,
+        listings: Vec::new(),
+        json: json.to_string(),
+    };
+    Ok((summary, Ok(None)))
 }

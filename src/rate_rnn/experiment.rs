@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::TRIAL_GROUP;
+use super::analysis::AnalysedWeights;
 use super::engine::EngineError;
 use super::init::draw;
 use super::model::NetworkModel;
@@ -19,15 +20,14 @@ use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
 use crate::spectra::SpectrumError;
 use crate::text::{bytes, count};
-use crate::train::checkpoint::Tensors;
-use crate::train::epochs::{Outcome, Recipe};
+use crate::train::checkpoint::{Checkpoint, NonFinite, Tensors};
+use crate::train::epochs::Recipe;
+use crate::train::experiment::{Data, OpenedDevice, Prepared};
 use crate::train::interrupt::Interrupt;
-use crate::train::manifest::{DeviceInfo, Manifest, Status};
 use crate::train::model::ModelState;
-use crate::train::progress::{Log, Reporter};
-use crate::train::run::{Stopped, TrainingRun};
+use crate::train::run::Stopped;
 use crate::train::session::{Session, TrainError};
-use crate::train::stored::{StoredCheckpoint, StoredRunError};
+use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
 /// An experiment could not be prepared, or its training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum ExperimentError {
     /// Training stopped before its end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// An analysis could not be written as JSON.
+    #[error("the analysis cannot be written as JSON: {0}")]
+    AnalysisJson(serde_json::Error),
 }
 
 impl Blame for ExperimentError {
@@ -73,6 +76,7 @@ impl Blame for ExperimentError {
             Self::Stored(error) => error.fault(),
             Self::Samples(_) => Fault::User,
             Self::Stopped(error) => error.fault(),
+            Self::AnalysisJson(_) => Fault::Program,
         }
     }
 }
@@ -133,6 +137,18 @@ impl Experiment {
             params,
             device,
         })
+    }
+
+    /// Data and plan of a stored run, its data where `data` says or where it was before.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn of_run(
+        run: &StoredRun<Config>,
+        data: Option<&Path>,
+        device: DeviceOptions,
+    ) -> Result<Self, ExperimentError> {
+        Self::prepare(run.config.clone(), run.data_place(data).as_deref(), device)
     }
 
     /// What there is to do, and with what.
@@ -226,14 +242,14 @@ impl Experiment {
         Ok(Layout::new(&self.params).flatten(&checkpoint.content.weights)?)
     }
 
-    /// The network on its engine, and what that is in words.
+    /// The network with these weights, as [`Layout::flatten`] gives them, on its engine.
     ///
     /// # Errors
     /// A device that cannot take it.
-    pub fn network(
+    pub fn open_network(
         &self,
         weights: &[f32],
-    ) -> Result<(NetworkModel, DeviceInfo, String), EngineError> {
+    ) -> Result<(NetworkModel, OpenedDevice), EngineError> {
         let batch = self.config.training.batch_size;
         let shape = [self.sequences.steps, batch];
         let opened = open_selected(
@@ -243,153 +259,107 @@ impl Experiment {
             &self.device,
             shape,
         )?;
-        let words = format!(
-            "{} on {} ({})",
-            opened.engine.describe(),
-            opened.device.name,
-            opened.reason
-        );
+        let device = OpenedDevice {
+            summary: opened.engine.describe(),
+            info: opened.device,
+            reason: opened.reason,
+        };
         let network = NetworkModel::new(opened.engine, self.sequences.clone(), batch);
-        Ok((network, opened.device, words))
+        Ok((network, device))
+    }
+}
+
+impl Prepared for Experiment {
+    type Config = Config;
+    type Model = NetworkModel;
+    type Encoder = Sequences;
+    type Error = ExperimentError;
+
+    const ADVICE: &'static str = "Lower training.learning_rate or training.clip_norm";
+
+    fn config(&self) -> &Config {
+        &self.config
     }
 
-    /// Makes the folder of a new run, which begins with `weights` or with drawn ones, and builds its engine. `notes` go
-    /// into the manifest.
-    ///
-    /// # Errors
-    /// Weights that do not fit, a device that fails, or a folder that cannot be used.
-    pub fn start(
-        &self,
-        folder: &Path,
-        force: bool,
-        weights: Option<&Tensors>,
-        command: Vec<String>,
-        notes: Vec<String>,
-    ) -> Result<Run<'_>, ExperimentError> {
-        let flat = self.first_weights(weights)?;
-        let (model, device, words) = self.network(&flat)?;
-        let mut manifest = self.manifest(command, notes);
-        manifest.device = device;
-        let session = Session::create(
-            folder,
-            force,
-            &self.config,
-            manifest,
-            self.first_state(&flat),
-        )?;
-        Ok(self.run(session, model, words))
-    }
-
-    /// Makes the folder of a run that begins with `weights` and leaves it, to be resumed.
-    ///
-    /// # Errors
-    /// Weights that do not fit, or a folder that cannot be used.
-    pub fn create_only(
-        &self,
-        folder: &Path,
-        force: bool,
-        weights: &Tensors,
-        command: Vec<String>,
-        notes: Vec<String>,
-    ) -> Result<(), ExperimentError> {
-        let state = self.first_state(&self.first_weights(Some(weights))?);
-        let manifest = self.manifest(command, notes);
-        let mut session = Session::create(folder, force, &self.config, manifest, state)?;
-        Ok(session.end(Status::Interrupted, None)?)
-    }
-
-    /// Goes on with a run from its last checkpoint. `note` says what differs from before.
-    ///
-    /// # Errors
-    /// No run, a damaged one, other data or configuration, or a device that fails.
-    pub fn resume(&self, folder: &Path, note: &str) -> Result<Run<'_>, ExperimentError> {
-        let (mut session, state) = Session::open(folder, &self.config, &self.sequences.sha256)?;
-        let layout = Layout::new(&self.params);
-        let (mut model, device, words) = self.network(&layout.flatten(&state.weights)?)?;
-        let moments = [&state.adam_m, &state.adam_v].map(|m| layout.flatten_signed(m));
-        let [m, v] = moments;
-        model.engine().restore(&m?, &v?, state.optimiser_steps)?;
-        let progress = session.progress();
-        let from = format!(
-            "from epoch {}, batch {}",
-            progress.epochs_done, progress.batches_done_in_epoch
-        );
-        let notes = [from, note.to_owned()]
-            .into_iter()
-            .filter(|note| !note.is_empty());
-        let notes = notes.collect::<Vec<_>>().join("; ");
-        session.go_on(&self.config, &notes, |manifest| {
-            manifest.device = device;
-            manifest.data_place = self.data_place.clone().or(manifest.data_place.take());
-        })?;
-        Ok(self.run(session, model, words))
-    }
-
-    fn run(&self, session: Session, model: NetworkModel, device: String) -> Run<'_> {
-        let training = &self.config.training;
-        let split = &self.sequences.split;
-        Run {
-            training: TrainingRun {
-                session,
-                model,
-                encoder: self.sequences.clone(),
-                recipe: Recipe {
-                    epochs: training.epochs,
-                    batch_size: training.batch_size,
-                    checkpoint_every_epochs: training.checkpoint_every_epochs,
-                    shuffle_seed: self.config.seeds.shuffle,
-                    train: split.train.clone(),
-                    has_validation: !split.validation.is_empty(),
-                },
-                advice: "Lower training.learning_rate or training.clip_norm",
-            },
-            device,
-            experiment: std::marker::PhantomData,
+    fn data(&self) -> Data<'_> {
+        Data {
+            name: &self.sequences.name,
+            place: self.data_place.as_ref(),
+            sha256: &self.sequences.sha256,
+            split: &self.sequences.split,
         }
     }
 
-    fn first_weights(&self, tensors: Option<&Tensors>) -> Result<Vec<f32>, ExperimentError> {
-        Ok(match tensors {
-            Some(tensors) => Layout::new(&self.params).flatten(&plain_names(tensors))?,
-            None => draw(&self.params, &self.config.initial())?,
-        })
+    fn notes(&self) -> Vec<String> {
+        let rule = std::iter::once(self.best_rule().to_owned());
+        self.warnings.iter().cloned().chain(rule).collect()
     }
 
-    /// Weights and untouched optimiser state of a network that has not begun to learn.
-    fn first_state(&self, flat: &[f32]) -> ModelState {
+    fn recipe(&self) -> Recipe {
+        let training = &self.config.training;
+        let split = &self.sequences.split;
+        Recipe {
+            epochs: training.epochs,
+            batch_size: training.batch_size,
+            checkpoint_every_epochs: training.checkpoint_every_epochs,
+            shuffle_seed: self.config.seeds.shuffle,
+            train: split.train.clone(),
+            has_validation: !split.validation.is_empty(),
+        }
+    }
+
+    fn encoder(&self) -> Sequences {
+        self.sequences.clone()
+    }
+
+    fn first_state(&self, weights: Option<&Tensors>) -> Result<ModelState, ExperimentError> {
         let layout = Layout::new(&self.params);
+        let flat = match weights {
+            Some(tensors) => layout.flatten(&plain_names(tensors))?,
+            None => draw(&self.params, &self.config.initial())?,
+        };
         let zeros = layout.tensors_of(&vec![0.0; layout.len]);
-        ModelState {
-            weights: layout.tensors_of(flat),
+        Ok(ModelState {
+            weights: layout.tensors_of(&flat),
             adam_m: zeros.clone(),
             adam_v: zeros,
             optimiser_steps: 0,
-        }
+        })
     }
 
-    fn manifest(&self, command: Vec<String>, mut notes: Vec<String>) -> Manifest {
-        notes.extend(self.warnings.iter().cloned());
-        notes.push(self.best_rule().to_owned());
-        let Sequences {
-            name,
-            sha256,
-            split,
-            ..
-        } = &self.sequences;
-        Manifest {
-            data_name: name.clone(),
-            data_place: self.data_place.clone(),
-            samples: [
-                ("train", split.train.len()),
-                ("validation", split.validation.len()),
-                ("test", split.test.len()),
-            ]
-            .map(|(part, samples)| (part.to_owned(), samples as u64))
-            .into(),
-            data_sha256: sha256.clone(),
-            notes,
-            ..Manifest::begin(command)
-        }
+    fn network(&self, state: &ModelState) -> Result<(NetworkModel, OpenedDevice), ExperimentError> {
+        let layout = Layout::new(&self.params);
+        let (mut network, device) = self.open_network(&layout.flatten(&state.weights)?)?;
+        let [m, v] = [&state.adam_m, &state.adam_v].map(|moments| layout.flatten_signed(moments));
+        network.engine().restore(&m?, &v?, state.optimiser_steps)?;
+        Ok((network, device))
+    }
+
+    fn close(
+        &self,
+        network: &mut NetworkModel,
+        session: &Session,
+        interrupt: &Interrupt,
+    ) -> Result<bool, ExperimentError> {
+        let files = session.files();
+        let weights = |path: &Path| -> Result<Vec<f32>, ExperimentError> {
+            let checkpoint =
+                Checkpoint::load(path, NonFinite::Allow).map_err(TrainError::Checkpoint)?;
+            Ok(Layout::new(&self.params).flatten(&checkpoint.weights)?)
+        };
+        let subject = AnalysedWeights {
+            checkpoint: "last",
+            epoch: session.progress().epochs_done,
+            initial: &weights(&files.initial())?,
+            now: &weights(&files.last())?,
+            device: &session.manifest().device.name,
+        };
+        let mut go_on = || interrupt.requested().is_none();
+        let Some(analysis) = self.analyse(network, &subject, &mut go_on)? else {
+            return Ok(false);
+        };
+        analysis.write(files)?;
+        Ok(true)
     }
 }
 
@@ -432,36 +402,4 @@ fn plain_names(tensors: &Tensors) -> Tensors {
         .iter()
         .map(|(name, tensor)| (plain(name), tensor.clone()))
         .collect()
-}
-
-/// A run under way, and the device in words.
-pub struct Run<'a> {
-    training: TrainingRun<NetworkModel, Sequences>,
-    /// Device and why it was chosen.
-    pub device: String,
-    experiment: std::marker::PhantomData<&'a Experiment>,
-}
-
-impl Run<'_> {
-    /// The folder of the run.
-    pub fn folder(&self) -> &Path {
-        self.training.folder()
-    }
-
-    /// A reporter that knows how much there is to do.
-    pub fn reporter(&self, log: Log) -> Reporter {
-        self.training.reporter(log)
-    }
-
-    /// Trains to the last epoch or until somebody asks to stop, and records how it ended.
-    ///
-    /// # Errors
-    /// [`ExperimentError::Stopped`]: the model failed or a file could not be written.
-    pub fn train(
-        &mut self,
-        reporter: &mut Reporter,
-        interrupt: &Interrupt,
-    ) -> Result<Outcome, ExperimentError> {
-        Ok(self.training.train(reporter, interrupt, |_, _, _| Ok(()))?)
-    }
 }

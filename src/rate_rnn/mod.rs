@@ -35,20 +35,29 @@
 //! [`gpu`] are the two engines, which do not depend on each other. [`settings`] is what a user may set, [`tasks`] makes
 //! sequences of data, [`model`] joins them with an engine for the epoch loop, [`experiment`] makes runs of it all.
 
+pub mod analyse;
+pub mod analysis;
 pub mod batch;
 pub mod cpu;
 pub mod engine;
 pub mod evaluate;
 pub mod experiment;
+pub mod figures;
+pub mod findings;
 pub mod gpu;
 pub mod init;
 pub mod loss;
+pub mod measures;
+pub mod method;
 pub mod metrics;
 pub mod model;
 pub mod open;
+pub mod pages;
 pub mod params;
 pub mod parity;
 pub mod predict;
+pub mod record;
+pub mod sentences;
 pub mod settings;
 pub mod tasks;
 pub mod weights;

@@ -1,8 +1,6 @@
 //! The method of a page, generated from configurations: what all runs share, in words and as
 //! tables, and what changes from run to run.
 
-mod rate_rnn;
-
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -66,12 +64,26 @@ impl Method {
         for run in runs {
             let split = &run.manifest.samples;
             let count = |part: &str| split.get(part).copied().unwrap_or(0);
-            let trials = ["train", "validation", "test"].map(count);
-            if trials != [0; 3] && !self.trials.contains(&trials) {
-                self.trials.push(trials);
-            }
+            self.add_trials(["train", "validation", "test"].map(count));
         }
         self
+    }
+
+    /// Adds the numbers of trials of a run, for training, validation and test.
+    pub fn add_trials(&mut self, trials: [u64; 3]) {
+        if trials != [0; 3] && !self.trials.contains(&trials) {
+            self.trials.push(trials);
+        }
+    }
+
+    /// The family of the configurations.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Numbers of trials for training, validation and test of the runs; each once.
+    pub fn trials(&self) -> &[[u64; 3]] {
+        &self.trials
     }
 
     /// Keys in which the configurations differ.
@@ -80,24 +92,24 @@ impl Method {
     }
 
     /// The value of a key; none where the configurations differ in it.
-    fn found(&self, key: &str) -> Option<Value> {
+    pub fn found(&self, key: &str) -> Option<Value> {
         let is_varied = self.varied.iter().any(|name| name == key);
         (!is_varied).then(|| value_of(&self.shared, key))
     }
 
     /// The value of a key as text; none where it is no text or varies.
-    fn name(&self, key: &str) -> Option<String> {
+    pub fn name(&self, key: &str) -> Option<String> {
         Some(self.found(key)?.as_str()?.to_owned())
     }
 
     /// A number without its unit, or that it varies.
-    fn say(&self, key: &str) -> String {
+    pub fn say(&self, key: &str) -> String {
         self.found(key)
             .map_or_else(|| "a varying number of".into(), |value| words(&value))
     }
 
     /// The value of a key with its unit, or that it varies.
-    fn quantity(&self, key: &str) -> String {
+    pub fn quantity(&self, key: &str) -> String {
         match self.found(key) {
             Some(value) => format!("{} {}", words(&value), unit_of(key))
                 .trim()
@@ -107,20 +119,12 @@ impl Method {
     }
 
     /// Whether a key has this number in all configurations.
-    fn is(&self, key: &str, number: f64) -> bool {
+    pub fn is(&self, key: &str, number: f64) -> bool {
         self.found(key).and_then(|value| value.as_f64()) == Some(number)
     }
 
-    /// Paragraphs on network, input and training.
-    pub fn paragraphs(&self) -> Vec<String> {
-        match self.family {
-            Family::Conductance => vec![self.network(), self.input(), self.training()],
-            Family::RateRnn => rate_rnn::paragraphs(self),
-        }
-    }
-
     /// Samples for training, validation and test, where all runs had the same.
-    fn samples(&self) -> String {
+    pub fn samples(&self) -> String {
         match self.trials[..] {
             [[train, 0, test]] => format!("; samples: {train} for training, {test} for testing"),
             [[train, validation, test]] => format!(
@@ -128,179 +132,6 @@ impl Method {
             ),
             _ => String::new(),
         }
-    }
-
-    fn network(&self) -> String {
-        let q = |key: &str| self.quantity(key);
-        let mut text = format!(
-            "Networks have {} excitatory and {} inhibitory conductance-based integrate-and-fire cells \
-             (τ_AMPA: {}; τ_GABA: {}). Trial duration: {}; time step: {}; membrane integration: {}; read-out: \
-             {}.",
-            self.say("network.n_e"),
-            self.say("network.n_i"),
-            q("network.tau_ampa_ms"),
-            q("network.tau_gaba_ms"),
-            q("network.duration_ms"),
-            q("network.dt_ms"),
-            q("network.integrator"),
-            q("network.readout"),
-        );
-        if self.is("weights.ei_strength", 0.0) {
-            text += " The E–I loop starts at zero.";
-        }
-        let recurrent = [("ee", "W_EE"), ("ii", "W_II")];
-        for (short, name) in recurrent {
-            let key = format!("weights.{short}_mean_us");
-            if self.found(&key).is_none() {
-                text += &format!(" The mean of {name} varies.");
-            } else if !self.is(&key, 0.0) {
-                text += &format!(
-                    " {name} is present, with a mean of {}.",
-                    self.quantity(&key)
-                );
-            }
-        }
-        text
-    }
-
-    fn input(&self) -> String {
-        let encoding = match self.name("data.dataset").as_deref() {
-            Some("events") => "The spikes of the file are the input, as they are.".to_owned(),
-            Some(_) => format!(
-                "Each pixel fires as a Bernoulli process in each time step, at a rate proportional to its \
-                 intensity (white: {}).",
-                self.quantity("encoding.rate_hz")
-            ),
-            None => format!(
-                "Each pixel of an image fires as a Bernoulli process in each time step, at a rate proportional \
-                 to its intensity (white: {}); recorded spikes are the input as they are.",
-                self.quantity("encoding.rate_hz")
-            ),
-        };
-        let source = match self.name("data.dataset").as_deref() {
-            Some("mnist") => "MNIST".to_owned(),
-            Some("digits") => "the built-in synthetic digits".to_owned(),
-            Some(kind @ ("images" | "events")) => match self.name("data.path") {
-                Some(path) => format!("the user's {kind} in {path}"),
-                None => format!("the user's {kind}"),
-            },
-            _ => "sources vary".to_owned(),
-        };
-        format!("Samples: {source}; {}. {encoding}", self.subset())
-    }
-
-    fn subset(&self) -> String {
-        let part = match self.name("data.subset").as_deref() {
-            Some("studies") => "the fixed split of the studies",
-            Some("stratified") => "a class-balanced subset",
-            Some("full") => "all of them",
-            _ => "subsets vary",
-        };
-        let held_out = match self.found("data.validation_percent") {
-            Some(share) if self.is("data.validation_percent", 0.0) || share.is_null() => {
-                String::new()
-            }
-            _ => format!(
-                " (held out of the training samples to select the best epoch: {})",
-                self.quantity("data.validation_percent")
-            ),
-        };
-        match self.trials[..] {
-            [[train, validation, test]] => {
-                let validation = if validation > 0 {
-                    format!(" {validation} for validation,")
-                } else {
-                    String::new()
-                };
-                format!("{part}, {train} for training,{validation} {test} for testing{held_out}")
-            }
-            [] if self.name("data.subset").as_deref() == Some("stratified") => format!(
-                "{part} (training: {}; test: {}){held_out}",
-                self.quantity("data.train_samples"),
-                self.quantity("data.test_samples")
-            ),
-            [] => format!("{part}{held_out}"),
-            _ => format!("{part}, sizes vary{held_out}"),
-        }
-    }
-
-    fn training(&self) -> String {
-        let q = |key: &str| self.quantity(key);
-        let mut text = format!(
-            "Training: {}; batch size: {}; Adam (learning rate: {}; gradient-norm clipping: {}; slope of the \
-             surrogate derivative: {}; damping of the gradient through the membrane: {}). Dale's law: {}. \
-             Trained matrices: {}.",
-            match self
-                .found("training.epochs")
-                .and_then(|value| value.as_u64())
-            {
-                Some(epochs) => count(epochs as usize, "epoch", "epochs"),
-                None => "a varying number of epochs".into(),
-            },
-            q("training.batch_size"),
-            q("training.learning_rate"),
-            q("training.clip_norm"),
-            q("network.surrogate_slope"),
-            q("network.grad_dampen"),
-            self.dale(),
-            q("training.trainable"),
-        );
-        text += &self.loop_rule();
-        if self.found("training.rate_strength").is_none() {
-            text += " The strength of a penalty on firing rates varies.";
-        } else if !self.is("training.rate_strength", 0.0) {
-            text += &format!(
-                " The loss includes a penalty, strength × (mean rate over the batch − threshold)² summed over \
-                 the E cells above the threshold (strength: {}; threshold: {}).",
-                q("training.rate_strength"),
-                q("training.rate_theta_hz")
-            );
-        }
-        text
-    }
-
-    fn dale(&self) -> String {
-        let mode = match self.name("training.dale").as_deref() {
-            Some("clamp") => "the forward pass uses max(w, 0) (clamp)",
-            Some("project") => "weights are set to max(w, 0) after every step (project)",
-            Some("signed") => "not enforced, weights are used as stored (signed)",
-            _ => "varies",
-        };
-        match self.found("training.signed_loop") {
-            Some(Value::Bool(true)) => {
-                format!("{mode}, but the matrices of the loop are used without clamping")
-            }
-            Some(_) => mode.to_owned(),
-            None => {
-                format!("{mode}; whether the matrices of the loop are used without clamping varies")
-            }
-        }
-    }
-
-    /// How the loop learns, where it does not learn as the rest.
-    fn loop_rule(&self) -> String {
-        const RULE: &str = "training.loop_rule";
-        let key = |name: &str| format!("{RULE}.{name}");
-        let varies = |name: &String| name == RULE || name.starts_with(&key(""));
-        if self.varied.iter().any(varies) {
-            return " How the loop learns varies.".into();
-        }
-        let Some(optimiser) = self.name(&key("optimiser")) else {
-            return String::new();
-        };
-        let optimiser = match &optimiser[..] {
-            "sgd" => "SGD (without momentum)",
-            _ => "Adam",
-        };
-        let rate = match self.found(&key("learning_rate")) {
-            Some(Value::Null) | None => "the same learning rate".to_owned(),
-            Some(rate) => format!("a learning rate of {}", words(&rate)),
-        };
-        let of = match self.name(&key("parametrisation")).as_deref() {
-            Some("log") => "ln |w|",
-            _ => "w",
-        };
-        format!(" The matrices of the loop are trained by {optimiser} on {of} with {rate}.")
     }
 
     /// What all share: a table per section.
@@ -409,20 +240,17 @@ pub fn words(value: &Value) -> String {
 
 /// The unit that the end of a key names.
 pub fn unit_of(key: &str) -> &'static str {
-    const UNITS: [(&str, &str); 6] = [
+    const UNITS: [(&str, &str); 7] = [
         ("_ms", "ms"),
         ("_hz", "Hz"),
         ("_nf", "nF"),
         ("_us", "µS"),
         ("_mv", "mV"),
         ("_percent", "%"),
+        ("_slope", "1/mV"),
     ];
     let found = UNITS.iter().find(|(suffix, _)| key.ends_with(suffix));
-    match found {
-        Some((_, unit)) => unit,
-        None if key == "network.surrogate_slope" => "1/mV",
-        None => "",
-    }
+    found.map_or("", |(_, unit)| unit)
 }
 
 /// What the schema says about a key.
@@ -475,7 +303,6 @@ fn value_of(flat: &[(String, Value)], key: &str) -> Value {
 mod tests {
     use super::*;
     use crate::conductance::settings;
-    use crate::families;
 
     /// A configuration of a conductance network, changed.
     fn changed(change: impl FnOnce(&mut settings::Config)) -> Config {
@@ -499,74 +326,8 @@ mod tests {
             .map(|row| &row.name[..])
             .collect();
         assert!(keys.contains(&"network.tau_gaba_ms") && !keys.contains(&"training.dale"));
-        assert!(method.paragraphs()[2].contains("Dale's law: varies."));
-        assert!(method.paragraphs()[0].contains("1024 excitatory"));
-    }
-
-    /// A configuration with every optional key set, on data of a kind.
-    fn full(data: &str) -> Config {
-        let text = format!(
-            r#"{{
-                "name": "full", "data": {data}, "encoding": {{ "rate_hz": 31 }},
-                "weights": {{ "ee_mean_us": 0.2, "ii_mean_us": 0.3 }},
-                "training": {{
-                    "epochs": 1, "dale": "clamp", "signed_loop": true,
-                    "trainable": ["w_in", "w_out", "w_ei", "w_ie"],
-                    "loop_rule": {{ "optimiser": "sgd", "learning_rate": 0.02, "parametrisation": "log" }},
-                    "rate_theta_hz": 12, "rate_strength": 0.001
-                }}
-            }}"#
-        );
-        families::parse(&text, "test", &[]).unwrap()
-    }
-
-    #[test]
-    fn the_method_of_every_kind_of_data_says_what_ran() {
-        let events = r#"{ "dataset": "events", "path": "mine.npz", "validation_percent": 20 }"#;
-        let images = r#"{ "dataset": "images", "path": "a.npz", "labels_path": null }"#;
-        let digits = r#"{ "dataset": "digits", "train_samples": 300, "test_samples": 70 }"#;
-        let of = |data: &str| Method::of([&full(data)]).paragraphs();
-        let [network, input, training] = &of(events)[..] else {
-            panic!()
-        };
-        assert!(
-            network.contains("W_EE is present, with a mean of 0.2 µS"),
-            "{network}"
-        );
-        assert!(
-            network.contains("W_II is present, with a mean of 0.3 µS"),
-            "{network}"
-        );
-        assert_eq!(
-            input,
-            "Samples: the user's events in mine.npz; all of them (held out of the training samples to select \
-             the best epoch: 20 %). The spikes of the file are the input, as they are."
-        );
-        for part in [
-            "Training: 1 epoch; batch size: 256; Adam",
-            "the forward pass uses max(w, 0) (clamp), but the matrices of the loop are used without clamping.",
-            "The matrices of the loop are trained by SGD (without momentum) on ln |w| with a learning rate of 0.02.",
-            "summed over the E cells above the threshold (strength: 0.001; threshold: 12 Hz).",
-        ] {
-            assert!(training.contains(part), "{part}: {training}");
-        }
-        assert_eq!(
-            of(images)[1],
-            "Samples: the user's images in a.npz; all of them. Each pixel fires as a Bernoulli \
-             process in each time step, at a rate proportional to its intensity (white: 31 Hz)."
-        );
-        assert!(of(digits)[1].contains(
-            "the built-in synthetic digits; a class-balanced subset (training: 300; test: 70)"
-        ));
-        // What is not set is not spoken of, and MNIST has its own split.
-        let plain = Method::of([&Config::default()]).paragraphs().join(" ");
-        assert!(
-            plain.contains("MNIST; the fixed split of the studies."),
-            "{plain}"
-        );
-        for absent in ["W_EE", "loop are trained", "penalty", "select the best"] {
-            assert!(!plain.contains(absent), "{absent}: {plain}");
-        }
+        assert!(method.family().method(&method)[2].contains("Dale's law: varies."));
+        assert!(method.family().method(&method)[0].contains("1024 excitatory"));
     }
 
     #[test]
@@ -580,8 +341,8 @@ mod tests {
             !varied.is_empty() && varied.iter().all(|key| key.starts_with(rule)),
             "{varied:?}"
         );
-        assert!(method.paragraphs()[2].contains("How the loop learns varies."));
-        assert!(method.paragraphs()[2].contains("Trained matrices: "));
+        assert!(method.family().method(&method)[2].contains("How the loop learns varies."));
+        assert!(method.family().method(&method)[2].contains("Trained matrices: "));
         let table = differences_from_defaults(&with_rule);
         assert!(
             table.rows.iter().all(|row| row.key.starts_with(rule)),
@@ -589,17 +350,6 @@ mod tests {
             table.rows
         );
         assert_eq!(table.rows.len(), varied.len());
-    }
-
-    #[test]
-    fn the_numbers_of_trials_are_those_that_ran() {
-        let mut method = Method::of([&Config::default()]);
-        method.trials.push([1280, 320, 400]);
-        let input = &method.paragraphs()[1];
-        assert!(
-            input.contains("1280 for training, 320 for validation, 400 for testing"),
-            "{input}"
-        );
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! `figures/ID.svg`, `.png` and `.csv` (drawing, pixels, the numbers drawn), and `numbers.csv` (every
 //! number of the page's tables: table, row, column, value, unit).
 
+pub mod accuracy;
 pub mod figures;
+pub mod finished;
 pub mod method;
 pub mod output;
 pub mod page;

@@ -72,6 +72,25 @@ impl Section {
     }
 }
 
+/// A section that is a table after a paragraph.
+pub struct Part {
+    /// Anchor.
+    pub id: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// The paragraph.
+    pub intro: &'static str,
+    /// The table.
+    pub table: NumberTable,
+}
+
+impl Part {
+    /// The section.
+    pub fn section(&self) -> Section {
+        Section::of_tables(self.id, self.title, self.intro, &[&self.table])
+    }
+}
+
 impl Page {
     /// The file.
     pub fn html(&self) -> String {

@@ -142,24 +142,7 @@ pub fn details(run: &RunRecord) -> Markup {
                 }
             }
             @for note in &manifest.notes { div { dt { "Note" } dd { (note) } } }
-            @if let Some(analysis) = &run.analysis {
-                div {
-                    dt { "Analysis" }
-                    dd {
-                        "checkpoint " (analysis.checkpoint) ", epoch " (analysis.epoch) ", by "
-                        (analysis.program) " on " (analysis.device)
-                    }
-                }
-            }
-            @if let Some(sweep) = &run.sweep {
-                div {
-                    dt { "Loop gains (sweep)" }
-                    dd {
-                        "checkpoint " (sweep.checkpoint) ", epoch " (sweep.epoch) ", "
-                        (sweep.trials) " trials per point, by " (sweep.program) " on " (sweep.device)
-                    }
-                }
-            }
+            @for (what, said) in run.findings.provenance() { div { dt { (what) } dd { (said) } } }
         }
     }
 }

@@ -1,26 +1,22 @@
 //! The page of a study, which may be under way: what is missing is named.
 
 pub mod answer;
-pub mod checks;
 pub mod conditions;
-mod outcome;
-mod paired;
-mod reported;
-#[cfg(test)]
-mod tests;
+pub(crate) mod outcome;
+pub(crate) mod paired;
+pub(crate) mod reported;
 
 use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::figures::{self, Missing};
+use super::figures::Missing;
 use super::method::{Method, words};
 use super::output::{Report, ReportError, Written, divide};
-use super::page::{self, Page, Section};
+use super::page::{self, Page, Part, Section};
 use super::provenance;
 use super::table::NumberTable;
 use super::text::list;
-use crate::families::Family;
 use crate::record::RunRecord;
 use crate::study::spec::StudySpec;
 use crate::study::{CellRecord, CellState, Study, StudyFolder};
@@ -38,7 +34,8 @@ pub fn write(folder: &Path, out: &Path) -> Result<Written, ReportError> {
 /// The report of a study.
 pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     let spec = &study.spec;
-    let (figures, missing) = divide(figures::of_study(spec, cells));
+    let family = study.family();
+    let (figures, missing) = divide(family.figures_of_study(spec, cells));
     let configs = cells.iter().map(|cell| match &cell.record {
         Some(run) => &run.config,
         None => &cell.cell.config,
@@ -51,34 +48,28 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         .collect();
 
     let outcome = outcome::table(study, cells);
-    let reported = reported::table(spec, cells);
+    let reported = reported::table(study, cells);
     let by_condition = conditions::by_condition(study, cells);
-    let by_cell = conditions::by_cell(cells);
+    let by_cell = conditions::by_cell(family, cells);
     let paired = paired::table(study, cells);
-    let convergence = conditions::convergence(&runs);
-    let checks = checks::table(&runs);
-    let evidence = reported::evidence(spec, cells);
+    let convergence = conditions::convergence(family, &runs);
+    let parts = family.parts_of_study(&runs);
+    let evidence = reported::evidence(study, cells);
     let provenance = provenance_table(cells);
 
-    // What these sections ask is asked of spikes.
-    let is_spiking = study.family() == Family::Conductance;
-    let mut sections = vec![Section::new(
-        "answer",
-        "Summary",
-        answer::html(study, cells),
-    )];
-    if is_spiking {
-        sections.push(Section::of_tables(
+    let above_outcome = outcome::introduction(family);
+    let above_convergence = conditions::above_convergence(family);
+    let mut sections = vec![
+        Section::new("answer", "Summary", answer::html(study, cells)),
+        Section::of_tables(
             "outcome",
             "Key measures by condition",
-            outcome::INTRODUCTION,
+            &above_outcome,
             &[&outcome],
-        ));
-    }
-    sections.extend([
+        ),
         Section::new("method", "Method", method_body(study, &method, &settings)),
         Section::new("figures", "Figures", page::figures(&figures, 1)),
-    ]);
+    ];
     if !spec.reported.is_empty() {
         let title = "Reported and measured";
         let intro = reported::INTRODUCTION;
@@ -87,19 +78,15 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     sections.extend([
         Section::new("conditions", "Conditions", conditions_body(&by_condition)),
         Section::of_tables("cells", "Cells", "", &[&by_cell]),
+        Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
+        Section::of_tables(
+            "convergence",
+            "Convergence",
+            &above_convergence,
+            &[&convergence],
+        ),
     ]);
-    if is_spiking {
-        sections.extend([
-            Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
-            Section::of_tables(
-                "convergence",
-                "Convergence",
-                conditions::CONVERGENCE,
-                &[&convergence],
-            ),
-            Section::of_tables("checks", "Checks", checks::INTRODUCTION, &[&checks]),
-        ]);
-    }
+    sections.extend(parts.iter().map(Part::section));
     if !spec.contradictions.is_empty() {
         let body = reported::contradictions(spec, &evidence);
         sections.push(Section::new(
@@ -128,18 +115,15 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         facts: facts(cells, &runs),
         sections,
     };
-    let mut tables = match is_spiking {
-        true => vec![
-            outcome,
-            reported,
-            by_condition,
-            by_cell,
-            paired,
-            convergence,
-            checks,
-        ],
-        false => vec![reported, by_condition, by_cell],
-    };
+    let mut tables = vec![
+        outcome,
+        reported,
+        by_condition,
+        by_cell,
+        paired,
+        convergence,
+    ];
+    tables.extend(parts.into_iter().map(|part| part.table));
     tables.extend(evidence);
     tables.extend(settings);
     Report {
@@ -187,7 +171,7 @@ fn facts(cells: &[CellRecord], runs: &[(String, &RunRecord)]) -> Vec<(String, St
 
 fn method_body(study: &Study, method: &Method, settings: &[NumberTable]) -> Markup {
     html! {
-        @for paragraph in method.paragraphs() { p { (paragraph) } }
+        @for paragraph in study.family().method(method) { p { (paragraph) } }
         @if study.spec.axes.is_empty() {
             p { "The study has a single cell." }
         } @else {
@@ -280,7 +264,7 @@ fn not_measured(study: &Study, cells: &[CellRecord], missing: &[Missing]) -> Mar
     let is = |state: CellState| named(&|cell| cell.state() == state);
     let lacks = |cell: &CellRecord| {
         cell.finished()
-            .is_some_and(|run| run.analysis.is_none() && run.config.as_conductance().is_some())
+            .is_some_and(|run| !run.findings.is_analysed())
     };
     let groups = [
         ("Not begun: ", is(CellState::Pending)),

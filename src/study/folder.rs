@@ -250,9 +250,8 @@ impl StudyFolder {
         let wanted = study.spec.sweep.as_ref();
         let is_swept = wanted.is_some_and(|sweep| cell.is_among(&sweep.cells));
         run.map_or(Unmeasured::default(), |run| Unmeasured {
-            // Only spikes are analysed.
-            analysis: run.analysis.is_none() && cell.config.as_conductance().is_some(),
-            sweep: is_swept && state == CellState::Finished && run.sweep.is_none(),
+            analysis: !run.findings.is_analysed(),
+            sweep: is_swept && state == CellState::Finished && !run.findings.is_swept(),
         })
     }
 

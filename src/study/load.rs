@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::StudyError;
 use super::error::{check_name, invalid};
-use super::measures::measures;
 use super::spec::StudySpec;
 use crate::config::{read_json, shown};
+use crate::families::Family;
 use crate::files::FileError;
 
 /// The studies inside the program, as (name, JSON text).
@@ -160,7 +160,7 @@ fn value_at<'a>(tree: &'a Value, path: &serde_path_to_error::Path) -> (String, &
     (key, value)
 }
 
-/// Axes, values and measures that other parts of the study name must exist.
+/// Axes and values that other parts of the study name must exist.
 pub(super) fn check_references(spec: &StudySpec, source: &str) -> Result<(), StudyError> {
     let names = Names::of(spec, source)?;
     for (i, entry) in spec.except.iter().enumerate() {
@@ -193,12 +193,39 @@ pub(super) fn check_references(spec: &StudySpec, source: &str) -> Result<(), Stu
     }
     for (i, reported) in spec.reported.iter().enumerate() {
         let key = format!("reported[{i}]");
-        names.check_one(&key, &reported.cells, &reported.measure)?;
+        names.check_one(&key, &reported.cells)?;
     }
     for (i, contradiction) in spec.contradictions.iter().enumerate() {
         for (j, evidence) in contradiction.evidence.iter().enumerate() {
             let key = format!("contradictions[{i}].evidence[{j}]");
-            names.check_one(&key, &evidence.cells, &evidence.measure)?;
+            names.check_one(&key, &evidence.cells)?;
+        }
+    }
+    Ok(())
+}
+
+/// Measures that the study names must be those of its family.
+pub(super) fn check_measures(
+    spec: &StudySpec,
+    family: Family,
+    source: &str,
+) -> Result<(), StudyError> {
+    let check = |key: String, measure: &str| match family.measures().find(measure) {
+        Some(_) => Ok(()),
+        None => {
+            let family = family.name();
+            let message =
+                format!("no such measure of {family}; `dalenet study measures` lists all");
+            Err(invalid(source, &key, &measure.into(), message))
+        }
+    };
+    for (i, reported) in spec.reported.iter().enumerate() {
+        check(format!("reported[{i}].measure"), &reported.measure)?;
+    }
+    for (i, contradiction) in spec.contradictions.iter().enumerate() {
+        for (j, evidence) in contradiction.evidence.iter().enumerate() {
+            let key = format!("contradictions[{i}].evidence[{j}].measure");
+            check(key, &evidence.measure)?;
         }
     }
     Ok(())
@@ -250,24 +277,10 @@ impl<'a> Names<'a> {
         Ok(())
     }
 
-    fn check_one(
-        &self,
-        key: &str,
-        cells: &BTreeMap<String, String>,
-        measure: &str,
-    ) -> Result<(), StudyError> {
+    fn check_one(&self, key: &str, cells: &BTreeMap<String, String>) -> Result<(), StudyError> {
         for (axis, name) in cells {
             self.check(&format!("{key}.cells"), axis, name)?;
         }
-        if measures().iter().any(|known| known.name == measure) {
-            return Ok(());
-        }
-        let message = "no such measure; `dalenet study measures` lists them";
-        Err(invalid(
-            self.source,
-            &format!("{key}.measure"),
-            &measure.into(),
-            message,
-        ))
+        Ok(())
     }
 }

@@ -1,40 +1,16 @@
-//! What is collected of every cell: one number per measure.
-
-use std::sync::LazyLock;
+//! What is collected of every cell: one number per measure. Here is what measures are and those that every family
+//! has; which a family collects, and in which order, stands in its folder.
 
 use crate::analysis::convergence::{self, Slope, slope_with_error};
-use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
-use crate::families::Family;
-use crate::rate_rnn::metrics::{TEST_ERROR, TEST_PERPLEXITY, TRAIN_ERROR};
 use crate::record::RunRecord;
 use crate::train::metrics::{
-    EPOCH, EVAL_SECONDS, EpochMetrics, Metric, SKIPPED_STEPS, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS,
-    TRAIN_SECONDS,
+    EPOCH, EVAL_SECONDS, EpochMetrics, Metric, SKIPPED_STEPS, TEST_ACCURACY, TRAIN_SECONDS,
 };
 
-/// Rate below which the I population counts as silent, Hz.
-pub const SILENT_I_HZ: f64 = 1.0;
-
-mod analysed;
-mod of_loop;
-
-/// Headings of measures in their order on a page: what is asked first stands first.
-pub const GROUPS: [&str; 9] = [
-    ACCURACY,
-    RATES,
-    CONVERGENCE,
-    RHYTHM,
-    LOOP,
-    "W_in",
-    "W_out",
-    "W_EI",
-    "W_IE",
-];
-const ACCURACY: &str = "Accuracy and loss";
-const RATES: &str = "Rates";
-const CONVERGENCE: &str = "Convergence";
-const RHYTHM: &str = "Rhythm";
-const LOOP: &str = "Loop";
+/// Heading of what is asked first.
+pub const ACCURACY: &str = "Accuracy and loss";
+/// Heading of slopes over epochs.
+pub const CONVERGENCE: &str = "Convergence";
 
 type Value = Box<dyn Fn(&RunRecord) -> f64 + Send + Sync>;
 
@@ -46,128 +22,91 @@ pub struct Measure {
     pub label: String,
     /// Unit; `1` for a pure number.
     pub unit: &'static str,
-    /// What it is, and of which epoch, rate and weights.
+    /// What it is, and of which epoch and weights.
     pub meaning: String,
-    /// Heading of the measures that it belongs to, one of [`GROUPS`].
+    /// Heading of the measures that it belongs to.
     pub group: &'static str,
-    /// The one family whose runs have it; none: those of all families.
-    pub only_of: Option<Family>,
     /// Depends on the clock: kept out of tables that must be equal for equal runs.
     pub is_timing: bool,
+    /// A network that was analysed need not have it, as a rhythm.
+    pub may_be_none: bool,
+    /// The metric that it is the slope of over epochs.
+    pub slope_of: Option<Metric>,
     value: Value,
 }
 
 impl Measure {
-    /// Whether runs of a family have it.
-    pub fn is_of(&self, family: Family) -> bool {
-        self.only_of.is_none_or(|only| only == family)
-    }
-
-    /// Whether it is of a rhythm, which an analysed run need not have.
-    pub fn is_of_rhythm(&self) -> bool {
-        ["f_gamma_hz", "rhythm_hz"].contains(&&self.name[..])
-    }
-
     /// The measure of a run; NaN where the run has none.
     pub fn of(&self, run: &RunRecord) -> f64 {
         (self.value)(run)
     }
-}
 
-static MEASURES: LazyLock<Vec<Measure>> = LazyLock::new(|| {
-    let mut all = epoch_measures();
-    all.extend(analysed::rhythm());
-    for (short, name) in [
-        ("in", "W_in"),
-        ("out", "W_out"),
-        ("ei", "W_EI"),
-        ("ie", "W_IE"),
-    ] {
-        all.extend(analysed::matrix(short, name));
+    /// The same as one that a network which was analysed need not have.
+    pub fn that_may_be_none(self) -> Self {
+        Self {
+            may_be_none: true,
+            ..self
+        }
     }
-    all.extend(of_loop::silencing_and_slopes());
-    all.extend(of_loop::grid());
-    let mut seconds = measure(
-        ACCURACY,
-        "seconds",
-        "computing time",
-        "s",
-        "Time spent training and evaluating, all epochs.",
-        |run| {
-            let of = |epoch: &EpochMetrics| epoch[TRAIN_SECONDS] + epoch[EVAL_SECONDS];
-            let seconds = run.epochs.iter().map(of).filter(|s| s.is_finite());
-            seconds.fold(0.0, |all, s| all + s)
-        },
-    );
-    seconds.is_timing = true;
-    all.push(seconds);
-    for measure in &mut all {
-        let is_common = COMMON.contains(&&measure.name[..]);
-        measure.only_of = (!is_common).then_some(Family::Conductance);
+}
+
+/// The measures of a family: which a page shows where, and what it says of them.
+pub struct Measures {
+    /// All of them, in the order of the table's columns.
+    pub all: fn() -> &'static [Measure],
+    /// Headings of measures in their order on a page.
+    pub groups: &'static [&'static str],
+    /// What a reader wants to know first of every condition.
+    pub key: &'static [&'static str],
+    /// Those of [`key`](Self::key) that are shown only where a source reports them.
+    pub only_reported: &'static [&'static str],
+    /// What stands above the key measures, after what is common to all families.
+    pub key_intro: &'static str,
+    /// What stands below them.
+    pub key_note: Option<&'static str>,
+    /// Measures of the table by cell, in its order.
+    pub by_cell: &'static [&'static str],
+    /// Metrics whose slopes over the last epochs are tabled, and the slope of one that has settled.
+    pub settling: &'static [(Metric, Option<f64>)],
+    /// What is said of those limits.
+    pub settling_words: &'static str,
+    /// How conditions are compared in figures.
+    pub compared: Compared,
+}
+
+impl Measures {
+    /// The measure of this name.
+    pub fn find(&self, name: &str) -> Option<&'static Measure> {
+        (self.all)().iter().find(|measure| measure.name == name)
     }
-    all.extend(errors_of_values());
-    all
-});
 
-/// Measures of the runs of every family.
-const COMMON: [&str; 10] = [
-    "epochs_done",
-    "test_accuracy_percent",
-    "best_accuracy_percent",
-    "best_epoch",
-    "accuracy_slope_percent_per_epoch",
-    "accuracy_converged",
-    "test_loss_nats",
-    "train_loss_nats",
-    "skipped_steps",
-    "seconds",
-];
-
-/// Errors of networks whose targets are values.
-fn errors_of_values() -> Vec<Measure> {
-    let best = measure(
-        ACCURACY,
-        "best_squared_error",
-        "best test error",
-        "1",
-        "Mean squared error over the test set, best epoch.",
-        |run| run.best().map_or(f64::NAN, |epoch| epoch[TEST_ERROR]),
-    );
-    let mut all = vec![
-        last_epoch(ACCURACY, TEST_PERPLEXITY),
-        last_epoch(ACCURACY, TEST_ERROR),
-        best,
-        last_epoch(ACCURACY, TRAIN_ERROR),
-    ];
-    for measure in &mut all {
-        measure.only_of = Some(Family::RateRnn);
+    /// The measures of these names.
+    pub fn named(&self, names: &'static [&'static str]) -> impl Iterator<Item = &'static Measure> {
+        names.iter().filter_map(|name| self.find(name))
     }
-    all
+
+    /// All of them, those of a heading together.
+    pub fn by_group(&self) -> Vec<&'static Measure> {
+        let mut all: Vec<&Measure> = (self.all)().iter().collect();
+        all.sort_by_key(|measure| self.groups.iter().position(|group| *group == measure.group));
+        all
+    }
 }
 
-/// The measures of a family, in the order of the table's columns.
-pub fn of_family(family: Family) -> impl Iterator<Item = &'static Measure> {
-    MEASURES.iter().filter(move |measure| measure.is_of(family))
+/// How conditions are compared in figures.
+pub struct Compared {
+    /// Measures, a panel each.
+    pub measures: &'static [&'static str],
+    /// What they are, as a sentence's subject.
+    pub words: &'static str,
+    /// What they are, in short.
+    pub short: &'static str,
+    /// What else is to be said, as a sentence; may be empty.
+    pub note: &'static str,
 }
 
-/// Every measure, in the order of the table's columns.
-pub fn measures() -> &'static [Measure] {
-    &MEASURES
-}
-
-/// Every measure, those of a heading together.
-pub fn by_group() -> Vec<&'static Measure> {
-    let mut all: Vec<&Measure> = MEASURES.iter().collect();
-    all.sort_by_key(|measure| GROUPS.iter().position(|group| *group == measure.group));
-    all
-}
-
-/// The measure of this name.
-pub fn find(name: &str) -> Option<&'static Measure> {
-    MEASURES.iter().find(|measure| measure.name == name)
-}
-
-fn measure(
+/// A measure.
+pub fn measure(
     group: &'static str,
     name: &str,
     label: &str,
@@ -182,13 +121,85 @@ fn measure(
         group,
         meaning: meaning.to_owned(),
         is_timing: false,
-        only_of: None,
+        may_be_none: false,
+        slope_of: None,
         value: Box::new(value),
     }
 }
 
+/// Epochs trained.
+pub fn epochs_done() -> Measure {
+    measure(
+        ACCURACY,
+        "epochs_done",
+        "epochs trained",
+        "1",
+        "Epochs trained.",
+        |run| last(run, |epoch| epoch[EPOCH]),
+    )
+}
+
+/// Test accuracy of the best epoch.
+pub fn best_accuracy() -> Measure {
+    measure(
+        ACCURACY,
+        "best_accuracy_percent",
+        "best test accuracy",
+        "%",
+        "Test accuracy, best epoch.",
+        |run| best(run, TEST_ACCURACY),
+    )
+}
+
+/// The best epoch.
+pub fn best_epoch() -> Measure {
+    measure(
+        ACCURACY,
+        "best_epoch",
+        "best epoch",
+        "1",
+        "Best epoch.",
+        |run| best(run, EPOCH),
+    )
+}
+
+/// Optimiser steps without effect.
+pub fn skipped_steps() -> Measure {
+    measure(
+        ACCURACY,
+        SKIPPED_STEPS.name,
+        SKIPPED_STEPS.label,
+        "1",
+        "Optimiser steps left out because the gradient was not finite, all epochs.",
+        |run| {
+            let of = |epoch: &EpochMetrics| epoch[SKIPPED_STEPS];
+            run.epochs.iter().map(of).fold(0.0, |all, n| all + n)
+        },
+    )
+}
+
+/// How long it took.
+pub fn seconds() -> Measure {
+    let of = |epoch: &EpochMetrics| epoch[TRAIN_SECONDS] + epoch[EVAL_SECONDS];
+    let seconds = measure(
+        ACCURACY,
+        "seconds",
+        "computing time",
+        "s",
+        "Time spent training and evaluating, all epochs.",
+        move |run| {
+            let seconds = run.epochs.iter().map(of).filter(|s| s.is_finite());
+            seconds.fold(0.0, |all, s| all + s)
+        },
+    );
+    Measure {
+        is_timing: true,
+        ..seconds
+    }
+}
+
 /// A metric of the last epoch.
-fn last_epoch(group: &'static str, metric: Metric) -> Measure {
+pub fn last_epoch(group: &'static str, metric: Metric) -> Measure {
     let meaning = format!("{} Last epoch.", metric.meaning);
     measure(
         group,
@@ -200,165 +211,72 @@ fn last_epoch(group: &'static str, metric: Metric) -> Measure {
     )
 }
 
+/// Slope of a metric over the newest epochs.
+pub fn slope(metric: Metric, name: &str, unit: &'static str, short: &str) -> Measure {
+    let measure = measure(
+        CONVERGENCE,
+        name,
+        &format!("{short} slope"),
+        unit,
+        &format!(
+            "Least-squares slope of the {} over the last 10 epochs.",
+            metric.label
+        ),
+        move |run| late_slope(run, metric).map_or(f64::NAN, |slope| slope.value),
+    );
+    Measure {
+        slope_of: Some(metric),
+        ..measure
+    }
+}
+
+/// Whether the slope of a metric is small enough to call it settled.
+pub fn settled(
+    metric: Metric,
+    name: &str,
+    slope_unit: &'static str,
+    short: &str,
+    limit: f64,
+) -> Measure {
+    measure(
+        CONVERGENCE,
+        name,
+        &format!("{short} converged"),
+        "1",
+        &format!(
+            "1 where the slope of the {} is within {limit} {slope_unit} by two standard errors, 0 where it is beyond by \
+             two, else nothing.",
+            metric.label
+        ),
+        move |run| {
+            let is_below = late_slope(run, metric).and_then(|slope| slope.is_below(limit));
+            is_below.map_or(f64::NAN, |is_below| f64::from(u8::from(is_below)))
+        },
+    )
+}
+
 /// Trained epochs; the untrained network is none.
-fn trained(run: &RunRecord) -> &[EpochMetrics] {
+pub fn trained(run: &RunRecord) -> &[EpochMetrics] {
     let first = run.epochs.iter().position(|epoch| epoch.epoch() > 0);
     first.map_or(&[], |first| &run.epochs[first..])
 }
 
-fn last(run: &RunRecord, of: impl Fn(&EpochMetrics) -> f64) -> f64 {
+/// Of the newest epoch; NaN before the first.
+pub fn last(run: &RunRecord, of: impl Fn(&EpochMetrics) -> f64) -> f64 {
     run.last().map_or(f64::NAN, of)
 }
 
+/// A metric of the best epoch; NaN where there is none.
+pub fn best(run: &RunRecord, metric: Metric) -> f64 {
+    run.best().map_or(f64::NAN, |epoch| epoch[metric])
+}
+
 /// Slope over the newest [`convergence::EPOCHS`] with its error; none for shorter runs.
-pub fn late_slope(run: &RunRecord, of: impl Fn(&EpochMetrics) -> f64) -> Option<Slope> {
+pub fn late_slope(run: &RunRecord, metric: Metric) -> Option<Slope> {
     let epochs = trained(run);
     if epochs.len() < convergence::EPOCHS {
         return None;
     }
-    let values: Vec<f64> = epochs.iter().map(of).collect();
+    let values: Vec<f64> = epochs.iter().map(|epoch| epoch[metric]).collect();
     Some(slope_with_error(&values, convergence::EPOCHS))
-}
-
-fn slope_value(slope: Option<Slope>) -> f64 {
-    slope.map_or(f64::NAN, |slope| slope.value)
-}
-
-/// 1 or 0; NaN without a slope, and where its error leaves it open.
-fn is_below(slope: Option<Slope>, limit: f64) -> f64 {
-    let is_below = slope.and_then(|slope| slope.is_below(limit));
-    is_below.map_or(f64::NAN, |is_below| f64::from(u8::from(is_below)))
-}
-
-/// Slope of a metric over the newest epochs, and whether it is small enough to call it settled.
-fn convergence_measures() -> Vec<Measure> {
-    let slope = |metric: Metric, name: &str, unit, short: &str| {
-        measure(
-            CONVERGENCE,
-            name,
-            &format!("{short} slope"),
-            unit,
-            &format!(
-                "Least-squares slope of the {} over the last 10 epochs.",
-                metric.label
-            ),
-            move |run| slope_value(late_slope(run, |epoch| epoch[metric])),
-        )
-    };
-    let settled = |metric: Metric, name: &str, unit: &str, short: &str, limit: f64| {
-        measure(
-            CONVERGENCE,
-            name,
-            &format!("{short} converged"),
-            "1",
-            &format!(
-                "1 where the slope of the {} is within {limit} {unit} by two standard errors, 0 where it is beyond by \
-                 two, else nothing.",
-                metric.label
-            ),
-            move |run| is_below(late_slope(run, |epoch| epoch[metric]), limit),
-        )
-    };
-    let accuracy_limit = convergence::ACCURACY_PERCENT_PER_EPOCH;
-    let rate_limit = convergence::RATE_HZ_PER_EPOCH;
-    let (accuracy, rate) = ("%/epoch", "Hz/epoch");
-    vec![
-        slope(
-            TEST_ACCURACY,
-            "accuracy_slope_percent_per_epoch",
-            accuracy,
-            "accuracy",
-        ),
-        slope(E_RATE, "e_rate_slope_hz_per_epoch", rate, "E rate"),
-        slope(I_RATE, "i_rate_slope_hz_per_epoch", rate, "I rate"),
-        settled(
-            TEST_ACCURACY,
-            "accuracy_converged",
-            accuracy,
-            "accuracy",
-            accuracy_limit,
-        ),
-        settled(E_RATE, "e_rate_converged", rate, "E rate", rate_limit),
-    ]
-}
-
-fn epoch_measures() -> Vec<Measure> {
-    let mut all = vec![
-        measure(
-            ACCURACY,
-            "epochs_done",
-            "epochs trained",
-            "1",
-            "Epochs trained.",
-            |run| last(run, |epoch| epoch[EPOCH]),
-        ),
-        last_epoch(ACCURACY, TEST_ACCURACY),
-        measure(
-            ACCURACY,
-            "best_accuracy_percent",
-            "best test accuracy",
-            "%",
-            "Test accuracy, best epoch.",
-            |run| run.best().map_or(f64::NAN, |epoch| epoch[TEST_ACCURACY]),
-        ),
-        measure(
-            ACCURACY,
-            "best_epoch",
-            "best epoch",
-            "1",
-            "Best epoch.",
-            |run| run.best().map_or(f64::NAN, |epoch| epoch[EPOCH]),
-        ),
-        last_epoch(RATES, E_RATE),
-        last_epoch(RATES, I_RATE),
-        measure(
-            RATES,
-            "total_rate_hz",
-            "E + I rate",
-            "Hz",
-            "E rate + I rate (not weighted by cells), last epoch.",
-            |run| last(run, |epoch| epoch[E_RATE] + epoch[I_RATE]),
-        ),
-    ];
-    all.extend(convergence_measures());
-    all.extend([
-        last_epoch(ACCURACY, TEST_LOSS),
-        last_epoch(ACCURACY, TRAIN_LOSS),
-        last_epoch(RATES, ACTIVE_E),
-        last_epoch(RATES, SILENT_E),
-        last_epoch(ACCURACY, MARGIN),
-        last_epoch(ACCURACY, CONFIDENCE),
-        measure(
-            ACCURACY,
-            SKIPPED_STEPS.name,
-            SKIPPED_STEPS.label,
-            "1",
-            "Optimiser steps left out because the gradient was not finite, all epochs.",
-            |run| {
-                run.epochs
-                    .iter()
-                    .fold(0.0, |all, epoch| all + epoch[SKIPPED_STEPS])
-            },
-        ),
-    ]);
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_measure_has_a_name_a_label_and_a_heading() {
-        for field in [|m: &Measure| m.name.clone(), |m: &Measure| m.label.clone()] {
-            let distinct: std::collections::BTreeSet<_> = measures().iter().map(field).collect();
-            assert_eq!(distinct.len(), measures().len());
-        }
-        for measure in measures() {
-            assert!(GROUPS.contains(&measure.group), "{}", measure.name);
-            assert!(measure.meaning.ends_with('.'), "{}", measure.meaning);
-        }
-        assert_eq!(by_group()[0].group, ACCURACY);
-        assert_eq!(by_group()[measures().len() - 1].group, "W_IE");
-    }
 }

@@ -60,6 +60,7 @@ impl Study {
         let mut spec = load::parse(text, source)?;
         load::check_references(&spec, source)?;
         let (base, cells) = expand::expand(&spec, source)?;
+        load::check_measures(&spec, base.family(), source)?;
         let other = cells
             .iter()
             .find(|cell| cell.config.as_conductance().is_none());

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::aggregate::{conditions, spread};
 use super::folder::CellRecord;
-use super::measures::{Measure, measures, of_family};
+use super::measures::Measure;
 use super::{Study, StudyError, StudyFolder};
+use crate::families::Family;
 use crate::files;
 use crate::record::RunRecord;
 use crate::text::{csv, exact};
@@ -24,8 +25,10 @@ const SEEDS: [&str; 4] = ["weights", "data", "shuffle", "noise"];
 pub fn collect(folder: &StudyFolder) -> Result<Vec<PathBuf>, StudyError> {
     let (study, cells) = folder.load()?;
     let family = study.family();
-    let collected = || of_family(family).filter(|measure| !measure.is_timing);
-    let columns: Vec<&Measure> = collected().collect();
+    let columns: Vec<&Measure> = (family.measures().all)()
+        .iter()
+        .filter(|measure| !measure.is_timing)
+        .collect();
     let json_text = |value: &Value| format!("{value:#}\n").into_bytes();
     let tables = [
         ("table.csv", csv(cell_rows(&study, &cells, &columns))?),
@@ -41,7 +44,7 @@ pub fn collect(folder: &StudyFolder) -> Result<Vec<PathBuf>, StudyError> {
             "table_by_condition.json",
             json_text(&conditions_json(&study, &cells, &columns)),
         ),
-        ("provenance.csv", csv(provenance_rows(&cells))?),
+        ("provenance.csv", csv(provenance_rows(family, &cells))?),
     ];
     let mut paths = Vec::new();
     for (name, bytes) in tables {
@@ -199,8 +202,9 @@ fn conditions_json(study: &Study, cells: &[CellRecord], columns: &[&Measure]) ->
     })
 }
 
-fn provenance_rows(cells: &[CellRecord]) -> Vec<Vec<String>> {
-    let timing: Vec<_> = measures().iter().filter(|m| m.is_timing).collect();
+fn provenance_rows(family: Family, cells: &[CellRecord]) -> Vec<Vec<String>> {
+    let all = (family.measures().all)().iter();
+    let timing: Vec<_> = all.filter(|m| m.is_timing).collect();
     let mut head: Vec<String> = [
         "cell",
         "host",

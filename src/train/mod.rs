@@ -3,10 +3,12 @@
 
 pub mod checkpoint;
 pub mod epochs;
+pub mod experiment;
 pub mod interrupt;
 pub mod manifest;
 pub mod metrics;
 pub mod model;
+pub mod origin;
 pub mod progress;
 pub mod run;
 pub mod run_folder;

@@ -4,7 +4,7 @@ use crate::common::settings;
 use std::fs;
 use std::path::Path;
 
-use dalenet::analysis::record::RunAnalysis;
+use dalenet::conductance::analysis::record::RunAnalysis;
 use dalenet::conductance::batch::Request;
 use dalenet::conductance::engine::Quantity;
 use dalenet::conductance::experiment::{AnalysedWeights, Experiment, analysis_json};
@@ -16,6 +16,7 @@ use dalenet::device::DeviceOptions;
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::train::epochs::Outcome;
+use dalenet::train::experiment::start;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::manifest::Status;
 use dalenet::train::metrics::{EpochMetrics, TEST_ACCURACY, TEST_LOSS, WEIGHT_NORM};
@@ -30,7 +31,9 @@ const LONG: &str = " --set network.duration_ms=120 --set network.n_e=60 --set tr
 
 fn record(folder: &Path) -> (RunRecord, RunAnalysis) {
     let record = RunRecord::load(folder).unwrap();
-    let analysis = record.analysis.clone().unwrap();
+    let analysis = dalenet::conductance::record::analysis(&record)
+        .cloned()
+        .unwrap();
     (record, analysis)
 }
 
@@ -153,9 +156,7 @@ fn a_run_is_finished_also_where_its_analysis_fails() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("run");
     let experiment = experiment(&["training.epochs=1"]);
-    let mut run = experiment
-        .start(&folder, false, None, vec![], vec![])
-        .unwrap();
+    let mut run = start(&experiment, &folder, false, None, vec![], vec![]).unwrap();
     // A folder where the file should be.
     fs::create_dir_all(folder.join("analysis.json/x")).unwrap();
     let mut reporter = Reporter::to_writer(Log::Human, run.schedule(), Box::new(std::io::sink()));
@@ -164,7 +165,7 @@ fn a_run_is_finished_also_where_its_analysis_fails() {
     fs::remove_dir_all(folder.join("analysis.json")).unwrap();
     let run = RunRecord::load(&folder).unwrap();
     assert_eq!(run.manifest.status, Status::Finished);
-    assert!(run.analysis.is_none() && run.epochs.len() == 2);
+    assert!(!run.findings.is_analysed() && run.epochs.len() == 2);
     let notes = run.manifest.notes.join("\n");
     assert_has(&notes, &["no analysis", "dalenet analyse"]);
 }
@@ -235,7 +236,7 @@ fn loop_slopes_are_those_of_scaled_networks_and_of_the_gradient() {
         let data = &mut scaled.get_mut(&name).unwrap().data;
         data.iter_mut()
             .for_each(|w| *w = (f64::from(*w) * gain) as f32);
-        let (mut network, _) = experiment.network(&scaled).unwrap();
+        let (mut network, _) = experiment.open_network(&scaled).unwrap();
         let evaluation = network
             .evaluation(Part::Test, &mut || true)
             .unwrap()

@@ -23,14 +23,14 @@ fn an_analysis_of_an_earlier_epoch_is_named_and_not_shown() {
     place.ok("sweep run --grid 0,1 --device cpu");
     let (record, sentences) = left_out(&place, "run");
     assert!(
-        record.analysis.is_some() && record.sweep.is_some(),
+        record.findings.is_analysed() && record.findings.is_swept(),
         "{sentences}"
     );
     let analysis = fs::read(place.path("run/analysis.json")).unwrap();
     place.ok("resume run --device cpu --epochs 2");
     // `resume` has analysed again; the sweep is as it was.
     let (record, sentences) = left_out(&place, "run");
-    assert!(record.analysis.is_some() && record.sweep.is_none());
+    assert!(record.findings.is_analysed() && !record.findings.is_swept());
     assert_has(
         &sentences,
         &[
@@ -40,7 +40,7 @@ fn an_analysis_of_an_earlier_epoch_is_named_and_not_shown() {
     );
     fs::write(place.path("run/analysis.json"), analysis).unwrap();
     let (record, sentences) = left_out(&place, "run");
-    assert!(record.analysis.is_none() && record.epochs.len() == 3);
+    assert!(!record.findings.is_analysed() && record.epochs.len() == 3);
     assert_has(
         &sentences,
         &["analysis.json was made after epoch 1", "dalenet analyse"],
@@ -75,7 +75,7 @@ fn files_of_another_run_are_named_and_not_shown() {
         let (record, sentences) = left_out(&place, "run");
         assert_has(&sentences, &[file]);
         assert_eq!(
-            record.analysis.is_none(),
+            !record.findings.is_analysed(),
             file == "analysis.json",
             "{file}: {sentences}"
         );

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use dalenet::conductance::measures::MEASURES;
 use dalenet::record::RunRecord;
 use dalenet::study::aggregate::conditions;
-use dalenet::study::measures::{find, measures};
 use dalenet::study::{BUILTINS, CellState, Study, StudyFolder};
 use dalenet::train::run_folder::RunFolder;
 use serde_json::{Value, json};
@@ -243,12 +243,17 @@ fn built_in_studies_are_whole() {
 
 #[test]
 fn measures_are_named_once() {
-    let mut names: Vec<_> = measures().iter().map(|measure| &measure.name).collect();
+    let mut names: Vec<_> = (MEASURES.all)()
+        .iter()
+        .map(|measure| &measure.name)
+        .collect();
     let all = names.len();
     names.sort();
     names.dedup();
     assert_eq!(names.len(), all);
-    assert!(find("ei_norm_growth").is_some() && find("seconds").unwrap().is_timing);
+    assert!(
+        MEASURES.find("ei_norm_growth").is_some() && MEASURES.find("seconds").unwrap().is_timing
+    );
 }
 
 #[test]
@@ -514,7 +519,7 @@ fn the_small_loop_goes_the_way_of_the_published_one() {
                 "study run seeds.json --device cpu --out seeds --cell {cell}"
             ));
             let run = RunRecord::load(&place.path(&format!("seeds/cells/{cell}"))).unwrap();
-            let measure = |name: &str| find(name).unwrap().of(&run);
+            let measure = |name: &str| MEASURES.find(name).unwrap().of(&run);
             assert!(measure("ei_really_pruned_percent") > 50.0, "{cell}");
             assert!(measure("test_accuracy_percent") > 70.0, "{cell}");
             assert_eq!(measure("is_rhythmic"), 0.0, "{cell}");

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dalenet::analysis::record::LoopSweep;
+use dalenet::conductance::analysis::record::LoopSweep;
 use dalenet::conductance::experiment::Experiment;
 use dalenet::conductance::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep};
 use dalenet::device::DeviceOptions;
@@ -69,7 +69,7 @@ fn every_point_is_what_eval_measures_there() {
     assert!(sweep.points[11].e_rate_hz < open_loop[0]);
 
     let record = RunRecord::load(&place.path("run")).unwrap();
-    assert_eq!(record.sweep, Some(sweep.clone()));
+    assert_eq!(dalenet::conductance::record::sweep(&record), Some(&sweep));
     let table = fs::read_to_string(place.path("run/sweep.csv")).unwrap();
     assert_eq!(table.lines().count(), 13);
     let p = &sweep.points[5];

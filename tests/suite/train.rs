@@ -14,6 +14,7 @@ use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::train::checkpoint::{Checkpoint, NonFinite};
 use dalenet::train::epochs::{Outcome, Recipe, epoch_order, train};
+use dalenet::train::experiment::{self, start};
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::manifest::{Manifest, Status};
 use dalenet::train::metrics::Metric;
@@ -79,17 +80,13 @@ fn run_new(folder: &Path, config: Config, device: DeviceOptions) {
 
 fn run_to_its_end(folder: &Path, config: Config, device: DeviceOptions) -> Outcome {
     let experiment = Experiment::prepare(config, None, device).unwrap();
-    let mut run = experiment
-        .start(folder, false, None, vec![], vec![])
-        .unwrap();
+    let mut run = start(&experiment, folder, false, None, vec![], vec![]).unwrap();
     run.train(&mut quiet(), &Interrupt::manual()).unwrap()
 }
 
 fn resume(folder: &Path, config: Config) -> Result<Outcome, ExperimentError> {
     let experiment = Experiment::prepare(config, None, cpu(2, None))?;
-    experiment
-        .resume(folder, "")?
-        .train(&mut quiet(), &Interrupt::manual())
+    experiment::resume(&experiment, folder, "")?.train(&mut quiet(), &Interrupt::manual())
 }
 
 /// Metrics without what the clock says, and the tensors and progress of a checkpoint likewise.
@@ -264,7 +261,7 @@ fn run_until(
     let mut session = Session::create(folder, false, config, manifest, state).unwrap();
     let interrupt = Interrupt::manual();
     let mut model = Stopping {
-        network: experiment.network(&weights).unwrap().0,
+        network: experiment.open_network(&weights).unwrap().0,
         left: batches,
         interrupt: &interrupt,
         fails,
@@ -461,9 +458,7 @@ fn a_failed_run_says_so_and_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
     let experiment = Experiment::prepare(config(&[]), None, cpu(2, None)).unwrap();
-    let mut run = experiment
-        .start(&folder, false, None, vec![], vec![])
-        .unwrap();
+    let mut run = start(&experiment, &folder, false, None, vec![], vec![]).unwrap();
     // A folder where the metrics should go.
     let metrics = RunFiles::at(&folder).metrics();
     std::fs::create_dir(&metrics).unwrap();

@@ -1,16 +1,14 @@
 //! What a study measures on a cell once it is trained.
 
-use dalenet::analysis::rhythm::Settings;
+use dalenet::conductance::experiment::Experiment;
 use dalenet::conductance::experiment::sweep::{LoopGrid, SweptWeights, loop_sweep, write_sweep};
-use dalenet::conductance::experiment::{Experiment, write_analysis};
-use dalenet::families;
+use dalenet::families::{self, AnalyseOptions};
 use dalenet::study::{Cell, Study, StudyFolder};
 use dalenet::text;
 use dalenet::train::interrupt::Interrupt;
 use dalenet::train::stored::WhichCheckpoint;
 
 use super::RunArgs;
-use crate::cli::analyse::analyse;
 use crate::cli::error::Result;
 use crate::cli::output::note;
 
@@ -30,14 +28,17 @@ pub fn measure(
     if !unmeasured.analysis && !unmeasured.sweep {
         return Ok(());
     }
-    let run = families::open_conductance(&folder.cell(&cell.name))?;
-    let last = run.checkpoint(WhichCheckpoint::Last)?;
-    let experiment = Experiment::of_run(&run, args.data.as_deref(), args.device.options())?;
+    let (data, device) = (args.data.as_deref(), args.device.options());
     if unmeasured.analysis {
-        let analysis = analyse(&experiment, &run, &last, Settings::default())?;
-        write_analysis(&run.files, &analysis)?;
+        let run = families::open(&folder.cell(&cell.name))?;
+        let which = WhichCheckpoint::Last;
+        let options = AnalyseOptions::default();
+        families::analyse(run, which, data, device, &options, &mut |text| note(text))?;
     }
     if let Some(wanted) = study.spec.sweep.as_ref().filter(|_| unmeasured.sweep) {
+        let run = families::open_conductance(&folder.cell(&cell.name))?;
+        let last = run.checkpoint(WhichCheckpoint::Last)?;
+        let experiment = Experiment::of_run(&run, data, device)?;
         let grid = LoopGrid::new(&wanted.ei, &wanted.ie)?;
         let points = text::count(grid.points(), "pair", "pairs");
         note(format!("sweeping {points} of loop multipliers\u{2026}"));

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use sums::{Sums, spikes_of};
 
 use super::{Experiment, ExperimentError};
-use crate::analysis::record::{FORMAT, MatrixAnalysis, Participation, Rhythm, RunAnalysis};
 use crate::analysis::rhythm::Settings;
-use crate::analysis::weights::{self, input_of_cells};
+use crate::conductance::analysis::record::{
+    FORMAT, MatrixAnalysis, Participation, Rhythm, RunAnalysis,
+};
+use crate::conductance::analysis::weights::{self, input_of_cells};
 use crate::conductance::batch::{Batch, Forward, Request, SpikeBits};
 use crate::conductance::engine::Engine;
 use crate::conductance::settings::MatrixName;

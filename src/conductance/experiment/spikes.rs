@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::analysis::float::nan_number;
-use crate::analysis::populations::Populations;
-use crate::analysis::record::{Participation, Rhythm};
 use crate::analysis::rhythm::Settings;
 use crate::analysis::spikes::Spikes;
+use crate::conductance::analysis::populations::Populations;
+use crate::conductance::analysis::record::{Participation, Rhythm};
 use crate::data::RecordedSpikes;
 
 /// The analysis of recorded spikes.

@@ -1,14 +1,17 @@
 //! What a trained network does when its loop is made weaker or stronger: W_EI and W_IE multiplied by
 //! a grid of factors, the same test trials and noise at every point.
 
+use std::path::Path;
+
 use super::Experiment;
-use crate::analysis::record::{LoopSweep, SWEEP_FORMAT, SweepPoint};
+use crate::conductance::analysis::record::{LoopSweep, SWEEP_FORMAT, SweepPoint};
 use crate::conductance::engine::EngineError;
 use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Weights, scale};
 use crate::fault::{Blame, Fault};
 use crate::files::{FileError, write_atomic};
-use crate::text::{csv, exact};
+use crate::summary::{Listing, Summary};
+use crate::text::{count, csv, exact};
 use crate::train::manifest::program;
 use crate::train::model::{ModelError, Part};
 use crate::train::run_folder::RunFiles;
@@ -147,7 +150,7 @@ pub fn loop_sweep(
     check_loop(experiment, swept.weights)?;
     // A multiplier has the precision of the weights, as that of `dalenet eval` has.
     let single = |factor: f64| f64::from(factor as f32);
-    let (mut network, device) = experiment.network(swept.weights)?;
+    let (mut network, device) = experiment.open_network(swept.weights)?;
     let mut points = Vec::with_capacity(grid.points());
     for &ie in &grid.ie {
         for &ei in &grid.ei {
@@ -240,6 +243,98 @@ fn table(sweep: &LoopSweep) -> Result<Vec<u8>, csv::Error> {
         ]
     };
     csv(std::iter::once(head.map(str::to_owned)).chain(sweep.points.iter().map(row)))
+}
+
+/// Which multipliers to sweep.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GridOptions {
+    /// Multipliers of both matrices, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',', num_args = 1,
+        allow_negative_numbers = true, default_values_t = STUDY_GRID)]
+    grid: Vec<f64>,
+    /// Multipliers of W_EI instead of those of --grid
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        num_args = 1,
+        allow_negative_numbers = true
+    )]
+    ei: Option<Vec<f64>>,
+    /// Multipliers of W_IE instead of those of --grid
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        num_args = 1,
+        allow_negative_numbers = true
+    )]
+    ie: Option<Vec<f64>>,
+}
+
+impl GridOptions {
+    /// The grid.
+    ///
+    /// # Errors
+    /// As [`LoopGrid::new`].
+    pub fn grid(&self) -> Result<LoopGrid, SweepError> {
+        let ei = self.ei.as_ref().unwrap_or(&self.grid);
+        let ie = self.ie.as_ref().unwrap_or(&self.grid);
+        LoopGrid::new(ei, ie)
+    }
+}
+
+/// The sweep of a checkpoint that was written to `files`, in words.
+pub fn summary(sweep: &LoopSweep, checkpoint: &Path, files: &RunFiles) -> Summary {
+    let facts = vec![
+        (
+            "checkpoint",
+            format!("{} (epoch {})", checkpoint.display(), sweep.epoch),
+        ),
+        ("device", sweep.device.clone()),
+        (
+            "trials",
+            format!(
+                "{} at each point",
+                count(sweep.trials as usize, "test trial", "test trials")
+            ),
+        ),
+        (
+            "written",
+            format!(
+                "{}, {}",
+                files.sweep().display(),
+                files.sweep_table().display()
+            ),
+        ),
+    ];
+    type Measure = fn(&SweepPoint) -> f64;
+    let measures: [(&str, Measure); 3] = [
+        ("accuracy, %", |p| p.accuracy_percent),
+        ("E rate, Hz", |p| p.e_rate_hz),
+        ("I rate, Hz", |p| p.i_rate_hz),
+    ];
+    let head = || {
+        let multipliers = sweep.ei.iter().map(|ei| format!("{ei:>6}"));
+        std::iter::once("W_IE \\ W_EI".to_owned()).chain(multipliers)
+    };
+    let listing = |(title, measure): (&str, Measure)| {
+        let row = |row: &[SweepPoint]| {
+            let name = row.first().map(|p| p.ie.to_string());
+            let cells = row.iter().map(|p| format!("{:>6.2}", measure(p)));
+            name.into_iter().chain(cells).collect()
+        };
+        let rows = sweep.points.chunks(sweep.ei.len()).map(row);
+        Listing {
+            title: title.to_owned(),
+            ..Listing::new(head(), rows)
+        }
+    };
+    Summary {
+        facts,
+        listings: measures.map(listing).into(),
+        json: to_json(sweep),
+    }
 }
 
 #[cfg(test)]

@@ -8,23 +8,18 @@ use super::draw::svg::{Colour, Marker, Stroke};
 use super::groups::{Group, Groups, PALETTE, Parameter};
 use super::kit::{names, row_place, rows_panel};
 use super::sheet::{Dots, Missing, Rows, Sheet, Table};
-use crate::conductance::metrics::{E_RATE, I_RATE};
-use crate::study::measures::{Measure, find};
-use crate::train::metrics::TEST_ACCURACY;
+use crate::study::measures::{Measure, Measures};
 
-/// Measures that conditions are compared by.
-const COMPARED: [&str; 4] = [TEST_ACCURACY.name, E_RATE.name, I_RATE.name, "f_gamma_hz"];
-
-/// Accuracy and rates of every condition, finished seeds as points with mean and standard deviation,
+/// Key measures of every condition, finished seeds as points with mean and standard deviation,
 /// and what the sources report.
-pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
+pub fn comparison(groups: &Groups, measures: &Measures) -> Result<Sheet, Missing> {
     let (id, title) = ("comparison", "Conditions compared");
     let mut table = Table::new(&["condition", "cell", "measure", "value", "low", "high"]);
     let labels: Vec<&str> = groups.groups.iter().map(|g| g.label.as_str()).collect();
     let rows = labels.len();
     let mut panels: Vec<Panel> = Vec::new();
     let mut has_reported = false;
-    for measure in COMPARED.iter().filter_map(|name| find(name)) {
+    for measure in measures.named(measures.compared.measures) {
         let is_first = panels.is_empty();
         let x = Axis::new(measure.unit);
         let mut panel = rows_panel(&measure.label, x, &labels, is_first);
@@ -57,13 +52,15 @@ pub fn comparison(groups: &Groups) -> Result<Sheet, Missing> {
         id: id.into(),
         title: title.into(),
         caption: format!(
-            "Test accuracy, mean rates over the test set and gamma frequency after the last epoch of each \
-             finished cell. Circles: single seeds; diamonds: mean ± standard deviation over seeds. Cells \
-             without a gamma rhythm have no point in that panel.{}",
+            "{} after the last epoch of each finished cell. Circles: single seeds; diamonds: mean ± standard \
+             deviation over seeds.{}{}",
+            measures.compared.words,
+            measures.compared.note,
             groups.remarks()
         ),
         alt: format!(
-            "Dot plots of accuracy, rates and gamma frequency for {}.",
+            "Dot plots of {} for {}.",
+            measures.compared.short,
             names(groups)
         ),
         page: PanelRows {
@@ -135,7 +132,7 @@ const LOG_FROM: f64 = 30.0;
 
 /// Each measure against the first axis that varies a key by numbers: a curve through the means, the
 /// finished seeds as points, for each combination of the other axes.
-pub fn against_parameter(groups: &Groups) -> Result<Sheet, Missing> {
+pub fn against_parameter(groups: &Groups, measures: &Measures) -> Result<Sheet, Missing> {
     let (id, title) = ("against_parameter", "Measures against the parameter");
     let Some(parameter) = groups.parameter() else {
         let reason = "no axis of the study varies a single numeric key";
@@ -143,7 +140,7 @@ pub fn against_parameter(groups: &Groups) -> Result<Sheet, Missing> {
     };
     let mut table = Table::new(&["condition", "cell", "measure", "parameter", "value"]);
     let mut panels = Vec::new();
-    for measure in COMPARED.iter().filter_map(|name| find(name)) {
+    for measure in measures.named(measures.compared.measures) {
         let y = format!("{} ({})", measure.label, measure.unit);
         let x = parameter_axis(&parameter);
         let mut panel = Panel::new(&measure.label, x, Axis::new(&y));
@@ -161,8 +158,8 @@ pub fn against_parameter(groups: &Groups) -> Result<Sheet, Missing> {
         id: id.into(),
         title: format!("{title} {}", parameter.key),
         caption: format!(
-            "Circles: finished cells after the last epoch (test set); line: their mean. Cells without a gamma \
-             rhythm have no point in that panel.{}",
+            "Circles: finished cells after the last epoch (test set); line: their mean.{}{}",
+            measures.compared.note,
             groups.remarks()
         ),
         alt: format!("Measures against {} for {}.", parameter.key, names(groups)),

@@ -51,7 +51,16 @@ pub struct CellRun<'a> {
     pub record: &'a RunRecord,
 }
 
-impl CellRun<'_> {
+impl<'a> CellRun<'a> {
+    /// A run that is no cell of a study.
+    pub fn alone(record: &'a RunRecord) -> Self {
+        Self {
+            cell: record.config.name(),
+            seed: "",
+            record,
+        }
+    }
+
     /// Whether it ended before its last epoch since the gradient was not finite.
     pub fn diverged(&self) -> bool {
         self.record.manifest.status == Status::Diverged

@@ -4,7 +4,7 @@ use super::draw::mark::{Mark, Point};
 use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::Axis;
 use super::draw::svg::{Colour, Dash, Fill, Marker, Stroke};
-use super::groups::{BLUE, CellRun, GREEN, Group, Groups, VERMILION};
+use super::groups::{CellRun, Group, Groups};
 use super::sheet::{Dots, Rows, Table};
 use crate::train::metrics::{EPOCH, Metric};
 
@@ -12,31 +12,6 @@ use crate::train::metrics::{EPOCH, Metric};
 pub const NO_ANALYSIS: &str = "no cell has been analysed yet; run `dalenet analyse`";
 /// Why figures of a run's analysis are missing.
 pub const RUN_HAS_NO_ANALYSIS: &str = "the run has not been analysed yet; run `dalenet analyse`";
-
-/// Order and names of the matrices.
-pub const MATRICES: [(&str, &str); 6] = [
-    ("in", "W_{in}"),
-    ("out", "W_{out}"),
-    ("ei", "W_{EI}"),
-    ("ie", "W_{IE}"),
-    ("ee", "W_{EE}"),
-    ("ii", "W_{II}"),
-];
-
-/// Colours of the matrices in lines.
-pub fn matrix_colour(short: &str) -> Colour {
-    match short {
-        "out" => GREEN,
-        "ei" => BLUE,
-        "ie" => VERMILION,
-        _ => Colour::Ink,
-    }
-}
-
-/// The unit of a matrix, as axis labels have it.
-pub fn unit(short: &str) -> &'static str {
-    if short == "out" { "" } else { " (µS)" }
-}
 
 /// Three digits, as in keys.
 pub fn brief(value: f64) -> String {
@@ -139,24 +114,6 @@ pub fn curve(group: &Group, run: &CellRun, points: Vec<Point>, stroke: Stroke) -
         marks.push(Dots::open(Marker::Cross, 9.0, colour).at(end));
     }
     marks
-}
-
-/// A sum of rates: wide and pale, so that a part that is all of the sum still shows on it.
-pub fn sum_stroke(colour: Colour) -> Stroke {
-    Stroke {
-        opacity: 0.35,
-        ..Stroke::solid(colour, 4.0)
-    }
-}
-
-/// Key to a sum of rates and its parts.
-pub fn sum_key() -> [Key; 3] {
-    let ink = Stroke::solid(Colour::Ink, 1.3);
-    [
-        line_key(sum_stroke(Colour::Ink), "E + I"),
-        line_key(ink, "E"),
-        line_key(ink.dashed(Dash::Dashed), "I"),
-    ]
 }
 
 /// An empty panel with a row per condition, the first one above; without `is_named` the rows are bare.

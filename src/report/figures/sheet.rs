@@ -37,11 +37,8 @@ pub struct Missing {
 }
 
 impl Missing {
-    pub(super) fn new(
-        id: impl Into<String>,
-        title: impl Into<String>,
-        reason: impl Into<String>,
-    ) -> Self {
+    /// A figure that is missing for a reason.
+    pub fn new(id: impl Into<String>, title: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             id: id.into(),
             title: title.into(),

@@ -1,75 +1,135 @@
-//! Training, epoch by epoch: curves, the spike budget, norms of the matrices, and paths through rate and
-//! accuracy.
+//! Curves of training against the epoch, of one run and of a study.
 
-use std::collections::BTreeMap;
-
-use super::draw::bar::ColourBar;
-use super::draw::mark::{Mark, Point};
 use super::draw::page::PanelRows;
-use super::draw::panel::{Key, LegendSample, Panel};
+use super::draw::panel::Panel;
 use super::draw::scale::{Axis, Scale};
-use super::draw::svg::{Colour, Dash, Marker, Stroke};
-use super::groups::{CellRun, Group, Groups};
-use super::kit::{
-    MATRICES, add_epochs, curve, epoch_axis, epoch_columns, line_key, names, sum_key, sum_stroke,
-    unit,
-};
-use super::sheet::{Dots, Missing, Rows, Sheet, Table};
-use crate::conductance::metrics::{ACTIVE_E, E_RATE, I_RATE};
-use crate::families::Family;
-use crate::rate_rnn::metrics::TEST_ERROR;
+use super::draw::svg::{Colour, Dash, Stroke};
+use super::groups::{BLUE, CellRun, Group, Groups, VERMILION};
+use super::kit::{add_epochs, curve, epoch_axis, epoch_columns, line_key, names};
+use super::sheet::{Missing, Rows, Sheet, Table};
+use crate::text::count;
 use crate::train::metrics::{
-    EPOCH, GRADIENT_NORM, GRADIENT_RATIO, Metric, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS, WEIGHT_NORM,
+    EPOCH, GRADIENT_NORM, GRADIENT_NORM_MAX, Metric, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY,
+    TRAIN_LOSS,
 };
 
-/// Title and axis of a training curve.
-type Curve = (&'static str, &'static str, Metric);
+/// A line of a panel: what its key says, and how it looks.
+type Line = (&'static str, Metric, Colour, Dash);
 
-/// The curves of conductance networks.
-const CURVES: [Curve; 6] = [
-    ("Test accuracy", "accuracy (%)", TEST_ACCURACY),
-    ("Cross-entropy", "loss (nats)", TEST_LOSS),
-    ("E rate (test mean)", "rate (Hz)", E_RATE),
-    ("I rate (test mean)", "rate (Hz)", I_RATE),
-    ("Active E cells per trial", "share (%)", ACTIVE_E),
-    ("Gradient norm", "norm before clipping", GRADIENT_NORM),
-];
+/// A panel of the curves of one run.
+pub struct Lines {
+    /// Its title.
+    pub title: &'static str,
+    /// The title of its axis.
+    pub axis: &'static str,
+    /// Whether its axis begins at 0.
+    pub from_zero: bool,
+    /// Its lines.
+    pub lines: [Line; 2],
+}
 
-/// The curves of rate RNNs whose targets are classes.
-const OF_CLASSES: [Curve; 3] = [
-    ("Test accuracy", "accuracy (%)", TEST_ACCURACY),
-    ("Cross-entropy", "loss (nats)", TEST_LOSS),
-    ("Gradient norm", "norm before clipping", GRADIENT_NORM),
-];
+/// Accuracy of training and test.
+pub const ACCURACY: Lines = Lines {
+    title: "Accuracy",
+    axis: "accuracy (%)",
+    from_zero: true,
+    lines: [
+        ("train", TRAIN_ACCURACY, BLUE, Dash::Dashed),
+        ("test", TEST_ACCURACY, Colour::Ink, Dash::Solid),
+    ],
+};
 
-/// The curves of rate RNNs whose targets are values.
-const OF_VALUES: [Curve; 2] = [
-    ("Squared error", "mean squared error", TEST_ERROR),
-    ("Gradient norm", "norm before clipping", GRADIENT_NORM),
-];
+/// Cross-entropy of training and test.
+pub const CROSS_ENTROPY: Lines = Lines {
+    title: "Cross-entropy",
+    axis: "loss (nats)",
+    from_zero: false,
+    lines: [
+        ("train", TRAIN_LOSS, BLUE, Dash::Dashed),
+        ("test", TEST_LOSS, Colour::Ink, Dash::Solid),
+    ],
+};
 
-fn curves_of(groups: &Groups) -> &'static [Curve] {
-    match groups.family() {
-        Family::Conductance => &CURVES,
-        Family::RateRnn => {
-            let mut runs = groups.runs().filter_map(|(_, run)| run.record.last());
-            match runs.any(|epoch| epoch[TEST_ERROR].is_finite()) {
-                true => &OF_VALUES,
-                false => &OF_CLASSES,
-            }
+/// Mean and largest norm of the gradient.
+pub const GRADIENT: Lines = Lines {
+    title: "Gradient norm",
+    axis: "norm before clipping",
+    from_zero: false,
+    lines: [
+        ("mean", GRADIENT_NORM, Colour::Ink, Dash::Solid),
+        ("largest", GRADIENT_NORM_MAX, VERMILION, Dash::Dotted),
+    ],
+};
+
+/// The curves of one run.
+pub struct RunCurves {
+    /// Its panels.
+    pub panels: &'static [Lines],
+    /// What the caption says beyond what is true of all curves.
+    pub caption: &'static str,
+    /// What is to be seen.
+    pub alt: &'static str,
+}
+
+/// The curves of one run.
+pub fn of_run(run: &CellRun, curves: &RunCurves) -> Result<Sheet, Missing> {
+    let lines = curves.panels.iter().flat_map(|panel| panel.lines);
+    let metrics: Vec<Metric> = lines.map(|(_, metric, ..)| metric).collect();
+    let mut table = Table::new(&epoch_columns(&[], &metrics));
+    let rows = add_epochs(&mut table, &[], run, &metrics);
+    let panels = curves.panels.iter().map(|lines| {
+        let y = Axis::new(lines.axis);
+        let y = match lines.from_zero {
+            _ if lines.lines[0].1 == GRADIENT_NORM => y.scaled(Scale::Log),
+            true => y.from(0.0),
+            false => y,
+        };
+        let mut panel = Panel::new(lines.title, epoch_axis(), y);
+        for (label, metric, colour, dash) in lines.lines {
+            let stroke = Stroke::solid(colour, 1.5).dashed(dash);
+            let line = table.line(&rows, [EPOCH.name, metric.name], stroke);
+            panel.marks.push(line);
+            panel.key.push(line_key(stroke, label));
         }
+        panel
+    });
+    let (id, title) = ("curves", "Training curves");
+    let page = PanelRows::grid(panels.collect(), 3, 115.0);
+    if page.rows.is_empty() {
+        return Err(Missing::new(id, title, "no epoch has been measured yet"));
     }
+    Ok(Sheet {
+        id: id.into(),
+        title: title.into(),
+        caption: format!(
+            "Test metrics are taken after each epoch, training metrics are means over the epoch while the weights \
+             change; epoch 0 is the untrained network. {}",
+            curves.caption
+        ),
+        alt: curves.alt.into(),
+        page,
+        table,
+    })
+}
+
+/// Title, axis and metric of a panel of the curves of a study.
+pub struct Curve(pub &'static str, pub &'static str, pub Metric);
+
+/// The curves of a study.
+pub struct Curves {
+    /// Its panels.
+    pub panels: &'static [Curve],
+    /// What the caption says of what was measured, and when.
+    pub measured: &'static str,
 }
 
 /// Epochs of each run as rows of a table.
-type Epochs<'g, 'a> = Vec<(&'g Group<'a>, &'g CellRun<'a>, Rows)>;
+pub type Epochs<'g, 'a> = Vec<(&'g Group<'a>, &'g CellRun<'a>, Rows)>;
 
-/// The curves of training.
-pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
+/// The curves of a study: a line a run.
+pub fn of_study(groups: &Groups, curves: &Curves) -> Result<Sheet, Missing> {
     let (id, title) = ("training_curves", "Training curves");
-    let curves = curves_of(groups);
-    let is_spiking = groups.family() == Family::Conductance;
-    let mut metrics: Vec<Metric> = curves.iter().map(|(_, _, metric)| *metric).collect();
+    let mut metrics: Vec<Metric> = curves.panels.iter().map(|curve| curve.2).collect();
     metrics.push(TRAIN_LOSS);
     let mut table = Table::new(&epoch_columns(&["condition", "cell"], &metrics));
     let mut epochs = Epochs::new();
@@ -78,49 +138,48 @@ pub fn curves(groups: &Groups) -> Result<Sheet, Missing> {
         epochs.push((group, run, add_epochs(&mut table, &words, run, &metrics)));
     }
     // With a second axis, dashes tell its values apart.
-    let has_training_loss = !groups.is_crossed();
-    let panels = curves.iter();
+    let has_loss = metrics.contains(&TEST_LOSS);
+    let has_training_loss = has_loss && !groups.is_crossed();
+    let panels = curves.panels.iter();
     let panels: Vec<Panel> = panels
-        .map(|&curve| curve_panel(curve, &epochs, &table, has_training_loss))
+        .map(|curve| curve_panel(curve, &epochs, &table, has_training_loss))
         .collect();
     if !panels.iter().any(Panel::has_data) {
         return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
     }
     let mut key = groups.key();
-    let loss = if has_training_loss {
-        let dashed = Stroke::solid(Colour::Ink, 1.3).dashed(Dash::Dashed);
-        key.push(line_key(dashed, "training loss"));
-        "The training loss is the mean over an epoch while the weights change."
-    } else {
-        "The cross-entropy is that of the test set; that of training is in the data file."
-    };
-    let measured = match is_spiking {
-        true => {
-            "Accuracy, cross-entropy, rates and active E cells: test set, after each epoch. Active: share of E \
-             cells with at least one spike in a trial, mean over test trials."
+    let loss = match (has_loss, has_training_loss) {
+        (_, true) => {
+            let dashed = Stroke::solid(Colour::Ink, 1.3).dashed(Dash::Dashed);
+            key.push(line_key(dashed, "training loss"));
+            " The training loss is the mean over an epoch while the weights change."
         }
-        false => "Test set, after each epoch.",
+        (true, false) => {
+            " The cross-entropy is that of the test set; that of training is in the data file."
+        }
+        (false, _) => "",
     };
-    let caption = format!(
-        "A line for each cell of the study; epoch 0 is the untrained network. {measured} Gradient norm: before \
-         clipping, mean over the optimiser steps of the epoch. {loss}{}",
-        groups.remarks()
-    );
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption,
-        alt: match is_spiking {
-            true => format!("Six panels against the epoch for {}.", names(groups)),
-            false => format!("Panels against the epoch for {}.", names(groups)),
-        },
+        caption: format!(
+            "A line for each cell of the study; epoch 0 is the untrained network. {} Gradient norm: before clipping, \
+             mean over the optimiser steps of the epoch.{loss}{}",
+            curves.measured,
+            groups.remarks()
+        ),
+        alt: format!(
+            "{} against the epoch for {}.",
+            count(panels.len(), "panel", "panels"),
+            names(groups)
+        ),
         page: PanelRows::grid(panels, 3, 125.0).with_key(key),
         table,
     })
 }
 
 fn curve_panel(
-    (title, axis, metric): (&str, &str, Metric),
+    &Curve(title, axis, metric): &Curve,
     epochs: &Epochs,
     table: &Table,
     has_training_loss: bool,
@@ -142,253 +201,4 @@ fn curve_panel(
         panel.marks.extend(curve(group, run, points, stroke));
     }
     panel
-}
-
-/// Column of the sum of both rates.
-const TOTAL_RATE: &str = "total_rate_hz";
-
-/// Total rate with its parts.
-pub fn spike_budget(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("spike_budget", "Spike budget");
-    let mut table = Table::new(&[
-        "condition",
-        "cell",
-        EPOCH.name,
-        E_RATE.name,
-        I_RATE.name,
-        TOTAL_RATE,
-    ]);
-    let mut panels = Vec::new();
-    let together = groups.groups.len() <= 2;
-    let mut largest = 0.0_f64;
-    for group in &groups.groups {
-        if panels.is_empty() || !together {
-            let name = if together { "" } else { &group.label };
-            let y = Axis::new("rate (Hz)").from(0.0);
-            panels.push(Panel::new(name, epoch_axis(), y));
-        }
-        for run in &group.runs {
-            let rates = run.record.epochs.iter().map(|m| (m, m[E_RATE], m[I_RATE]));
-            let rows = rates.map(|(m, e, i)| [m[EPOCH], e, i, e + i]);
-            let rows = table.add(&[&group.label, run.cell], rows);
-            let totals = table.column(&rows, TOTAL_RATE).into_iter();
-            largest = totals.fold(largest, f64::max);
-            if let Some(panel) = panels.last_mut() {
-                panel.marks.extend(budget_marks(group, run, &table, &rows));
-            }
-        }
-    }
-    if !panels.iter().any(Panel::has_data) {
-        return Err(Missing::new(id, title, "no cell has measured rates yet"));
-    }
-    for panel in &mut panels {
-        panel.y.high = Some(1.05 * largest).filter(|high| *high > 0.0);
-    }
-    let mut key = groups.key();
-    key.extend(sum_key());
-    let (columns, height) = if together { (1, 210.0) } else { (3, 115.0) };
-    let caption = format!(
-        "Mean E rate, mean I rate and their sum over the test set after each epoch, a line for each cell of \
-         the study. The sum is not weighted by the sizes of the populations.{}",
-        groups.remarks()
-    );
-    Ok(Sheet {
-        id: id.into(),
-        title: title.into(),
-        caption,
-        alt: format!(
-            "Total, E and I rate against the epoch for {}.",
-            names(groups)
-        ),
-        page: PanelRows::grid(panels, columns, height).with_key(key),
-        table,
-    })
-}
-
-fn budget_marks(group: &Group, run: &CellRun, table: &Table, rows: &Rows) -> Vec<Mark> {
-    let stroke = Stroke::solid(group.colour, 1.3);
-    let total = table.points(rows, [EPOCH.name, TOTAL_RATE]);
-    let mut marks = curve(group, run, total, sum_stroke(group.colour));
-    for (metric, dash) in [(E_RATE, Dash::Solid), (I_RATE, Dash::Dashed)] {
-        marks.push(table.line(rows, [EPOCH.name, metric.name], stroke.dashed(dash)));
-    }
-    marks
-}
-
-/// Norm and relative gradient of every trained matrix.
-pub fn norms(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = (
-        "norms",
-        "Norms and relative gradients of the trained matrices",
-    );
-    let mut panels = Vec::new();
-    let mut table = Table::new(&[
-        "condition",
-        "cell",
-        "matrix",
-        EPOCH.name,
-        WEIGHT_NORM.name,
-        GRADIENT_RATIO.name,
-    ]);
-    for (short, name) in MATRICES {
-        let is_trained = |run: &CellRun| {
-            let mut epochs = run.record.epochs.iter();
-            epochs.any(|m| m.by_matrix(GRADIENT_RATIO).contains_key(short))
-        };
-        if groups.runs().any(|(_, run)| is_trained(run)) {
-            panels.extend(norm_panels(groups, (short, name), &mut table));
-        }
-    }
-    if !panels.iter().any(Panel::has_data) {
-        return Err(Missing::new(
-            id,
-            title,
-            "no cell has trained a matrix for an epoch yet",
-        ));
-    }
-    let caption = format!(
-        "Frobenius norm of the stored matrix after each epoch, and its gradient norm divided by its weight \
-         norm, mean over the optimiser steps of the epoch. Cells that do not train a matrix have no ratio for it.{}",
-        groups.remarks()
-    );
-    Ok(Sheet {
-        id: id.into(),
-        title: title.into(),
-        caption,
-        alt: format!(
-            "Norm and relative gradient of each trained matrix against the epoch for {}.",
-            names(groups)
-        ),
-        page: PanelRows::grid(panels, 2, 130.0).with_key(groups.key()),
-        table,
-    })
-}
-
-/// The two panels of a matrix.
-fn norm_panels(groups: &Groups, (short, name): (&str, &str), table: &mut Table) -> [Panel; 2] {
-    let log = Axis::new("gradient / norm").scaled(Scale::Log);
-    let y = Axis::new(&format!("norm of {name}{}", unit(short)));
-    let mut norm = Panel::new(format!("Norm of {name}"), epoch_axis(), y);
-    let mut ratio = Panel::new(format!("Relative gradient of {name}"), epoch_axis(), log);
-    for (group, run) in groups.runs() {
-        let rows = run.record.epochs.iter().map(|m| {
-            let of = |metric| m.of_matrix(metric, short);
-            [m[EPOCH], of(WEIGHT_NORM), of(GRADIENT_RATIO)]
-        });
-        let rows = table.add(&[&group.label, run.cell, short], rows);
-        for (panel, metric) in [(&mut norm, WEIGHT_NORM), (&mut ratio, GRADIENT_RATIO)] {
-            let points = table.points(&rows, [EPOCH.name, metric.name]);
-            let stroke = Stroke::solid(group.colour, 1.3);
-            panel.marks.extend(curve(group, run, points, stroke));
-        }
-    }
-    [norm, ratio]
-}
-
-/// Dots of all paths together: enough to see them, few enough for a small file.
-const MOST_DOTS: usize = 1200;
-
-/// Paths of the cells through rate and accuracy.
-pub fn accuracy_against_rate(groups: &Groups) -> Result<Sheet, Missing> {
-    let (id, title) = ("accuracy_against_rate", "Accuracy against rate");
-    let metrics = [E_RATE, TEST_ACCURACY];
-    let columns = metrics.map(|metric| metric.name);
-    let mut table = Table::new(&epoch_columns(&["condition", "cell"], &metrics));
-    let mut paths = Epochs::new();
-    for (group, run) in groups.runs() {
-        let trained = run.record.epochs.iter().filter(|m| m.epoch() > 0);
-        let rows = trained.map(|m| [m[EPOCH], m[E_RATE], m[TEST_ACCURACY]]);
-        paths.push((group, run, table.add(&[&group.label, run.cell], rows)));
-    }
-    let y = Axis::new("test accuracy (%)");
-    let mut panel = Panel::new("", Axis::new("E rate (Hz, test mean)").from(0.0), y);
-    panel.room = (0.03, 0.05);
-    for (group, _, rows) in &paths {
-        let stroke = Stroke {
-            opacity: 0.6,
-            ..Stroke::solid(group.colour, 1.0)
-        };
-        panel.marks.push(table.line(rows, columns, stroke));
-    }
-    if !panel.has_data() {
-        return Err(Missing::new(id, title, "no cell has finished an epoch yet"));
-    }
-    let epochs = groups
-        .runs()
-        .filter_map(|(_, run)| Some(run.record.last()?.epoch()));
-    let last = epochs.max().unwrap_or(0);
-    let ends_of_bar = [1.0, last.max(2) as f64].into_iter();
-    let Some(bar) = ColourBar::new(Axis::new("epoch").counted(), ends_of_bar) else {
-        return Err(Missing::new(id, title, "the epochs have no numbers"));
-    };
-    let every = (last as usize * paths.len() / MOST_DOTS).max(1);
-    panel.marks.extend(path_dots(&paths, &table, every, &bar));
-    panel.marks.extend(path_ends(&paths, &table));
-    let caption = format!(
-        "Test accuracy against mean E rate over the test set, a line for each cell of the \
-         study from epoch 1 to the last; colour of the dots: epoch.{}",
-        groups.remarks()
-    );
-    Ok(Sheet {
-        id: id.into(),
-        title: title.into(),
-        caption,
-        alt: format!(
-            "Test accuracy against E rate, a path for each cell, for {}.",
-            names(groups)
-        ),
-        page: PanelRows::grid(vec![panel], 1, 300.0)
-            .with_key(path_key(groups))
-            .with_bar(bar),
-        table,
-    })
-}
-
-/// A dot in the colour of its epoch, on every so many epochs.
-fn path_dots(paths: &Epochs, table: &Table, every: usize, bar: &ColourBar) -> Vec<Mark> {
-    let mut dots: BTreeMap<u64, Vec<Point>> = BTreeMap::new();
-    for (_, _, rows) in paths {
-        let points = table.points(rows, [E_RATE.name, TEST_ACCURACY.name]);
-        for (epoch, point) in table.column(rows, EPOCH.name).into_iter().zip(points) {
-            if (epoch as usize).is_multiple_of(every) {
-                dots.entry(epoch as u64).or_default().push(point);
-            }
-        }
-    }
-    let dots = dots.into_iter();
-    dots.map(|(epoch, points)| Dots::full(Marker::Square, 4.0, bar.colour(epoch as f64)).at(points))
-        .collect()
-}
-
-/// Markers at the beginnings of the paths, then at their ends.
-fn path_ends(paths: &Epochs, table: &Table) -> Vec<Mark> {
-    let end = |at: fn(&[Point]) -> Option<&Point>, dots: fn(Colour) -> Dots| {
-        paths.iter().map(move |(group, _, rows)| {
-            let points = table.points(rows, [E_RATE.name, TEST_ACCURACY.name]);
-            dots(group.colour).at(at(&points).copied().into_iter().collect())
-        })
-    };
-    let begins = end(<[Point]>::first, |c| Dots::open(Marker::Circle, 8.0, c));
-    let ends = end(<[Point]>::last, |c| Dots::full(Marker::Star, 12.0, c));
-    begins.chain(ends).collect()
-}
-
-fn path_key(groups: &Groups) -> Vec<Key> {
-    let mut key = groups.key();
-    for entry in &mut key {
-        if let LegendSample::Line(stroke, _) = entry.sample {
-            entry.sample = LegendSample::Line(stroke, None);
-        }
-    }
-    key.truncate(groups.groups.iter().map(|g| g.place.0).max().unwrap_or(0) + 1);
-    for (marker, open, label) in [
-        (Marker::Circle, true, "epoch 1"),
-        (Marker::Star, false, "last epoch"),
-    ] {
-        key.push(Key::new(
-            LegendSample::Spot(marker, Colour::Ink, open),
-            label,
-        ));
-    }
-    key
 }

@@ -2,13 +2,12 @@
 
 use super::super::table::{Column, Entry, NumberTable, column, column_of, row, row_of};
 use super::super::text::list;
-use crate::analysis::convergence::{ACCURACY_PERCENT_PER_EPOCH, RATE_HZ_PER_EPOCH, Slope};
-use crate::conductance::metrics::{E_RATE, I_RATE};
+use crate::analysis::convergence::Slope;
+use crate::families::Family;
 use crate::record::RunRecord;
 use crate::study::aggregate::{conditions, spread};
-use crate::study::measures::{Measure, by_group, find, late_slope};
+use crate::study::measures::{Measure, late_slope};
 use crate::study::{CellRecord, Study};
-use crate::train::metrics::TEST_ACCURACY;
 
 /// What stands above the table by condition.
 pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
@@ -16,28 +15,21 @@ pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finis
     set unless a measure says otherwise.";
 
 /// What stands above the table of slopes.
-pub const CONVERGENCE: &str = "Least-squares slopes over the last 10 epochs. Accuracy is called converged if \
-    the absolute slope is below 0.1 percentage points per epoch, the E rate if it is below 0.05 Hz per epoch; \
-    no verdict is given if the criterion lies within two standard errors of the slope.";
-
-/// Measures of the table by cell, in its order.
-const OF_CELLS: [&str; 11] = [
-    "test_accuracy_percent",
-    "best_accuracy_percent",
-    "best_epoch",
-    "test_loss_nats",
-    "e_rate_hz",
-    "i_rate_hz",
-    "total_rate_hz",
-    "silent_e_percent",
-    "f_gamma_hz",
-    "in_norm",
-    "out_norm",
-];
+pub fn above_convergence(family: Family) -> String {
+    format!(
+        "Least-squares slopes over the last 10 epochs. {}; no verdict is given if the criterion lies within two standard \
+         errors of the slope.",
+        family.measures().settling_words
+    )
+}
 
 /// Measures that are equal for equal runs; how long they took stands with their provenance.
-fn comparable() -> impl Iterator<Item = &'static Measure> {
-    by_group().into_iter().filter(|measure| !measure.is_timing)
+fn comparable(family: Family) -> impl Iterator<Item = &'static Measure> {
+    family
+        .measures()
+        .by_group()
+        .into_iter()
+        .filter(|measure| !measure.is_timing)
 }
 
 /// A row per measure, a column per condition; measures that no cell has are left out.
@@ -63,7 +55,7 @@ pub fn by_condition(study: &Study, cells: &[CellRecord]) -> NumberTable {
             .iter()
             .map(|condition| column(condition.label()).keyed(&condition.name))
             .collect(),
-        rows: comparable().filter_map(of_row).collect(),
+        rows: comparable(study.family()).filter_map(of_row).collect(),
         notes: left_out(cells),
     };
     if table.rows.is_empty() {
@@ -87,7 +79,7 @@ pub const NONE: &str = "none";
 
 /// Whether an analysed run lacks the rhythm that a measure is of.
 pub fn is_none(run: &RunRecord, measure: &Measure) -> bool {
-    measure.is_of_rhythm() && run.analysis.is_some() && !measure.of(run).is_finite()
+    measure.may_be_none && run.findings.is_analysed() && !measure.of(run).is_finite()
 }
 
 /// A mean over cells as an entry.
@@ -114,10 +106,10 @@ fn left_out(cells: &[CellRecord]) -> Vec<String> {
 }
 
 /// A row per cell, unfinished ones included.
-pub fn by_cell(cells: &[CellRecord]) -> NumberTable {
-    let shown: Vec<&Measure> = OF_CELLS
-        .iter()
-        .filter_map(|name| find(name))
+pub fn by_cell(family: Family, cells: &[CellRecord]) -> NumberTable {
+    let measures = family.measures();
+    let shown: Vec<&Measure> = measures
+        .named(measures.by_cell)
         .filter(|measure| {
             let mut runs = cells.iter().filter_map(|cell| cell.record.as_ref());
             runs.any(|run| measure.of(run).is_finite())
@@ -155,7 +147,7 @@ fn head(measure: &Measure) -> Column {
 }
 
 /// Slopes and whether they meet their criteria.
-pub fn convergence(runs: &[(String, &RunRecord)]) -> NumberTable {
+pub fn convergence(family: Family, runs: &[(String, &RunRecord)]) -> NumberTable {
     let verdict = |slope: Option<Slope>, limit: f64| match slope {
         None => Entry::Verdict(None, "fewer than 10 epochs".into()),
         Some(slope) => match slope.is_below(limit) {
@@ -164,38 +156,31 @@ pub fn convergence(runs: &[(String, &RunRecord)]) -> NumberTable {
             None => Entry::Verdict(None, "within its error".into()),
         },
     };
-    let value = |slope: Option<Slope>| slope.map_or(f64::NAN, |slope| slope.value);
-    let error = |slope: Option<Slope>| slope.map_or(f64::NAN, |slope| slope.error);
+    let settling = family.measures().settling;
     let rows = runs.iter().map(|(name, run)| {
-        let accuracy = late_slope(run, |epoch| epoch[TEST_ACCURACY]);
-        let e_rate = late_slope(run, |epoch| epoch[E_RATE]);
-        let i_rate = late_slope(run, |epoch| epoch[I_RATE]);
-        let entries = vec![
-            Entry::Difference(value(accuracy)),
-            Entry::Number(error(accuracy)),
-            verdict(accuracy, ACCURACY_PERCENT_PER_EPOCH),
-            Entry::Difference(value(e_rate)),
-            Entry::Number(error(e_rate)),
-            verdict(e_rate, RATE_HZ_PER_EPOCH),
-            Entry::Difference(value(i_rate)),
-            Entry::Number(error(i_rate)),
-        ];
-        row(name, entries)
+        let entries = settling.iter().flat_map(|(metric, limit)| {
+            let slope = late_slope(run, *metric);
+            let (value, error) = slope.map_or((f64::NAN, f64::NAN), |s| (s.value, s.error));
+            let measured = [Entry::Difference(value), Entry::Number(error)];
+            measured
+                .into_iter()
+                .chain(limit.map(|limit| verdict(slope, limit)))
+        });
+        row(name, entries.collect())
+    });
+    let columns = settling.iter().flat_map(|(metric, limit)| {
+        let unit = format!("{}/epoch", metric.unit);
+        let name = metric.label.trim_start_matches("test ");
+        let measured =
+            ["slope", "slope error"].map(|part| column_of(format!("{name} {part}"), &unit));
+        let criterion = limit.map(|_| column(format!("{name} criterion")));
+        measured.into_iter().chain(criterion)
     });
     NumberTable {
         id: "convergence-table".into(),
         caption: "Slopes over the last 10 epochs".into(),
         corner: "cell".into(),
-        columns: vec![
-            column_of("accuracy slope", "%/epoch"),
-            column_of("accuracy slope error", "%/epoch"),
-            column("accuracy criterion"),
-            column_of("E rate slope", "Hz/epoch"),
-            column_of("E rate slope error", "Hz/epoch"),
-            column("E rate criterion"),
-            column_of("I rate slope", "Hz/epoch"),
-            column_of("I rate slope error", "Hz/epoch"),
-        ],
+        columns: columns.collect(),
         rows: rows.collect(),
         notes: Vec::new(),
     }

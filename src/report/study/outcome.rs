@@ -1,28 +1,21 @@
 //! The outcome in one table: the key measures of every condition, beside what the sources report.
 
 use super::super::table::{Column, Entry, NumberTable, TableRow, column, column_of, row, row_of};
+use crate::families::Family;
 use crate::study::aggregate::{Condition, conditions, reported_mean};
-use crate::study::measures::{Measure, find};
+use crate::study::measures::Measure;
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table.
-pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
+const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
     condition; a number without ± comes from a single cell. In parentheses: the value reported by the sources \
-    for the same cells, if there is one (the mean if there are several). “Not positive” is the share of stored \
-    entries at or below 0, the effective mean the mean of max(w, 0).";
+    for the same cells, if there is one (the mean if there are several).";
 
-/// What a reader wants to know first.
-const KEY_MEASURES: [&str; 9] = [
-    "test_accuracy_percent",
-    "e_rate_hz",
-    "i_rate_hz",
-    "f_gamma_hz",
-    "spectrum_peak_hz",
-    "ei_not_positive_percent",
-    "ie_not_positive_percent",
-    "ei_effective_mean",
-    "ie_effective_mean",
-];
+/// What stands above the table.
+pub fn introduction(family: Family) -> String {
+    let more = family.measures().key_intro;
+    format!("{INTRODUCTION} {more}").trim_end().to_owned()
+}
 
 /// Up to this many conditions stand side by side; more stand below each other.
 const MOST_COLUMNS: usize = 4;
@@ -30,17 +23,16 @@ const MOST_COLUMNS: usize = 4;
 /// Key measures by condition; measures that nobody has are left out.
 pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let conditions = conditions(&study.spec, &study.cells);
-    let shown: Vec<(&Measure, Vec<Entry>)> = KEY_MEASURES
-        .iter()
-        .filter_map(|name| find(name))
+    let measures = study.family().measures();
+    let shown: Vec<(&Measure, Vec<Entry>)> = measures
+        .named(measures.key)
         .filter(|measure| {
             let is_reported = study
                 .spec
                 .reported
                 .iter()
                 .any(|r| r.measure == measure.name);
-            // A peak need not be a rhythm: shown only where the sources speak of it.
-            is_reported || measure.name != "spectrum_peak_hz"
+            is_reported || !measures.only_reported.contains(&&measure.name[..])
         })
         .filter_map(|measure| {
             let of = |condition: &Condition| entry(study, cells, condition, measure);
@@ -52,7 +44,7 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let notes = if shown.is_empty() {
         vec!["No cell has finished yet.".to_owned()]
     } else {
-        vec!["f_γ is the frequency at which pairs of different E cells fire together, where they do so above chance and it is gamma (20–120 Hz); “none” where they do not.".into()]
+        measures.key_note.map(str::to_owned).into_iter().collect()
     };
     let (corner, columns, rows) = if conditions.len() <= MOST_COLUMNS {
         let column = |c: &Condition| column(c.label()).keyed(&c.name);

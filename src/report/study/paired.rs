@@ -1,8 +1,8 @@
 //! Conditions compared on the same images, seed by seed.
 
 use super::super::table::{Entry, NumberTable, column, column_of, row};
+use crate::analysis::answers::Answers;
 use crate::analysis::compare::Paired;
-use crate::analysis::record::RunAnalysis;
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table.
@@ -102,17 +102,14 @@ fn differ_only_there(a: &CellRecord, b: &CellRecord) -> bool {
 /// # Errors
 /// Why they cannot be compared.
 pub fn paired(a: &CellRecord, b: &CellRecord) -> Result<Paired, String> {
-    let (first, second) = (analysis(a)?, analysis(b)?);
+    let (first, second) = (answers(a)?, answers(b)?);
     let same_samples = first.data_sha256 == second.data_sha256
-        && first.test.labels == second.test.labels
-        && !first.test.labels.is_empty();
+        && first.labels == second.labels
+        && !first.labels.is_empty();
     if !same_samples {
         return Err("the two were tested on different images".into());
     }
-    let correct = |analysis: &RunAnalysis| -> Vec<bool> {
-        let answers = analysis.test.labels.iter().zip(&analysis.test.predicted);
-        answers.map(|(label, answer)| label == answer).collect()
-    };
+    let correct = |answers: Answers<'_>| answers.are_correct().collect::<Vec<_>>();
     Paired::new(&correct(first), &correct(second))
         .ok_or_else(|| "one of them has no prediction for some images".into())
 }
@@ -120,7 +117,7 @@ pub fn paired(a: &CellRecord, b: &CellRecord) -> Result<Paired, String> {
 fn compare(a: &CellRecord, b: &CellRecord) -> Result<Vec<Entry>, String> {
     let paired = paired(a, b)?;
     let (difference, [low, high]) = paired.difference_percent();
-    let accuracy = |cell| analysis(cell).map(|analysis| analysis.test.accuracy_percent);
+    let accuracy = |cell| answers(cell).map(Answers::accuracy_percent);
     Ok(vec![
         Entry::Number(accuracy(a)?),
         Entry::Number(accuracy(b)?),
@@ -133,10 +130,8 @@ fn compare(a: &CellRecord, b: &CellRecord) -> Result<Vec<Entry>, String> {
     ])
 }
 
-fn analysis(cell: &CellRecord) -> Result<&RunAnalysis, String> {
+fn answers(cell: &CellRecord) -> Result<Answers<'_>, String> {
     let name = &cell.cell.name;
     let run = cell.finished().ok_or(format!("{name} has not finished"))?;
-    run.analysis
-        .as_ref()
-        .ok_or(format!("{name} is not analysed"))
+    run.answers().ok_or(format!("{name} is not analysed"))
 }

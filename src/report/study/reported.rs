@@ -7,12 +7,11 @@ use maud::{Markup, html};
 use super::super::table::{Entry, NumberTable, column, row_of};
 use super::super::text::list;
 use super::conditions::mean;
-use crate::conductance::metrics::{E_RATE, I_RATE};
-use crate::study::CellRecord;
+use crate::families::Family;
 use crate::study::aggregate::{Spread, spread};
-use crate::study::measures::{Measure, find, late_slope};
+use crate::study::measures::{Measure, late_slope};
 use crate::study::spec::{Contradiction, StudySpec};
-use crate::train::metrics::{EpochMetrics, TEST_ACCURACY};
+use crate::study::{CellRecord, Study};
 
 /// What stands above the table.
 pub const INTRODUCTION: &str = "Measured numbers are the mean over the finished cells that match, \
@@ -21,12 +20,12 @@ pub const INTRODUCTION: &str = "Measured numbers are the mean over the finished 
     reported number refers to; the last column does so for the measured one.";
 
 /// Reported, measured, difference.
-pub fn table(spec: &StudySpec, cells: &[CellRecord]) -> NumberTable {
+pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     let mut rows = Vec::new();
     let mut notes = Vec::new();
-    for reported in &spec.reported {
+    for reported in &study.spec.reported {
         let key = format!("{}: {}", names(&reported.cells), reported.measure);
-        let Some(measure) = find(&reported.measure) else {
+        let Some(measure) = study.family().measures().find(&reported.measure) else {
             notes.push(format!("{key}: there is no such measure."));
             continue;
         };
@@ -102,10 +101,10 @@ pub(super) fn matching<'a>(
 /// Standard error of a measure over its cells: binomial of one cell's test set for an accuracy, that of
 /// the residuals for a slope over epochs; NaN of other measures.
 pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord]) -> f64 {
-    if let Some(of) = slope_of(&measure.name) {
+    if let Some(metric) = measure.slope_of {
         let errors = cells
             .iter()
-            .filter_map(|cell| Some(late_slope(cell.finished()?, of)?.error));
+            .filter_map(|cell| Some(late_slope(cell.finished()?, metric)?.error));
         let errors: Vec<f64> = errors.filter(|error| error.is_finite()).collect();
         let squares: f64 = errors.iter().map(|error| error * error).sum();
         return squares.sqrt() / errors.len() as f64;
@@ -113,10 +112,10 @@ pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord
     if measure.unit != "%" || !measure.name.contains("accuracy") {
         return f64::NAN;
     }
-    let analyses = cells
+    let answers = cells
         .iter()
-        .filter_map(|cell| cell.record.as_ref()?.analysis.as_ref());
-    let trials = analyses.map(|analysis| analysis.test.labels.len()).min();
+        .filter_map(|cell| cell.record.as_ref()?.answers());
+    let trials = answers.map(|answers| answers.labels.len()).min();
     let trials = trials.or_else(|| {
         // The number is configured for drawn subsets, and that of the studies for theirs.
         let known = cells
@@ -130,31 +129,22 @@ pub fn standard_error(measure: &Measure, measured: &Spread, cells: &[&CellRecord
     })
 }
 
-/// What a measure is the slope of over epochs.
-fn slope_of(measure: &str) -> Option<fn(&EpochMetrics) -> f64> {
-    match measure {
-        "accuracy_slope_percent_per_epoch" => Some(|epoch| epoch[TEST_ACCURACY]),
-        "e_rate_slope_hz_per_epoch" => Some(|epoch| epoch[E_RATE]),
-        "i_rate_slope_hz_per_epoch" => Some(|epoch| epoch[I_RATE]),
-        _ => None,
-    }
-}
-
 /// Evidence of each contradiction that names some: a table each.
-pub fn evidence(spec: &StudySpec, cells: &[CellRecord]) -> Vec<NumberTable> {
-    let tables = (1..).zip(&spec.contradictions);
+pub fn evidence(study: &Study, cells: &[CellRecord]) -> Vec<NumberTable> {
+    let tables = (1..).zip(&study.spec.contradictions);
     tables
-        .map(|(number, contradiction)| evidence_table(number, contradiction, cells))
+        .map(|(number, contradiction)| evidence_table(study.family(), number, contradiction, cells))
         .collect()
 }
 
 fn evidence_table(
+    family: Family,
     number: usize,
     contradiction: &Contradiction,
     cells: &[CellRecord],
 ) -> NumberTable {
     let rows = contradiction.evidence.iter().filter_map(|evidence| {
-        let measure = find(&evidence.measure)?;
+        let measure = family.measures().find(&evidence.measure)?;
         let matching = matching(cells, &evidence.cells);
         let selected = selection(&evidence.cells, &matching);
         let measured = spread(matching, measure);

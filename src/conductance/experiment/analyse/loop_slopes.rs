@@ -2,7 +2,7 @@
 //! matrix, measured by running the same trials with gains 0.95 and 1.05, beside Σ w · ∂loss/∂w.
 
 use crate::analysis::compare::Sample;
-use crate::analysis::record::LoopSlope;
+use crate::conductance::analysis::record::LoopSlope;
 use crate::conductance::batch::Request;
 use crate::conductance::engine::{Engine, Quantity};
 use crate::conductance::experiment::{Experiment, ExperimentError};

@@ -1,11 +1,11 @@
 //! Everything that is summed over the test trials, batch by batch, and what becomes of it.
 
-use crate::analysis::cycles::Cycles;
-use crate::analysis::populations::Populations;
 use crate::analysis::rates::Rates;
-use crate::analysis::record::{ExampleTrial, Rhythm, TestResult};
 use crate::analysis::rhythm::Settings;
 use crate::analysis::spikes::Spikes;
+use crate::conductance::analysis::cycles::Cycles;
+use crate::conductance::analysis::populations::Populations;
+use crate::conductance::analysis::record::{ExampleTrial, Rhythm, TestResult};
 use crate::conductance::batch::{Batch, Forward, Population, SpikeBits};
 use crate::conductance::evaluation::Evaluation;
 use crate::conductance::params::Params;

@@ -1,0 +1,124 @@
+//! What is collected of every cell of this family, and what pages show of it.
+
+use std::sync::LazyLock;
+
+use super::analysis::MatrixAnalysis;
+use super::metrics::{TEST_ERROR, TEST_PERPLEXITY, TRAIN_ERROR};
+use super::record;
+use crate::analysis::convergence::ACCURACY_PERCENT_PER_EPOCH;
+use crate::study::measures::{
+    ACCURACY, CONVERGENCE, Compared, Measure, Measures, best, best_accuracy, best_epoch,
+    epochs_done, last_epoch, measure, seconds, settled, skipped_steps, slope,
+};
+use crate::train::metrics::{TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS};
+
+const SPECTRA: &str = "Spectra";
+const ENTROPY: &str = "Entropy of the singular values divided by that of equal ones";
+const RADIUS: &str = "Largest size of an eigenvalue";
+
+/// Measures that conditions are told apart by.
+const MAIN: &[&str] = &[
+    TEST_ACCURACY.name,
+    "best_accuracy_percent",
+    TEST_PERPLEXITY.name,
+    TEST_ERROR.name,
+    "best_squared_error",
+];
+
+/// The measures, and what pages show of them.
+pub const MEASURES: Measures = Measures {
+    all: measures,
+    groups: &[ACCURACY, CONVERGENCE, SPECTRA],
+    key: MAIN,
+    only_reported: &[],
+    key_intro: "",
+    key_note: None,
+    by_cell: &[
+        TEST_ACCURACY.name,
+        "best_accuracy_percent",
+        "best_epoch",
+        TEST_LOSS.name,
+        TEST_PERPLEXITY.name,
+        TEST_ERROR.name,
+        "best_squared_error",
+    ],
+    settling: &[(TEST_ACCURACY, Some(ACCURACY_PERCENT_PER_EPOCH))],
+    settling_words: "Accuracy is called converged if the absolute slope is below 0.1 percentage points per epoch",
+    compared: Compared {
+        measures: MAIN,
+        words: "What the task measures on the test set",
+        short: "what the task measures",
+        note: "",
+    },
+};
+
+/// Every measure, in the order of the table's columns.
+fn measures() -> &'static [Measure] {
+    static ALL: LazyLock<Vec<Measure>> = LazyLock::new(all);
+    &ALL
+}
+
+fn all() -> Vec<Measure> {
+    let best_error = measure(
+        ACCURACY,
+        "best_squared_error",
+        "best test error",
+        "1",
+        "Mean squared error over the test set, best epoch.",
+        |run| best(run, TEST_ERROR),
+    );
+    let unit = "%/epoch";
+    vec![
+        epochs_done(),
+        last_epoch(ACCURACY, TEST_ACCURACY),
+        best_accuracy(),
+        best_epoch(),
+        slope(
+            TEST_ACCURACY,
+            "accuracy_slope_percent_per_epoch",
+            unit,
+            "accuracy",
+        ),
+        settled(
+            TEST_ACCURACY,
+            "accuracy_converged",
+            unit,
+            "accuracy",
+            ACCURACY_PERCENT_PER_EPOCH,
+        ),
+        last_epoch(ACCURACY, TEST_LOSS),
+        last_epoch(ACCURACY, TRAIN_LOSS),
+        skipped_steps(),
+        seconds(),
+        last_epoch(ACCURACY, TEST_PERPLEXITY),
+        last_epoch(ACCURACY, TEST_ERROR),
+        best_error,
+        last_epoch(ACCURACY, TRAIN_ERROR),
+        of_recurrent("w_entropy_at_start", "H of W at the start", ENTROPY, |m| {
+            m.initial.entropy
+        }),
+        of_recurrent("w_entropy", "H of W", ENTROPY, |m| m.now.entropy),
+        of_recurrent(
+            "w_radius_at_start",
+            "spectral radius of W at the start",
+            RADIUS,
+            |m| m.initial.radius,
+        ),
+        of_recurrent("w_radius", "spectral radius of W", RADIUS, |m| m.now.radius),
+    ]
+}
+
+/// A measure of the recurrent matrix of the first layer.
+fn of_recurrent(name: &str, label: &str, what: &str, of: fn(&MatrixAnalysis) -> f64) -> Measure {
+    let when = match name.ends_with("_at_start") {
+        true => "before training",
+        false => "analysed checkpoint",
+    };
+    let meaning =
+        format!("{what}: recurrent matrix of the first layer as the forward pass uses it, {when}.");
+    measure(SPECTRA, name, label, "1", &meaning, move |run| {
+        let analysis = record::analysis(run);
+        let matrix = analysis.and_then(|analysis| analysis.matrices.get("l0.w"));
+        matrix.map_or(f64::NAN, of)
+    })
+}
