@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::analysis::answers::Answers;
+use crate::bench::BenchOptions;
 use crate::config::{self, ConfigError, Override, Problem, Settings};
 use crate::data::Samples;
 use crate::device::DeviceOptions;
@@ -51,6 +52,21 @@ macro_rules! families {
         $(impl From<$module::settings::Config> for Config {
             fn from(config: $module::settings::Config) -> Self {
                 Self::$variant(config)
+            }
+        })*
+
+        $(impl TryFrom<Config> for $module::settings::Config {
+            type Error = ConfigError;
+
+            fn try_from(config: Config) -> Result<Self, ConfigError> {
+                match config {
+                    Config::$variant(config) => Ok(config),
+                    other => Err(ConfigError::OtherFamily {
+                        name: other.name().to_owned(),
+                        family: other.family().name(),
+                        needed: Family::$variant.name(),
+                    }),
+                }
             }
         })*
 
@@ -127,6 +143,9 @@ macro_rules! families {
             $(#[doc = concat!("Of [`", stringify!($module), "`].")]
               #[error(transparent)]
               $variant(#[from] $module::experiment::ExperimentError),)*
+            /// A configuration.
+            #[error(transparent)]
+            Config(#[from] ConfigError),
             /// An option of another family.
             #[error("{option} means nothing to {name}, a run of the family {family}; leave it out")]
             NoMeaning {
@@ -143,6 +162,7 @@ macro_rules! families {
             fn fault(&self) -> Fault {
                 match self {
                     $(Self::$variant(error) => error.fault(),)*
+                    Self::Config(error) => error.fault(),
                     Self::NoMeaning { .. } => Fault::User,
                 }
             }
@@ -441,6 +461,20 @@ macro_rules! families {
             }
         }
 
+        /// Measures the engines of a family on one device; `progress` hears what is being measured.
+        ///
+        /// # Errors
+        /// A configuration that cannot be used or is of another family than the first, no such device or one that fails,
+        /// or too little memory.
+        pub fn bench(
+            options: &BenchOptions,
+            progress: &mut dyn FnMut(&str),
+        ) -> Result<Summary, ExperimentError> {
+            match bench_family(options)? {
+                $(Family::$variant => Ok($module::bench::run(options, progress)?)),*
+            }
+        }
+
         /// Measures a checkpoint of a run on all its test trials; `data` is where a file of them is now. That of the last
         /// checkpoint becomes the run's `analysis.json`. `note` is told what goes on.
         ///
@@ -600,6 +634,15 @@ pub const BUILTINS: &[(&str, &str)] = &[
 /// An evaluation, and what became of what was to be recorded: a sentence, or why there is none.
 pub type Evaluated = (Summary, Result<Option<String>, ExperimentError>);
 
+/// The family of the first network to be measured.
+fn bench_family(options: &BenchOptions) -> Result<Family, ConfigError> {
+    let Some(first) = options.networks.first() else {
+        return Ok(Family::ALL[0]);
+    };
+    let (source, text) = config::read(Path::new(first), BUILTINS)?;
+    family_of(&text, &source, &options.set)
+}
+
 /// The option that was given of another family than this.
 fn foreign(family: Family, given: &[(Family, Option<&'static str>)]) -> Option<&'static str> {
     let mut others = given.iter().filter(|(of, _)| *of != family);
@@ -647,21 +690,6 @@ impl Config {
             _ => None,
         }
     }
-
-    /// The settings of a conductance network.
-    ///
-    /// # Errors
-    /// [`ConfigError::OtherFamily`].
-    pub fn into_conductance(self) -> Result<conductance::settings::Config, ConfigError> {
-        match self {
-            Self::Conductance(config) => Ok(config),
-            other => Err(ConfigError::OtherFamily {
-                name: other.name().to_owned(),
-                family: other.family().name(),
-                needed: Family::Conductance.name(),
-            }),
-        }
-    }
 }
 
 /// A run of any family in its folder.
@@ -697,9 +725,7 @@ pub fn predict(
 pub fn open_conductance(
     folder: &Path,
 ) -> Result<stored::StoredRun<conductance::settings::Config>, StoredRunError> {
-    stored::StoredRun::open(folder, |file| {
-        load(Some(file), &[], None)?.into_conductance()
-    })
+    stored::StoredRun::open(folder, |file| load(Some(file), &[], None)?.try_into())
 }
 
 impl Experiment {
@@ -765,13 +791,15 @@ fn resolve(
     overrides: &[Override],
     seed: Option<u64>,
 ) -> Result<Config, ConfigError> {
-    let name = config::family_of(text, source, overrides)?;
-    let family = match &name {
+    family_of(text, source, overrides)?.resolve(text, source, overrides, seed)
+}
+
+fn family_of(text: &str, source: &str, overrides: &[Override]) -> Result<Family, ConfigError> {
+    match config::family_of(text, source, overrides)? {
         // Configurations older than the second family need not name theirs.
-        None => Family::Conductance,
-        Some(name) => Family::find(name).ok_or_else(|| unknown_family(name, source))?,
-    };
-    family.resolve(text, source, overrides, seed)
+        None => Ok(Family::ALL[0]),
+        Some(name) => Family::find(&name).ok_or_else(|| unknown_family(&name, source)),
+    }
 }
 
 /// `a, b or c`.

@@ -42,11 +42,7 @@ fn copy(threads: usize, repetitions: usize) -> MedianSpread {
 
 /// Rates at which all threads together make products `[rows, columns, inner]`, one after another,
 /// GFLOP/s. As in the engine, the left factors are the same for all threads.
-pub(super) fn product_gflops(
-    threads: usize,
-    shapes: &[[usize; 3]],
-    repetitions: usize,
-) -> Vec<f64> {
+pub fn product_gflops(threads: usize, shapes: &[[usize; 3]], repetitions: usize) -> Vec<f64> {
     let lefts: Vec<Vec<f32>> = shapes
         .iter()
         .map(|&[rows, _, inner]| vec![0.5; rows * inner])

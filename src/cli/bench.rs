@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use dalenet::bench::{BenchOptions, run as measure, table};
+use dalenet::bench::BenchOptions;
+use dalenet::families;
 
 use super::SUCCESS;
 use super::arguments::{Device, Overrides, command_line};
 use super::error::Result;
-use super::output::{note, say, say_facts, say_table};
+use super::output::{note, say_summary};
 
 /// Measure training and inference on a device, compared with its measured ceilings
 #[derive(clap::Args)]
@@ -16,10 +17,10 @@ pub struct Args {
     device: Device,
     #[command(flatten)]
     overrides: Overrides,
-    /// Networks: built-in names or configuration files
+    /// Networks, all of one family: built-in names or configuration files
     #[arg(long, value_name = "NAMES", value_delimiter = ',', num_args = 1, default_values = ["ping", "coba"])]
     networks: Vec<String>,
-    /// Trials of a batch [default: 256 on a GPU; on the CPU 32 a thread, 256 at most]
+    /// Trials of a batch [default: of conductance networks 256 on a GPU, on the CPU 32 a thread, 256 at most; else as configured]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: Option<u32>,
     /// Timed repetitions of each figure [default: 5, with --quick 3]
@@ -45,15 +46,7 @@ pub fn run(args: Args) -> Result<u8> {
         quick: args.quick,
         command: command_line(),
     };
-    let report = measure(&options, &mut |what| note(format!("measuring {what}")))?;
-    if args.json {
-        say(serde_json::to_string_pretty(&report)?);
-        return Ok(SUCCESS);
-    }
-    say_facts(&table::facts(&report));
-    for section in table::sections(&report) {
-        say(format!("\n{}", section.title));
-        say_table(&section.head, &section.rows);
-    }
+    let summary = families::bench(&options, &mut |what| note(format!("measuring {what}")))?;
+    say_summary(&summary, args.json);
     Ok(SUCCESS)
 }

@@ -14,6 +14,7 @@ use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, PlanError, Resources, Workload};
 use crate::conductance::settings::{Config, MatrixName};
 use crate::conductance::weights::{Layout, Weights, WeightsError, draw_initial};
+use crate::config::ConfigError;
 use crate::data::{
     DataError, LoadedData, Samples, Split, SplitSamples, check_rate, encode_events, load_dataset,
 };
@@ -40,6 +41,9 @@ pub mod sweep;
 /// An experiment could not be prepared, or its training stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -81,6 +85,7 @@ pub enum ExperimentError {
 impl Blame for ExperimentError {
     fn fault(&self) -> Fault {
         match self {
+            Self::Config(error) => error.fault(),
             Self::Data(error) => error.fault(),
             Self::Plan(error) => error.fault(),
             Self::Gpu(error) => error.fault(),

@@ -2,6 +2,7 @@
 
 use super::analysis::record::{FORMAT, LoopSweep, RunAnalysis, SWEEP_FORMAT};
 use crate::analysis::answers::Answers;
+use crate::text::count;
 use crate::train::origin::{self, Origin, ReadError};
 use crate::train::run_folder::RunFiles;
 
@@ -61,7 +62,8 @@ impl Findings {
             ("Analysis", said)
         });
         let sweep = self.sweep.as_ref().map(|s| {
-            let trials = format!("{} trials per point, ", s.trials);
+            let trials = count(s.trials as usize, "trial", "trials");
+            let trials = format!("{trials} per point, ");
             let said = of(&s.checkpoint, s.epoch, &trials, &s.program, &s.device);
             ("Loop gains (sweep)", said)
         });

@@ -30,6 +30,7 @@
 pub mod analyse;
 pub mod analysis;
 pub mod batch;
+pub mod bench;
 pub mod checks;
 pub mod cpu;
 pub mod engine;

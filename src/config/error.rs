@@ -58,9 +58,7 @@ pub enum ConfigError {
         text: String,
     },
     /// The network is of another family than is needed.
-    #[error(
-        "{name} is of the family {family}, where this has no meaning: it looks at spikes, populations and the E–I loop of networks of the family {needed}"
-    )]
+    #[error("{name} is of the family {family}; this is for networks of the family {needed}")]
     OtherFamily {
         /// Name of the run.
         name: String,

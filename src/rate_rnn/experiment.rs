@@ -14,6 +14,7 @@ use super::params::{Kind, Params};
 use super::settings::Config;
 use super::tasks::Sequences;
 use super::weights::{Layout, WeightsError};
+use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::{DeviceOptions, available_memory};
 use crate::fault::{Blame, Fault};
@@ -32,6 +33,9 @@ use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 /// An experiment could not be prepared, or its training stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -67,6 +71,7 @@ pub enum ExperimentError {
 impl Blame for ExperimentError {
     fn fault(&self) -> Fault {
         match self {
+            Self::Config(error) => error.fault(),
             Self::Data(error) => error.fault(),
             Self::Gpu(error) => error.fault(),
             Self::Engine(error) => error.fault(),

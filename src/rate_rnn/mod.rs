@@ -38,6 +38,7 @@
 pub mod analyse;
 pub mod analysis;
 pub mod batch;
+pub mod bench;
 pub mod cpu;
 pub mod engine;
 pub mod evaluate;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::program::{Place, result};
 use dalenet::data::{ArrayValues, NamedArray, write_npz};
 use dalenet::rate_rnn::metrics::{TEST_ERROR, TEST_PERPLEXITY};
+use dalenet::rate_rnn::record::analysis;
 use dalenet::record::RunRecord;
 use dalenet::train::metrics::{TEST_ACCURACY, TEST_LOSS};
 use serde_json::Value;
@@ -119,6 +120,37 @@ fn a_run_is_measured_and_shown_in_its_own_words() {
     for word in ["E cells", "I cells", "Hz", "analysis.json"] {
         assert!(!page.contains(word), "the page speaks of {word}");
     }
+    for part in [
+        "Singular values of the matrices",
+        "confusion matrix",
+        "95 % interval",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // What training has measured at its end is what is measured again.
+    let analysis = analysis(&record).unwrap();
+    assert_eq!(analysis.test.accuracy_percent, last[TEST_ACCURACY]);
+    assert_eq!(analysis.test.loss, last[TEST_LOSS]);
+    let answers = record.answers().unwrap();
+    assert_eq!(answers.accuracy_percent(), last[TEST_ACCURACY]);
+    let w = &analysis.matrices["l0.w"];
+    // Norms squared are sums of squared singular values; column E/I begins at its radius.
+    for spectrum in [&w.initial, &w.now] {
+        let squares: f64 = spectrum.singular_values.iter().map(|s| s * s).sum();
+        assert!((squares.sqrt() / spectrum.norm - 1.0).abs() < 1e-9);
+    }
+    assert!(
+        (w.initial.radius - 1.5).abs() < 1e-5,
+        "{}",
+        w.initial.radius
+    );
+    let written = fs::read(place.path("run/analysis.json")).unwrap();
+    let told = place.ok("analyse run --device cpu");
+    assert!(
+        told.contains("spectral radius") && told.contains("written to"),
+        "{told}"
+    );
+    assert_eq!(fs::read(place.path("run/analysis.json")).unwrap(), written);
     // The built-in digits again, as a file of new images.
     let images = dalenet::data::digits(50, 9);
     let pixels: Vec<i32> = images.pixels.iter().map(|&p| p.into()).collect();
@@ -148,10 +180,45 @@ fn a_run_is_measured_and_shown_in_its_own_words() {
             .iter()
             .all(|answer| (sum(answer) - 1.0).abs() < 1e-9)
     );
-    for verb in ["sweep run --ei 1", "analyse run", "eval run --scale-ei 2"] {
+    for verb in [
+        "sweep run --ei 1",
+        "analyse run --onset-ms 5",
+        "eval run --scale-ei 2",
+    ] {
         let told = place.fails(verb, 2);
         assert!(told.contains("rate"), "{verb}: {told}");
     }
+}
+
+#[test]
+fn the_bench_times_every_network_and_task_and_takes_one_family_at_a_time() {
+    let place = place("dann");
+    let told = place.ok(
+        "bench --networks small.json,rnn_adding --device cpu --quick --repetitions 1 --batch 16 --json",
+    );
+    let report: Value = serde_json::from_str(&told).unwrap();
+    let workloads = report["workloads"].as_array().unwrap();
+    assert_eq!(workloads.len(), 4);
+    for workload in workloads {
+        assert_eq!(workload["batch_trials"], 16);
+        let of = |key: &str| workload[key].as_f64().unwrap();
+        let rate = workload["samples_per_second"]["median"].as_f64().unwrap();
+        let batches = workload["batches_per_second"]["median"].as_f64().unwrap();
+        assert!((rate / batches - 16.0).abs() < 1e-6);
+        assert!((of("tflops") / (of("gflop_per_batch") * batches * 1e-3) - 1.0).abs() < 1e-6);
+        assert!(of("of_ceiling_percent") > 0.0);
+    }
+    // Forward and two products backwards, but for that by the inputs: between two and three times as much.
+    let flops = |at: usize| workloads[at]["gflop_per_batch"].as_f64().unwrap();
+    for network in [0, 2] {
+        let ratio = flops(network) / flops(network + 1);
+        assert!(ratio > 2.0 && ratio < 3.0, "{ratio}");
+    }
+    let told = place.fails("bench --networks small.json,ping --device cpu", 2);
+    assert!(
+        told.contains("conductance") && told.contains("rate_rnn"),
+        "{told}"
+    );
 }
 
 #[test]

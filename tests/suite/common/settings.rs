@@ -12,7 +12,7 @@ pub fn load(
     overrides: &[Override],
     seed: Option<u64>,
 ) -> Result<Config, ConfigError> {
-    families::load(file, overrides, seed)?.into_conductance()
+    families::load(file, overrides, seed)?.try_into()
 }
 
 pub fn parse(text: &str, source: &str) -> Result<Config, ConfigError> {
@@ -20,7 +20,7 @@ pub fn parse(text: &str, source: &str) -> Result<Config, ConfigError> {
 }
 
 pub fn parse_with(text: &str, source: &str, overrides: &[Override]) -> Result<Config, ConfigError> {
-    families::parse(text, source, overrides)?.into_conductance()
+    families::parse(text, source, overrides)?.try_into()
 }
 
 pub fn schema() -> Value {

@@ -1,10 +1,12 @@
 //! How the time of a training batch grows with its trials, steps and cells.
 
-use super::BenchError;
-use super::measure::repeat;
-use super::report::{Scaling, ScalingPoint, Task};
-use super::spread::MedianSpread;
-use super::subject::{BenchNetwork, BenchTarget};
+use super::measure::time;
+use super::report::{Scaling, ScalingPoint};
+use super::subject::BenchNetwork;
+use crate::bench::BenchTarget;
+use crate::bench::MedianSpread;
+use crate::bench::Task;
+use crate::conductance::experiment::ExperimentError;
 use crate::conductance::settings::Config;
 use crate::conductance::work;
 
@@ -54,7 +56,7 @@ pub(super) fn scaling(
     network: &str,
     target: &BenchTarget,
     repetitions: usize,
-) -> Result<Scaling, BenchError> {
+) -> Result<Scaling, ExperimentError> {
     let base = point(config.clone(), target, repetitions)?;
     let mut points = Vec::new();
     for axis in [GrowthAxis::Batch, GrowthAxis::Steps, GrowthAxis::Cells] {
@@ -91,10 +93,10 @@ fn point(
     config: Config,
     target: &BenchTarget,
     repetitions: usize,
-) -> Result<GrowthPoint, BenchError> {
+) -> Result<GrowthPoint, ExperimentError> {
     let mut subject = BenchNetwork::open(config, target)?;
     subject.infer()?;
-    let (_, seconds) = repeat(&mut subject, Task::Training, repetitions)?;
+    let (_, seconds) = time(&mut subject, Task::Training, repetitions)?;
     let stages = work::training(&subject.params, &subject.layout, subject.activity);
     let p = &subject.params;
     Ok(GrowthPoint {

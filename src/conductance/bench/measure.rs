@@ -2,23 +2,19 @@
 
 use std::time::Instant;
 
-use super::BenchError;
-use super::ceilings::product_gflops;
-use super::report::{
-    Ceilings, Limits, MemoryUse, NetworkActivity, ProductLimit, StageReport, Task, TaskReport,
-};
-use super::spread::MedianSpread;
+use super::report::{Limits, MemoryUse, NetworkActivity, ProductLimit, StageReport, TaskReport};
 use super::subject::BenchNetwork;
+use crate::bench::MedianSpread;
+use crate::bench::{Ceilings, Task};
+use crate::bench::{product_gflops, repeat};
 use crate::conductance::block_trials;
 use crate::conductance::engine::{Quantity, StageTime};
+use crate::conductance::experiment::ExperimentError;
 use crate::conductance::work::{
     self, BACKWARD, LOOP_PRODUCTS, REPLAY, StageWork, WEIGHT_GRADIENTS, loop_flops_per_trial,
     loop_matrices,
 };
 use crate::config;
-
-/// A repetition holds as many batches as it takes to last about this long.
-const REPETITION_SECONDS: f64 = 0.2;
 
 /// What all measurements of a run have in common.
 pub(super) struct Setup<'a> {
@@ -34,13 +30,13 @@ pub(super) fn workload(
     network: &str,
     task: Task,
     setup: &Setup<'_>,
-) -> Result<TaskReport, BenchError> {
+) -> Result<TaskReport, ExperimentError> {
     // The spikes of a batch are counted by inference only; they are the same in training.
     subject.infer()?;
     let mut product_gflops = loop_products(subject, task, setup);
     forget_peak();
     let before = subject.opened.engine.usage();
-    let (batches, seconds) = repeat(subject, task, setup.repetitions)?;
+    let (batches, seconds) = time(subject, task, setup.repetitions)?;
     let after = subject.opened.engine.usage();
     // Before and after the batches: other load on the machine is then likelier to slow both.
     product_gflops.extend(loop_products(subject, task, setup));
@@ -88,28 +84,16 @@ pub(super) fn workload(
     })
 }
 
-/// Batches a repetition and seconds a batch, after one batch as a warm-up.
-pub(super) fn repeat(
+/// Batches a repetition and seconds a batch.
+pub(super) fn time(
     subject: &mut BenchNetwork,
     task: Task,
     repetitions: usize,
-) -> Result<(usize, MedianSpread), BenchError> {
-    let start = Instant::now();
-    run(subject, task)?;
-    let once = start.elapsed().as_secs_f64().max(1e-6);
-    let batches = (REPETITION_SECONDS / once).ceil().clamp(1.0, 1000.0) as usize;
-    let mut seconds = Vec::with_capacity(repetitions);
-    for _ in 0..repetitions.max(1) {
-        let start = Instant::now();
-        for _ in 0..batches {
-            run(subject, task)?;
-        }
-        seconds.push(start.elapsed().as_secs_f64().max(1e-9) / batches as f64);
-    }
-    Ok((batches, MedianSpread::of(&seconds)))
+) -> Result<(usize, MedianSpread), ExperimentError> {
+    repeat(repetitions, || run(subject, task))
 }
 
-fn run(subject: &mut BenchNetwork, task: Task) -> Result<(), BenchError> {
+fn run(subject: &mut BenchNetwork, task: Task) -> Result<(), ExperimentError> {
     match task {
         Task::Training => subject.train(),
         Task::Inference => subject.infer(),
@@ -194,7 +178,7 @@ fn stages(
     task: Task,
     stage_work: &[StageWork],
     setup: &Setup<'_>,
-) -> Result<Vec<StageReport>, BenchError> {
+) -> Result<Vec<StageReport>, ExperimentError> {
     let batches = setup.repetitions.max(1);
     subject.opened.engine.time_stages(true);
     subject.opened.engine.stage_times()?;
@@ -247,8 +231,8 @@ fn stages(
 /// Median time of `work`, after once as a warm-up.
 fn median_seconds(
     repetitions: usize,
-    mut work: impl FnMut() -> Result<(), BenchError>,
-) -> Result<f64, BenchError> {
+    mut work: impl FnMut() -> Result<(), ExperimentError>,
+) -> Result<f64, ExperimentError> {
     let mut seconds = Vec::new();
     for _ in 0..=repetitions {
         let start = Instant::now();

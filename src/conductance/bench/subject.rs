@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::BenchError;
+use crate::bench::BenchTarget;
 use crate::conductance::batch::{Batch, Request};
 use crate::conductance::engine::EngineError;
+use crate::conductance::experiment::ExperimentError;
 use crate::conductance::model::Trials;
 use crate::conductance::open::{OpenedEngine, open_selected};
 use crate::conductance::params::Params;
@@ -25,13 +26,6 @@ const INPUT_SEED: u64 = 1;
 /// Input events of a full-size trial, for the memory plan.
 const EVENTS_PER_TRIAL: f64 = 520.0;
 
-/// A device and how much of it may be used.
-#[derive(Clone)]
-pub(super) struct BenchTarget {
-    pub(super) selection: Selection,
-    pub(super) options: DeviceOptions,
-}
-
 /// A network with weights, trials and an open engine.
 pub(super) struct BenchNetwork {
     pub(super) config: Config,
@@ -47,7 +41,7 @@ pub(super) struct BenchNetwork {
 impl BenchNetwork {
     /// Draws weights and `config.training.batch_size` trials and opens the engine. The learning
     /// rate is set to zero: every repetition then does the same work.
-    pub(super) fn open(mut config: Config, target: &BenchTarget) -> Result<Self, BenchError> {
+    pub(super) fn open(mut config: Config, target: &BenchTarget) -> Result<Self, ExperimentError> {
         config.training.learning_rate = 0.0;
         let trials_of_batch = config.training.batch_size;
         let samples = Samples::Images(digits(trials_of_batch, INPUT_SEED));
@@ -104,7 +98,7 @@ impl BenchNetwork {
     }
 
     /// One training batch.
-    pub(super) fn train(&mut self) -> Result<(), BenchError> {
+    pub(super) fn train(&mut self) -> Result<(), ExperimentError> {
         self.opened
             .engine
             .gradient(&self.batch, Request::default())?;
@@ -113,7 +107,7 @@ impl BenchNetwork {
     }
 
     /// One batch forwards; counts its spikes.
-    pub(super) fn infer(&mut self) -> Result<(), BenchError> {
+    pub(super) fn infer(&mut self) -> Result<(), ExperimentError> {
         let forward = self
             .opened
             .engine
@@ -125,7 +119,7 @@ impl BenchNetwork {
     }
 
     /// Encodes the samples of a batch once more.
-    pub(super) fn encode(&self) -> Result<Batch, BenchError> {
+    pub(super) fn encode(&self) -> Result<Batch, ExperimentError> {
         Ok(self.trials.evaluation_batch(&self.indices)?)
     }
 

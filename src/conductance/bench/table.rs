@@ -1,78 +1,11 @@
-//! A report for people: facts and tables.
+//! A report for people: its tables. The last column of each is text, the others but the first are numbers.
 
-use super::report::{BenchReport, Ceilings, FormTiming, Scaling, StageReport, TaskReport};
+use super::report::{BenchReport, FormTiming, Scaling, StageReport, TaskReport};
+use crate::summary::Listing;
 use crate::text::{self, count, number};
-use crate::train::manifest::DeviceInfo;
-
-/// One table. The last column is text, the others but the first are numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BenchSection {
-    /// What it shows.
-    pub title: String,
-    /// Names of the columns.
-    pub head: Vec<&'static str>,
-    /// As many cells as columns each.
-    pub rows: Vec<Vec<String>>,
-}
-
-/// Where and with what the report was made: pairs of a label and a value.
-pub fn facts(report: &BenchReport) -> Vec<(&'static str, String)> {
-    let about = &report.about;
-    let commit = about.commit.map_or_else(String::new, |c| format!(" ({c})"));
-    let DeviceInfo {
-        name,
-        driver,
-        backend,
-        threads,
-    } = &about.device;
-    let driver = driver
-        .as_ref()
-        .map_or_else(String::new, |d| format!(", {d}"));
-    let threads = match &backend[..] {
-        "cpu" => format!(", {}", text::count(*threads, "thread", "threads")),
-        _ => String::new(),
-    };
-    let repetitions = match about.repetitions {
-        1 => "one repetition".to_owned(),
-        n => format!("medians of {n} repetitions"),
-    };
-    let mut facts = vec![
-        (
-            "dalenet",
-            format!("{}{commit}, {}", about.dalenet_version, about.date_utc),
-        ),
-        ("device", format!("{name} [{backend}]{driver}{threads}")),
-        ("input", about.input.to_owned()),
-        ("figures", format!("{repetitions} after a warm-up")),
-        (
-            "start-up",
-            format!(
-                "engine ready after {:.2} s, first training batch done after {:.2} s",
-                report.start_up.engine_ready_seconds, report.start_up.first_batch_seconds
-            ),
-        ),
-        ("ceilings", ceilings(&report.ceilings)),
-    ];
-    facts.extend(about.notes.iter().map(|note| ("note", note.clone())));
-    facts
-}
-
-fn ceilings(c: &Ceilings) -> String {
-    let fma = c.fma_tflops.map_or_else(String::new, |rate| {
-        format!(", multiply-adds {} TFLOP/s", number(rate.median))
-    });
-    format!(
-        "copy of {} at {} GB/s, matrix product of size {} at {} TFLOP/s{fma} ({})",
-        text::bytes(c.copy_bytes),
-        number(c.copy_gb_per_s.median),
-        c.product_size,
-        number(c.product_tflops.median),
-        c.timed_by
-    )
-}
 
 /// The tables: throughput, activity and memory of all workloads, the stages of each, growth.
-pub fn sections(report: &BenchReport) -> Vec<BenchSection> {
+pub fn sections(report: &BenchReport) -> Vec<Listing> {
     let mut sections = vec![throughput(report), work(report), memory(report)];
     sections.extend(report.workloads.iter().map(stages));
     sections.push(backward_forms(report));
@@ -81,7 +14,7 @@ pub fn sections(report: &BenchReport) -> Vec<BenchSection> {
     sections
 }
 
-fn throughput(report: &BenchReport) -> BenchSection {
+fn throughput(report: &BenchReport) -> Listing {
     let row = |w: &TaskReport| {
         let limit = match &w.limits.products {
             Some(limit) => format!(
@@ -106,9 +39,9 @@ fn throughput(report: &BenchReport) -> BenchSection {
             limit,
         ]
     };
-    BenchSection {
+    Listing {
         title: "samples per second".to_owned(),
-        head: vec![
+        head: heads(&[
             "",
             "batch",
             "median",
@@ -116,12 +49,12 @@ fn throughput(report: &BenchReport) -> BenchSection {
             "max",
             "ms/batch",
             "of the limit",
-        ],
+        ]),
         rows: report.workloads.iter().map(row).collect(),
     }
 }
 
-fn backward_forms(report: &BenchReport) -> BenchSection {
+fn backward_forms(report: &BenchReport) -> Listing {
     let row = |form: &FormTiming| {
         vec![
             format!("{}, {}", form.network, form.form),
@@ -130,14 +63,14 @@ fn backward_forms(report: &BenchReport) -> BenchSection {
             String::new(),
         ]
     };
-    BenchSection {
+    Listing {
         title: "forms of the backward pass (--backward)".to_owned(),
-        head: vec!["", "ms/batch", "samples/s", ""],
+        head: heads(&["", "ms/batch", "samples/s", ""]),
         rows: report.backward_forms.iter().map(row).collect(),
     }
 }
 
-fn work(report: &BenchReport) -> BenchSection {
+fn work(report: &BenchReport) -> Listing {
     let row = |w: &TaskReport| {
         vec![
             title(w),
@@ -152,9 +85,9 @@ fn work(report: &BenchReport) -> BenchSection {
             w.state.weights.clone(),
         ]
     };
-    BenchSection {
+    Listing {
         title: "activity and minimum arithmetic".to_owned(),
-        head: vec![
+        head: heads(&[
             "",
             "events/trial",
             "E Hz",
@@ -165,12 +98,12 @@ fn work(report: &BenchReport) -> BenchSection {
             "TFLOP/s",
             "GB/s",
             "weights",
-        ],
+        ]),
         rows: report.workloads.iter().map(row).collect(),
     }
 }
 
-fn memory(report: &BenchReport) -> BenchSection {
+fn memory(report: &BenchReport) -> Listing {
     let peak = |w: &TaskReport| {
         w.memory
             .peak_bytes
@@ -178,9 +111,9 @@ fn memory(report: &BenchReport) -> BenchSection {
     };
     if report.about.device.backend == "cpu" {
         let row = |w: &TaskReport| vec![title(w), peak(w), w.engine.clone()];
-        return BenchSection {
+        return Listing {
             title: "memory (of the whole process)".to_owned(),
-            head: vec!["", "peak", "engine"],
+            head: heads(&["", "peak", "engine"]),
             rows: report.workloads.iter().map(row).collect(),
         };
     }
@@ -197,9 +130,9 @@ fn memory(report: &BenchReport) -> BenchSection {
             w.engine.clone(),
         ]
     };
-    BenchSection {
+    Listing {
         title: "memory (of the device), commands and transfers of a batch".to_owned(),
-        head: vec![
+        head: heads(&[
             "",
             "peak",
             "dispatches",
@@ -207,12 +140,12 @@ fn memory(report: &BenchReport) -> BenchSection {
             "written",
             "read",
             "engine",
-        ],
+        ]),
         rows: report.workloads.iter().map(row).collect(),
     }
 }
 
-fn stages(w: &TaskReport) -> BenchSection {
+fn stages(w: &TaskReport) -> Listing {
     let optional = |value: Option<f64>| value.map_or_else(String::new, number);
     let row = |stage: &StageReport| {
         vec![
@@ -226,14 +159,14 @@ fn stages(w: &TaskReport) -> BenchSection {
             stage.remark.to_owned(),
         ]
     };
-    BenchSection {
+    Listing {
         title: format!("stages of {}", title(w)),
-        head: vec!["stage", "ms", "share %", "TFLOP/s", "GB/s", ""],
+        head: heads(&["stage", "ms", "share %", "TFLOP/s", "GB/s", ""]),
         rows: w.stages.iter().map(row).collect(),
     }
 }
 
-fn scaling(all: &[Scaling]) -> BenchSection {
+fn scaling(all: &[Scaling]) -> Listing {
     let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |r| format!("{r:.2}"));
     let mut rows = Vec::new();
     for s in all {
@@ -259,11 +192,15 @@ fn scaling(all: &[Scaling]) -> BenchSection {
             ]
         }));
     }
-    BenchSection {
+    Listing {
         title: "time of a training batch as sizes double".to_owned(),
-        head: vec!["", "ms", "ratio", "ideal", ""],
+        head: heads(&["", "ms", "ratio", "ideal", ""]),
         rows,
     }
+}
+
+fn heads(heads: &[&str]) -> Vec<String> {
+    heads.iter().map(|&head| head.to_owned()).collect()
 }
 
 fn title(w: &TaskReport) -> String {
@@ -273,10 +210,12 @@ fn title(w: &TaskReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::{
-        About, Limits, MedianSpread, MemoryUse, NetworkActivity, ProductLimit, ScalingPoint,
-        StartUp, Task,
+    use crate::bench::report::facts;
+    use crate::bench::{About, Ceilings, MedianSpread, StartUp, Task};
+    use crate::conductance::bench::report::{
+        Limits, MemoryUse, NetworkActivity, ProductLimit, ScalingPoint,
     };
+    use crate::train::manifest::DeviceInfo;
 
     fn spread(median: f64) -> MedianSpread {
         MedianSpread::of(&[median])
@@ -373,7 +312,7 @@ mod tests {
         assert_eq!(throughput[..3], ["ping training", "64", "41.5"]);
         assert!(throughput[6].starts_with("83 % of 50.0"), "{throughput:?}");
         assert!(sections(&report)[4].rows[1].contains(&"1.98".to_owned()));
-        let facts = facts(&report);
+        let facts = facts(&report.about, &report.start_up, &report.ceilings);
         assert!(facts.contains(&("note", "mind this".to_owned())));
         assert!(
             facts
