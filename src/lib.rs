@@ -3,7 +3,8 @@
 //! The way of the data: configuration ([`config`]) → samples and event lists ([`data`]) → plan and
 //! engine ([`conductance`], on [`gpu`] or the CPU) → training ([`train`]) → metrics and weights in a
 //! run folder → [`analysis`] → read back as a [`record`] → figures and pages ([`report`]). [`families`]
-//! joins them, [`study`] makes many of them, and [`mod@bench`] measures the engines.
+//! joins them, [`study`] makes many of them, and [`mod@bench`] measures the engines. Each family holds its
+//! own part of every step in a folder of its own: [`conductance`], [`rate_rnn`].
 
 // Outside tests nothing may panic on what a user brings.
 #![cfg_attr(

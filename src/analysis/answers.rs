@@ -48,3 +48,22 @@ impl<'a> Answers<'a> {
         wilson_percent(self.correct(), self.labels.len() as u64)
     }
 }
+
+/// Class with the largest logit, the first where several are equal.
+pub fn predicted(logits: &[f64]) -> usize {
+    let mut best = 0;
+    for (class, &x) in logits.iter().enumerate() {
+        if x > logits[best] {
+            best = class;
+        }
+    }
+    best
+}
+
+/// Softmax probabilities of one trial.
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let exps: Vec<f64> = logits.iter().map(|x| libm::exp(x - top)).collect();
+    let sum: f64 = exps.iter().sum();
+    exps.iter().map(|x| x / sum).collect()
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dalenet::conductance::loss::{predicted, softmax};
+use dalenet::analysis::answers::{predicted, softmax};
 use dalenet::data::{NewSamples, load_new_samples};
 use dalenet::families;
 use dalenet::files::write_atomic;

@@ -6,7 +6,8 @@ use clap::Subcommand;
 use dalenet::families::Family;
 use dalenet::study::measures::Measure;
 use dalenet::study::spec::StudySpec;
-use dalenet::study::{CellStatus, StudyFolder, table};
+use dalenet::study::{CellStatus, StudyFolder, short_name, shown_metrics, table};
+use dalenet::train::metrics::Metric;
 use serde_json::json;
 
 use super::SUCCESS;
@@ -112,33 +113,55 @@ fn status(folder: StudyFolder, as_json: bool) -> Result<u8> {
     if as_json {
         say(json!({ "study": study.spec.name, "cells": cells }));
     } else {
-        print_statuses(&cells);
+        print_statuses(study.family(), &cells);
     }
     Ok(SUCCESS)
 }
 
 /// A table of how cells stand.
-fn print_statuses(cells: &[CellStatus]) {
-    let shown = |value: Option<f64>, decimals: usize| {
-        value.map_or_else(|| "-".to_owned(), |x| format!("{x:.decimals$}"))
+fn print_statuses(family: Family, cells: &[CellStatus]) {
+    // What no cell has is of another task of the family.
+    let has = |metric: &Metric| {
+        let name = short_name(metric);
+        cells
+            .iter()
+            .any(|cell| cell.measured.get(&name).copied().flatten().is_some())
     };
+    let shown: Vec<_> = shown_metrics(family)
+        .filter(|(metric, _)| has(metric))
+        .collect();
     let row = |(index, cell): (usize, &CellStatus)| {
         let epoch = cell.epoch.map_or("-".to_owned(), |n| n.to_string());
         let problem = cell.problem.as_deref().and_then(|text| text.lines().next());
-        vec![
+        let numbers = shown.iter().map(|(metric, in_line)| {
+            let value = cell.measured.get(&short_name(metric)).copied().flatten();
+            value.map_or("-".to_owned(), |x| format!("{x:.*}", in_line.decimals))
+        });
+        let state = match problem {
+            Some(problem) => format!("{}: {problem}", cell.state.word()),
+            None => cell.state.word().to_owned(),
+        };
+        [
             cell.cell.clone(),
             index.to_string(),
             format!("{epoch}/{}", cell.epochs),
-            shown(cell.accuracy_percent, 2),
-            shown(cell.e_rate_hz, 1),
-            shown(cell.i_rate_hz, 1),
-            match problem {
-                Some(problem) => format!("{}: {problem}", cell.state.word()),
-                None => cell.state.word().to_owned(),
-            },
         ]
+        .into_iter()
+        .chain(numbers)
+        .chain([state])
+        .collect()
     };
-    let head = ["cell", "#", "epoch", "test %", "E Hz", "I Hz", "state"];
+    let heads = shown.iter().map(|(metric, in_line)| match metric.unit {
+        "1" => in_line.word.to_owned(),
+        unit => format!("{} {unit}", in_line.word),
+    });
+    let head: Vec<String> = ["cell", "#", "epoch"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(heads)
+        .chain(["state".to_owned()])
+        .collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let rows: Vec<_> = cells.iter().enumerate().map(row).collect();
     say_table(&head, &rows);
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::analysis::answers::predicted;
 use crate::conductance::batch::{Batch, Forward};
-use crate::conductance::loss::{Scores, cross_entropy, predicted};
+use crate::conductance::loss::{Scores, cross_entropy};
 use crate::conductance::metrics::{ACTIVE_E, CONFIDENCE, E_RATE, I_RATE, MARGIN, SILENT_E};
 use crate::conductance::params::Params;
 use crate::train::metrics::{TEST_ACCURACY, TEST_LOSS};

@@ -1,5 +1,7 @@
 //! Cross-entropy, the firing-rate penalty and the scores of a batch, in double precision.
 
+use crate::analysis::answers::{predicted, softmax};
+
 /// Loss and scores of a set of trials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
@@ -24,25 +26,6 @@ impl Scores {
         self.margin_sum += other.margin_sum;
         self.confidence_sum += other.confidence_sum;
     }
-}
-
-/// Class with the largest logit, the first where several are equal.
-pub fn predicted(logits: &[f64]) -> usize {
-    let mut best = 0;
-    for (class, &x) in logits.iter().enumerate() {
-        if x > logits[best] {
-            best = class;
-        }
-    }
-    best
-}
-
-/// Softmax probabilities of one trial.
-pub fn softmax(logits: &[f64]) -> Vec<f64> {
-    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let exps: Vec<f64> = logits.iter().map(|x| libm::exp(x - top)).collect();
-    let sum: f64 = exps.iter().sum();
-    exps.iter().map(|x| x / sum).collect()
 }
 
 /// Scores of `[trial, class]` logits, and the gradient of the **sum** of their cross-entropies.

@@ -10,6 +10,7 @@ use super::experiment::{Experiment, ExperimentError};
 use super::loss::Scores;
 use super::model::NetworkModel;
 use super::weights::{Layout, Link};
+use crate::analysis::answers::predicted;
 use crate::analysis::float::{nan_list, nan_number};
 use crate::files::write_atomic;
 use crate::spectra::{singular_values, spectral_radius, svd_entropy};
@@ -142,7 +143,8 @@ impl Experiment {
                 Targets::Classes(classes) if !self.params.loss.is_of_every_step() => {
                     test.labels.extend(classes);
                     let answers = forward.outputs.chunks_exact(self.params.n_out);
-                    test.predicted.extend(answers.map(largest));
+                    test.predicted
+                        .extend(answers.map(|outputs| predicted(outputs) as u32));
                 }
                 // Answers of every step are too many to keep.
                 Targets::Classes(_) => {}
@@ -199,12 +201,6 @@ impl Spectrum {
             radius,
         }
     }
-}
-
-/// The place of the largest output, the first of equal ones.
-fn largest(outputs: &[f64]) -> u32 {
-    let larger = |best: usize, i: usize| if outputs[i] > outputs[best] { i } else { best };
-    (0..outputs.len()).reduce(larger).unwrap_or(0) as u32
 }
 
 impl RunAnalysis {

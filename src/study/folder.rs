@@ -1,5 +1,6 @@
 //! The folder of a study: where its files are, and how each cell stands.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -7,10 +8,11 @@ use serde::Serialize;
 use super::expand::Cell;
 use super::spec::StudySpec;
 use super::{Study, StudyError};
-use crate::families::{self, Config};
+use crate::families::{self, Config, Family};
 use crate::files::{self, FileError};
 use crate::record::RunRecord;
 use crate::train::manifest::Status;
+use crate::train::metrics::{InLine, Metric, OF_TEST_SET};
 use crate::train::run_folder::{RunFiles, RunFolder};
 
 /// Where the files of a study are.
@@ -107,6 +109,18 @@ impl CellState {
     }
 }
 
+/// What the line of an epoch says of the test set.
+pub fn shown_metrics(family: Family) -> impl Iterator<Item = (&'static Metric, InLine)> {
+    let metrics = family.metrics().iter();
+    let in_line = metrics.filter_map(|metric| Some((metric, metric.in_line?)));
+    in_line.filter(|(_, in_line)| OF_TEST_SET.contains(&in_line.place))
+}
+
+/// The name of a metric of the test set in the status of a cell.
+pub fn short_name(metric: &Metric) -> String {
+    metric.name.trim_start_matches("test_").to_owned()
+}
+
 /// How a cell stands, with what its folder tells about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CellStatus {
@@ -118,12 +132,9 @@ pub struct CellStatus {
     pub epoch: Option<u64>,
     /// Epochs of the whole run.
     pub epochs: u64,
-    /// Test accuracy after the newest epoch, %.
-    pub accuracy_percent: Option<f64>,
-    /// Mean E rate after the newest epoch, Hz.
-    pub e_rate_hz: Option<f64>,
-    /// Mean I rate after the newest epoch, Hz.
-    pub i_rate_hz: Option<f64>,
+    /// What the line of an epoch says of the test set, after the newest epoch, by name without `test_`.
+    #[serde(flatten)]
+    pub measured: BTreeMap<String, Option<f64>>,
     /// Why it failed or cannot be used.
     pub problem: Option<String>,
 }
@@ -288,9 +299,9 @@ impl StudyFolder {
             state,
             epoch: last["epoch"].as_u64(),
             epochs: cell.config.epochs(),
-            accuracy_percent: last["test_accuracy_percent"].as_f64(),
-            e_rate_hz: last["e_rate_hz"].as_f64(),
-            i_rate_hz: last["i_rate_hz"].as_f64(),
+            measured: shown_metrics(cell.config.family())
+                .map(|(metric, _)| (short_name(metric), last[metric.name].as_f64()))
+                .collect(),
             problem,
         }
     }

@@ -22,7 +22,7 @@ mod load;
 
 pub use error::StudyError;
 pub use expand::Cell;
-pub use folder::{CellRecord, CellState, CellStatus, StudyFolder};
+pub use folder::{CellRecord, CellState, CellStatus, StudyFolder, short_name, shown_metrics};
 pub use load::{BUILTINS, builtin};
 
 use spec::StudySpec;

@@ -36,6 +36,9 @@ pub struct InLine {
     pub decimals: usize,
 }
 
+/// Places in the line of an epoch of what is measured on the test set.
+pub const OF_TEST_SET: std::ops::Range<u8> = 3..6;
+
 /// A row of the table of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {

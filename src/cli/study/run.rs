@@ -126,7 +126,7 @@ fn dry_run(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<u8> {
                 text::count(study.cells.len(), "cell", "cells"),
                 folder.folder().display()
             ));
-            print_statuses(&statuses);
+            print_statuses(study.family(), &statuses);
         }
     }
     Ok(SUCCESS)

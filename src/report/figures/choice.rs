@@ -14,11 +14,11 @@ pub struct StudyFigure {
 /// How a figure is made.
 pub enum Make {
     /// Of the whole study, knowing which cards stand beside it.
-    OfStudy(fn(&Groups, Cards) -> Result<Sheet, Missing>),
+    Whole(fn(&Groups, Cards) -> Result<Sheet, Missing>),
     /// Of the whole study, where an axis gives numbers to one key.
-    OfParameter(fn(&Groups) -> Result<Sheet, Missing>),
+    Parameter(fn(&Groups) -> Result<Sheet, Missing>),
     /// A card of each condition: what it is called without its condition, and how it is made.
-    OfCondition(&'static str, fn(&Group) -> Result<Sheet, Missing>),
+    Card(&'static str, fn(&Group) -> Result<Sheet, Missing>),
 }
 
 /// Names of the cards beside a figure.
@@ -30,7 +30,7 @@ impl StudyFigure {
         name: &'static str,
         make: fn(&Groups, Cards) -> Result<Sheet, Missing>,
     ) -> Self {
-        let make = Make::OfStudy(make);
+        let make = Make::Whole(make);
         Self { name, make }
     }
 
@@ -39,7 +39,7 @@ impl StudyFigure {
         name: &'static str,
         make: fn(&Groups) -> Result<Sheet, Missing>,
     ) -> Self {
-        let make = Make::OfParameter(make);
+        let make = Make::Parameter(make);
         Self { name, make }
     }
 
@@ -49,12 +49,12 @@ impl StudyFigure {
         title: &'static str,
         make: fn(&Group) -> Result<Sheet, Missing>,
     ) -> Self {
-        let make = Make::OfCondition(title, make);
+        let make = Make::Card(title, make);
         Self { name, make }
     }
 
     fn is_card(&self) -> bool {
-        matches!(self.make, Make::OfCondition(..))
+        matches!(self.make, Make::Card(..))
     }
 
     /// The figure, or its card of every condition that is wanted.
@@ -65,9 +65,9 @@ impl StudyFigure {
         condition: Option<&str>,
     ) -> Vec<Result<Sheet, Missing>> {
         let (title, make) = match self.make {
-            Make::OfStudy(make) => return vec![make(groups, cards)],
-            Make::OfParameter(make) => return vec![make(groups)],
-            Make::OfCondition(title, make) => (title, make),
+            Make::Whole(make) => return vec![make(groups, cards)],
+            Make::Parameter(make) => return vec![make(groups)],
+            Make::Card(title, make) => (title, make),
         };
         let chosen = groups.groups.iter().filter(|group| is_of(condition, group));
         let made: Vec<_> = chosen.map(make).collect();
@@ -143,16 +143,16 @@ fn all(figures: &[StudyFigure], groups: &Groups) -> Vec<Result<Sheet, Missing>> 
     // Nobody misses a figure of a parameter where there is none.
     let has_parameter = groups.parameter().is_some();
     let whole = figures.iter().filter(|figure| match figure.make {
-        Make::OfStudy(_) => true,
-        Make::OfParameter(_) => has_parameter,
-        Make::OfCondition(..) => false,
+        Make::Whole(_) => true,
+        Make::Parameter(_) => has_parameter,
+        Make::Card(..) => false,
     });
     let mut sheets: Vec<_> = whole
         .flat_map(|figure| figure.sheets(groups, &cards, None))
         .collect();
     for group in &groups.groups {
         sheets.extend(figures.iter().filter_map(|figure| match figure.make {
-            Make::OfCondition(_, make) => Some(make(group)),
+            Make::Card(_, make) => Some(make(group)),
             _ => None,
         }));
     }
