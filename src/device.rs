@@ -14,8 +14,9 @@ pub struct DeviceOptions {
     /// Distance of the states kept by the CPU engine; `None`: the usual one. Changes time and
     /// memory, never results.
     pub segment_steps: Option<usize>,
-    /// Form of the GPU engine's backward pass; changes time, never results.
-    pub backward: BackwardForm,
+    /// Form of the GPU engine's backward pass; changes time, and results only on devices whose driver rounds one form
+    /// otherwise than another.
+    pub backward: BackwardChoice,
 }
 
 impl DeviceOptions {
@@ -28,7 +29,48 @@ impl DeviceOptions {
     }
 }
 
-/// Form of the backward pass. Both give the same bits; which is faster depends on the device.
+/// Who chooses the form of the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackwardChoice {
+    /// The fastest, by timing.
+    #[default]
+    Auto,
+    /// The user.
+    Form(BackwardForm),
+}
+
+impl BackwardChoice {
+    /// Its name in options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Form(form) => form.name(),
+        }
+    }
+
+    /// The form where nothing is timed: a dispatch a step has been seen to be faster on cards.
+    pub fn untimed(self, is_software: bool) -> BackwardForm {
+        match self {
+            Self::Form(form) => form,
+            Self::Auto if is_software => BackwardForm::Persistent,
+            Self::Auto => BackwardForm::PerStep,
+        }
+    }
+}
+
+impl std::str::FromStr for BackwardChoice {
+    type Err = UnknownForm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownForm> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            name => name.parse().map(Self::Form),
+        }
+    }
+}
+
+/// Form of the backward pass. Both give the same bits where the driver rounds as it is written; which is faster depends
+/// on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackwardForm {
     /// Many steps a dispatch: a workgroup keeps a few trials and reads the loop weights every step.
@@ -54,7 +96,7 @@ impl BackwardForm {
 
 /// A form of the backward pass that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no backward pass `{0}`: use persistent or per-step")]
+#[error("there is no backward pass `{0}`: use auto, persistent or per-step")]
 pub struct UnknownForm(String);
 
 impl std::str::FromStr for BackwardForm {
@@ -108,7 +150,12 @@ mod tests {
     fn forms_have_names() {
         assert_eq!("persistent".parse(), Ok(BackwardForm::Persistent));
         assert_eq!("per-step".parse(), Ok(BackwardForm::PerStep));
-        let error = "per_step".parse::<BackwardForm>().expect_err("is unknown");
+        assert_eq!("auto".parse(), Ok(BackwardChoice::Auto));
+        let form = BackwardChoice::Form(BackwardForm::PerStep);
+        assert_eq!(form.name().parse(), Ok(form));
+        let error = "per_step"
+            .parse::<BackwardChoice>()
+            .expect_err("is unknown");
         assert!(error.to_string().contains("`per_step`"), "{error}");
     }
 }

@@ -24,7 +24,7 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) tid: u32,
 ) {
-    var sums: array<vec4<f32>, 16>;
+    var sums = array<vec4<f32>, 16>();
     for (var k0 = 0u; k0 < SIZE; k0 += DEPTH) {
         for (var half = 0u; half < 2u; half++) {
             let i = tid + 256u * half;

@@ -81,7 +81,7 @@ alias Block = array<vec4<f32>, AHEAD>;
 
 // Weights of the next AHEAD postsynaptic cells, of which `left` are there, to four cells.
 fn weights(at: vec4<u32>, n_pre: u32, left: u32) -> Block {
-    var block: Block;
+    var block = Block();
     if left >= AHEAD {
         for (var u = 0u; u < AHEAD; u++) {
             block[u] = weights_of(at + u * n_pre);
@@ -309,7 +309,7 @@ fn read_out_adjoints(first_trial: u32, end_trial: u32, t: u32, is_first: bool, t
 fn spike_adjoints_e(tid: u32) {
     for (var tile = 0u; tile < E_TILES; tile++) {
         let cells = 4u * tile * WG + tid + WG * vec4(0u, 1u, 2u, 3u);
-        var sum: Tile;
+        var sum = Tile();
         if HAS_EI {
             add_product(&sum, EI_T_AT, N_E, cells, GE_I_ROW, vec2(0u, N_I));
         }
@@ -323,13 +323,13 @@ fn spike_adjoints_e(tid: u32) {
 
 // Sums of I cells, a slice each, into WORK_ROW; every thread is past WORK_ROW's rows of Λ_inh by then.
 fn spike_adjoints_i(tid: u32) {
-    var i_sums: array<Tile, I_TILES>;
+    var i_sums = array<Tile, I_TILES>();
     for (var tile = 0u; tile < I_TILES; tile++) {
         let own = tile * WG + tid;
         let s = own / I_LANES;
         if s < SLICES {
             let cells = own % I_LANES + I_LANES * vec4(0u, 1u, 2u, 3u);
-            var sum: Tile;
+            var sum = Tile();
             if HAS_IE {
                 add_product(&sum, IE_T_AT, N_I, cells, WORK_ROW, slice(s, N_E));
             }
@@ -366,7 +366,7 @@ fn cell_adjoints_i(first_trial: u32, end_trial: u32, t: u32, tid: u32) {
             next_i = recorded_i(lanes, (own + 1u) / QUADS * WG + tid);
         }
         if c < N_I {
-            var lambda_s: vec4<f32>;
+            var lambda_s = vec4<f32>();
             if INTO_I {
                 for (var s = 0u; s < SLICES; s++) {
                     lambda_s += row(WORK_ROW + s * N_I + c, q);
@@ -405,7 +405,7 @@ fn cell_adjoints_e(first_trial: u32, end_trial: u32, t: u32, tid: u32) {
             next_e = recorded_e(lanes, (own + 1u) / QUADS * WG + tid);
         }
         if c < N_E {
-            var through: vec4<f32>;
+            var through = vec4<f32>();
             if RECURRENT {
                 through = row(WORK_ROW + c, q);
             } else {

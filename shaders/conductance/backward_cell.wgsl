@@ -51,7 +51,7 @@ struct Recorded {
 }
 
 fn recorded(lanes: Lanes, v_at: u32, ge_at: u32, gi_at: u32, has_gi: bool, word: u32) -> Recorded {
-    var r: Recorded;
+    var r = Recorded();
     r.v = trace_of(lanes.trace + v_at);
     r.ge = trace_of(lanes.trace + ge_at);
     if has_gi {

@@ -88,7 +88,7 @@ fn post_at(shape: Shape, factor: Factor, from_post: u32, p: u32) -> u32 {
 }
 
 fn load(shape: Shape, factor: Factor, from_post: u32, first_cell: u32, first_quad: u32, tid: u32) -> Chunk {
-    var chunk: Chunk;
+    var chunk = Chunk();
     for (var j = 0u; j < WEIGHTS_PER; j++) {
         let item = j * WG_T + tid;
         let post = post_at(shape, factor, from_post, item / shape.lanes);
@@ -167,8 +167,8 @@ fn e_tile(tile: u32, tid: u32) {
     let t = this_step.first;
     let first_cell = tile % TILES * E_TILE_CELLS;
     let first_quad = tile / TILES * (E_TILE_TRIALS / 4u);
-    var was: array<Recorded, PER>;
-    var after: array<Carried, PER>;
+    var was = array<Recorded, PER>();
+    var after = array<Carried, PER>();
     for (var j = 0u; j < PER; j++) {
         let item = j * WG_T + tid;
         let c = first_cell + item % E_TILE_CELLS;
@@ -177,7 +177,7 @@ fn e_tile(tile: u32, tid: u32) {
         was[j] = recorded_e(lanes_of(trials.x, this_step.trials, t), c);
         after[j] = carried(at, N_E);
     }
-    var sum: Tile;
+    var sum = Tile();
     if HAS_EI && this_step.fresh == 0u {
         let factor = Factor(EI_T_AT, N_E, N_I, row_of(t + 1u, LAMBDA_GE_I));
         add_product(&sum, E_SHAPE, factor, first_cell, first_quad, tid);
@@ -221,9 +221,9 @@ fn i_tile(tile: u32, tid: u32) {
     let was = recorded_i(lanes, c);
     let carried_at = ADJOINT_I_AT + min(c, N_I - 1u);
     let after = carried(min(trials, vec4(this_step.trials - 1u)) * ADJOINT_LEN + carried_at, N_I);
-    var lambda_s: vec4<f32>;
+    var lambda_s = vec4<f32>();
     if INTO_I && this_step.fresh == 0u {
-        var sum: Tile;
+        var sum = Tile();
         if HAS_IE {
             let factor = Factor(IE_T_AT, N_I, N_E, row_of(t + 1u, LAMBDA_GI_E));
             add_product(&sum, I_SHAPE, factor, first_cell, first_quad, tid);

@@ -111,7 +111,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let live = column < this_step.columns;
     let first_row = group.y * 32u + part * THREAD_ROWS;
     let to = group.z * TRAINED_LEN + this_step.gradient_at + first_row * this_step.columns + column;
-    var sums: array<f32, THREAD_ROWS>;
+    var sums = array<f32, THREAD_ROWS>();
     for (var j = 0u; j < THREAD_ROWS; j++) {
         if live && first_row + j < this_step.pre {
             sums[j] = groups[to + j * this_step.columns];

@@ -103,6 +103,7 @@ pub fn facts(
         driver,
         backend,
         threads,
+        backward_form: _,
     } = &about.device;
     let driver = driver
         .as_ref()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dalenet::config::{ConfigError, Override};
-use dalenet::device::BackwardForm;
+use dalenet::device::BackwardChoice;
 use dalenet::device::DeviceOptions;
 use dalenet::families::{self, Config};
 use dalenet::gpu::DeviceChoice;
@@ -21,10 +21,10 @@ pub struct Device {
     /// Maximum memory, for example 512M or 2G; does not affect results
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
-    /// Backward pass of the GPU engine: persistent (many time steps in a dispatch), or per-step (a dispatch for each time step; `dalenet bench`
-    /// tells which is faster); does not affect results
-    #[arg(long, value_name = "FORM", default_value = "persistent")]
-    pub backward: BackwardForm,
+    /// Backward pass of the GPU engine: auto (the fastest, timed with the first batch and remembered), persistent (many
+    /// time steps in a dispatch), or per-step (a dispatch for each time step)
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub backward: BackwardChoice,
 }
 
 impl Device {

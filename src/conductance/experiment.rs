@@ -2,31 +2,34 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::analysis::rhythm::Settings;
+use crate::conductance::batch::Request;
 use crate::conductance::engine::EngineError;
-use crate::conductance::gpu::{GpuOptions, MemoryPlan};
+use crate::conductance::form::{Chosen, FormCache, FormKey, choose};
+use crate::conductance::gpu::{GpuOptions, MemoryPlan, has_forms};
 use crate::conductance::model::{NetworkModel, Trials, initial_state, matrices_of, weights_of};
 use crate::conductance::open::{OpenedEngine, open_selected};
 use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, PlanError, Resources, Workload};
 use crate::conductance::settings::{Config, MatrixName};
-use crate::conductance::weights::{Layout, Weights, WeightsError, draw_initial};
+use crate::conductance::weights::{Layout, Weights, WeightsError, Wiring, draw_initial};
 use crate::config::ConfigError;
 use crate::data::{
     DataError, LoadedData, Samples, Split, SplitSamples, check_rate, encode_events, load_dataset,
 };
-use crate::device::{DeviceOptions, available_memory};
+use crate::device::{BackwardChoice, BackwardForm, DeviceOptions, available_memory};
 use crate::fault::{Blame, Fault};
 use crate::gpu::{GpuError, Selection, select};
 use crate::train::checkpoint::{Checkpoint, NonFinite, Tensors};
 use crate::train::epochs::Recipe;
 use crate::train::experiment::{Data, OpenedDevice, Prepared};
 use crate::train::interrupt::Interrupt;
-use crate::train::manifest::DeviceInfo;
-use crate::train::model::{ModelError, ModelState};
+use crate::train::manifest::{DeviceInfo, program};
+use crate::train::model::{Encoder, ModelError, ModelState};
 use crate::train::run::Stopped;
 use crate::train::session::{Session, TrainError};
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
@@ -214,17 +217,77 @@ impl Experiment {
     /// # Errors
     /// Weights that do not fit, or a device that cannot take them.
     pub fn open(&self, weights: &Weights) -> Result<OpenedEngine, EngineError> {
-        self.open_as(&self.params, weights)
+        self.open_as(&self.params, weights, self.device.backward)
     }
 
-    /// As [`open`](Self::open), of a network that differs in its training.
-    fn open_as(&self, params: &Params, weights: &Weights) -> Result<OpenedEngine, EngineError> {
+    /// As [`open`](Self::open), of a network that differs in its training, with a form of the backward pass.
+    fn open_as(
+        &self,
+        params: &Params,
+        weights: &Weights,
+        backward: BackwardChoice,
+    ) -> Result<OpenedEngine, EngineError> {
         let options = DeviceOptions {
             segment_steps: self.device.segment_steps.or(Some(self.plan.segment_steps)),
+            backward,
             ..self.device
         };
         let batch = self.plan.batch_trials;
         open_selected(self.selection.clone(), params, weights, &options, batch)
+    }
+
+    /// The form of the backward pass that a run takes which was on `before` until now; none on the CPU, and where there
+    /// is but one form.
+    fn backward_form(
+        &self,
+        weights: &Weights,
+        before: Option<&DeviceInfo>,
+    ) -> Result<Option<Chosen>, ExperimentError> {
+        let Selection::Adapter { adapter, .. } = &self.selection else {
+            return Ok(None);
+        };
+        let layout = Layout::new(&self.params, weights)?;
+        if !has_forms(&Wiring::new(&self.params, &layout)) {
+            return Ok(None);
+        }
+        let info = adapter.info();
+        let recorded = before.filter(|before| before.name == info.name);
+        let recorded = recorded.and_then(|before| before.backward_form.as_ref()?.parse().ok());
+        let (p, batch) = (&self.params, self.plan.batch_trials);
+        let key = FormKey(format!(
+            "{} | {} | {} | {}-{}-{}-{}, {} steps, batches of {batch}, memory {:?}",
+            info.name,
+            info.driver,
+            program(),
+            p.n_in,
+            p.n_e(),
+            p.n_i(),
+            p.n_out,
+            p.steps,
+            self.device.memory,
+        ));
+        let mut time = |form| self.time_batch(weights, form);
+        choose(
+            self.device.backward,
+            recorded,
+            info.kind.is_software(),
+            &key,
+            &FormCache::of_user(),
+            &mut time,
+        )
+        .map(Some)
+    }
+
+    /// Time of the gradient of the first training batch, ms: the second one, since the first one warms up.
+    fn time_batch(&self, weights: &Weights, form: BackwardForm) -> Result<f64, ExperimentError> {
+        let mut opened = self.open_as(&self.params, weights, BackwardChoice::Form(form))?;
+        let samples = self.split.train.len().min(self.config.training.batch_size);
+        let batch = self.trials.training_batch(0, &self.split.train[..samples]);
+        let batch = batch.map_err(ExperimentError::Model)?;
+        opened.engine.gradient(&batch, Request::default())?;
+        let start = Instant::now();
+        opened.engine.gradient(&batch, Request::default())?;
+        Ok(1e3 * start.elapsed().as_secs_f64())
     }
 
     /// The test samples in batches of the configured size.
@@ -243,7 +306,10 @@ impl Experiment {
         };
         let options = GpuOptions {
             memory: self.device.memory,
-            backward: self.device.backward,
+            backward: self
+                .device
+                .backward
+                .untimed(adapter.info().kind.is_software()),
         };
         let batch = self.plan.batch_trials;
         MemoryPlan::of(&self.params, weights, options, batch, adapter.info()).map(Some)
@@ -257,14 +323,29 @@ impl Experiment {
         &self,
         weights: &Weights,
     ) -> Result<(NetworkModel, OpenedDevice), EngineError> {
-        let opened = self.open(weights)?;
+        self.network_as(weights, None)
+    }
+
+    fn network_as(
+        &self,
+        weights: &Weights,
+        form: Option<Chosen>,
+    ) -> Result<(NetworkModel, OpenedDevice), EngineError> {
+        let backward = match &form {
+            Some(chosen) => BackwardChoice::Form(chosen.form),
+            None => self.device.backward,
+        };
+        let opened = self.open_as(&self.params, weights, backward)?;
         let device = OpenedDevice {
             summary: opened.engine.describe(),
             info: DeviceInfo {
                 threads: self.plan.threads,
+                backward_form: form.as_ref().map(|chosen| chosen.form.name().to_owned()),
                 ..opened.device
             },
             reason: opened.reason,
+            note: form
+                .map(|chosen| format!("{} backward pass: {}", chosen.form.name(), chosen.why)),
         };
         let network = NetworkModel::new(
             opened.engine,
@@ -382,10 +463,15 @@ impl Prepared for Experiment {
         Ok(initial_state(&self.params, &weights))
     }
 
-    fn network(&self, state: &ModelState) -> Result<(NetworkModel, OpenedDevice), ExperimentError> {
+    fn network(
+        &self,
+        state: &ModelState,
+        before: Option<&DeviceInfo>,
+    ) -> Result<(NetworkModel, OpenedDevice), ExperimentError> {
         let matrices = |tensors| matrices_of(&self.params, tensors).map(|(matrices, _)| matrices);
         let (weights, _) = weights_of(&self.params, &state.weights)?;
-        let (mut network, device) = self.open_network(&weights)?;
+        let form = self.backward_form(&weights, before)?;
+        let (mut network, device) = self.network_as(&weights, form)?;
         let (m, v) = (matrices(&state.adam_m)?, matrices(&state.adam_v)?);
         network.engine().restore(&m, &v, state.optimiser_steps)?;
         Ok((network, device))

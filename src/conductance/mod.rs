@@ -39,6 +39,7 @@ pub mod evaluation;
 pub mod experiment;
 pub mod figures;
 pub mod findings;
+pub mod form;
 pub mod gpu;
 pub mod loss;
 pub mod measures;

@@ -61,6 +61,7 @@ pub fn open_selected(
                     driver: None,
                     backend: "cpu".to_owned(),
                     threads: options.threads(),
+                    ..DeviceInfo::default()
                 },
                 reason,
             })
@@ -74,6 +75,7 @@ pub fn open_selected(
                     driver: Some(info.driver),
                     backend: info.backend,
                     threads: options.threads(),
+                    ..DeviceInfo::default()
                 },
                 reason,
             })
@@ -92,7 +94,7 @@ fn gpu_engine(
     let gpu = Arc::new(Gpu::open(adapter)?);
     let options = GpuOptions {
         memory: options.memory,
-        backward: options.backward,
+        backward: options.backward.untimed(adapter.info().kind.is_software()),
     };
     Ok(Box::new(GpuEngine::new(
         gpu,

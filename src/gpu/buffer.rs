@@ -233,6 +233,56 @@ impl Gpu {
         Ok(values)
     }
 
+    /// Waits once for the work submitted so far and returns the words `range` of each part. Meant for few words:
+    /// parts of more than a transfer are waited for one by one.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_parts<const N: usize>(
+        &self,
+        parts: [(&Buffer, Range<usize>); N],
+    ) -> Result<[Vec<u32>; N], GpuError> {
+        let mut all = parts.each_ref().map(|(_, range)| vec![0u32; range.len()]);
+        let words: usize = all.iter().map(Vec::len).sum();
+        if 4 * words > TRANSFER_CHUNK_BYTES {
+            for (to, (buffer, range)) in all.iter_mut().zip(&parts) {
+                *to = self.read(buffer, range.clone())?;
+            }
+            return Ok(all);
+        }
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = 4 * words as u64;
+        let reused = staging.take().filter(|staging| staging.bytes >= bytes);
+        let own = match reused {
+            Some(reused) => reused,
+            None => self.allocate("read-back", bytes.max(4).next_power_of_two(), Role::Staging)?,
+        };
+        let label = Some("read-back");
+        let descriptor = wgpu::CommandEncoderDescriptor { label };
+        let mut encoder = self.device.create_command_encoder(&descriptor);
+        let mut at = 0;
+        for (buffer, range) in &parts {
+            let from = buffer.byte_range::<u32>(range)?;
+            let length = from.end - from.start;
+            if length > 0 {
+                encoder.copy_buffer_to_buffer(&buffer.raw, from.start, &own.raw, at, length);
+            }
+            at += length;
+        }
+        let index = self.submit_encoder(encoder)?;
+        let mut together = vec![0u32; words];
+        self.copy_mapped(&own, index, 0, bytemuck::cast_slice_mut(&mut together))?;
+        *staging = Some(own);
+        self.ledger.count_read(bytes);
+        let mut rest = &together[..];
+        for to in &mut all {
+            let (own, others) = rest.split_at(to.len());
+            to.copy_from_slice(own);
+            rest = others;
+        }
+        Ok(all)
+    }
+
     /// Copies `chunk.len()` bytes of `buffer` from byte `start` on into `chunk`.
     fn read_chunk(
         &self,

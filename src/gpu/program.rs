@@ -174,6 +174,21 @@ where
         self.gpu.read(self.buffer(name)?, range)
     }
 
+    /// Reads words of several buffers back with one wait for the device.
+    ///
+    /// # Errors
+    /// No such buffer, or a failure of the device.
+    pub fn read_parts<const N: usize>(
+        &self,
+        parts: [(&str, Range<usize>); N],
+    ) -> Result<[Vec<u32>; N], GpuError> {
+        for (name, _) in &parts {
+            self.buffer(name)?;
+        }
+        self.gpu
+            .read_parts(parts.map(|(name, range)| (&self.buffers[name], range)))
+    }
+
     /// Writes values into a buffer, from its value number `first` on.
     ///
     /// # Errors

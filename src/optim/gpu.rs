@@ -2,7 +2,9 @@
 //! `shaders/optim/norms.wgsl` and `shaders/optim/update.wgsl`.
 
 use super::{Adam, Optimiser, Parametrisation, Rule};
-use crate::gpu::{Constant, GpuError, Program, flags, uniform};
+use std::ops::Range;
+
+use crate::gpu::{Constant, flags, uniform};
 
 /// Threads of a workgroup of the optimiser's kernels.
 pub(crate) const WORKGROUP: u32 = 256;
@@ -68,27 +70,24 @@ pub(crate) fn norm_groups(len: usize) -> usize {
     len.div_ceil(WORKGROUP as usize).min(MAX_PARTIALS as usize)
 }
 
-/// What the norms' kernel left of tensors of these lengths: Σ g² and Σ w² of each.
-///
-/// # Errors
-/// A failure of the device.
-pub(crate) fn read_squares<const WORDS: usize>(
-    program: &Program<WORDS>,
-    lens: &[usize],
-) -> Result<Vec<[f64; 2]>, GpuError>
-where
-    [u32; WORDS]: bytemuck::Pod,
-{
-    let each = MAX_PARTIALS as usize;
-    let partials: Vec<[f32; 2]> = program.read("partials", 0..lens.len() * each)?;
-    let squares = partials
-        .chunks_exact(each)
-        .zip(lens)
-        .map(|(partials, &len)| {
-            let used = &partials[..norm_groups(len)];
-            [0, 1].map(|which| used.iter().map(|p| f64::from(p[which])).sum())
-        });
-    Ok(squares.collect())
+/// The buffer in which the norms' kernel leaves what [`squares`] reads, and its words for so many tensors.
+pub(crate) fn partials(tensors: usize) -> (&'static str, Range<usize>) {
+    ("partials", 0..2 * tensors * MAX_PARTIALS as usize)
+}
+
+/// Σ g² and Σ w² of tensors of these lengths, from what the norms' kernel has left.
+pub(crate) fn squares(partials: &[u32], lens: &[usize]) -> Vec<[f64; 2]> {
+    let of_tensor = partials.chunks_exact(2 * MAX_PARTIALS as usize).zip(lens);
+    let squares = of_tensor.map(|(partials, &len)| {
+        let used = partials.chunks_exact(2).take(norm_groups(len));
+        let sum = |which: usize| {
+            used.clone()
+                .map(|p| f64::from(f32::from_bits(p[which])))
+                .sum()
+        };
+        [sum(0), sum(1)]
+    });
+    squares.collect()
 }
 
 /// Step `t`, from 1, of the tensor of `len` entries at `offset`, whose gradient is multiplied by `factor`.

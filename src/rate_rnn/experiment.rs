@@ -25,6 +25,7 @@ use crate::train::checkpoint::{Checkpoint, NonFinite, Tensors};
 use crate::train::epochs::Recipe;
 use crate::train::experiment::{Data, OpenedDevice, Prepared};
 use crate::train::interrupt::Interrupt;
+use crate::train::manifest::DeviceInfo;
 use crate::train::model::ModelState;
 use crate::train::run::Stopped;
 use crate::train::session::{Session, TrainError};
@@ -268,6 +269,7 @@ impl Experiment {
             summary: opened.engine.describe(),
             info: opened.device,
             reason: opened.reason,
+            note: None,
         };
         let network = NetworkModel::new(opened.engine, self.sequences.clone(), batch);
         Ok((network, device))
@@ -332,7 +334,11 @@ impl Prepared for Experiment {
         })
     }
 
-    fn network(&self, state: &ModelState) -> Result<(NetworkModel, OpenedDevice), ExperimentError> {
+    fn network(
+        &self,
+        state: &ModelState,
+        _: Option<&DeviceInfo>,
+    ) -> Result<(NetworkModel, OpenedDevice), ExperimentError> {
         let layout = Layout::new(&self.params);
         let (mut network, device) = self.open_network(&layout.flatten(&state.weights)?)?;
         let [m, v] = [&state.adam_m, &state.adam_v].map(|moments| layout.flatten_signed(moments));

@@ -41,6 +41,7 @@ pub fn open_selected(
                 driver: None,
                 backend: "cpu".to_owned(),
                 threads,
+                ..DeviceInfo::default()
             },
             reason,
         }),
@@ -54,6 +55,7 @@ pub fn open_selected(
                     driver: Some(info.driver),
                     backend: info.backend,
                     threads,
+                    ..DeviceInfo::default()
                 },
                 reason,
             })

@@ -61,11 +61,15 @@ pub trait Prepared {
     /// Weights that do not fit.
     fn first_state(&self, weights: Option<&Tensors>) -> Result<ModelState, Self::Error>;
 
-    /// The network with weights and optimiser state on its engine.
+    /// The network with weights and optimiser state on its engine. `before` is what the run was on until now.
     ///
     /// # Errors
     /// State of another network, or a device that cannot take it.
-    fn network(&self, state: &ModelState) -> Result<(Self::Model, OpenedDevice), Self::Error>;
+    fn network(
+        &self,
+        state: &ModelState,
+        before: Option<&DeviceInfo>,
+    ) -> Result<(Self::Model, OpenedDevice), Self::Error>;
 
     /// Measures the trained network and writes what belongs beside its metrics; `false` where somebody asked to stop.
     ///
@@ -88,6 +92,8 @@ pub struct OpenedDevice {
     pub info: DeviceInfo,
     /// Why it was chosen.
     pub reason: String,
+    /// What else is to be said of it, for the manifest.
+    pub note: Option<String>,
 }
 
 impl std::fmt::Display for OpenedDevice {
@@ -124,8 +130,9 @@ pub fn start<'a, E: Prepared>(
     notes: Vec<String>,
 ) -> Result<Run<'a, E>, E::Error> {
     let state = experiment.first_state(weights)?;
-    let (network, device) = experiment.network(&state)?;
+    let (network, device) = experiment.network(&state, None)?;
     let mut manifest = manifest(experiment, command, notes);
+    manifest.notes.extend(device.note.clone());
     manifest.device = device.info.clone();
     let session = Session::create(folder, force, experiment.config(), manifest, state)?;
     Ok(Run::new(experiment, session, network, device.to_string()))
@@ -160,7 +167,8 @@ pub fn resume<'a, E: Prepared>(
 ) -> Result<Run<'a, E>, E::Error> {
     let data = experiment.data();
     let (mut session, state) = Session::open(folder, experiment.config(), data.sha256)?;
-    let (network, device) = experiment.network(&state)?;
+    let before = &session.manifest().device;
+    let (network, device) = experiment.network(&state, Some(before))?;
     let progress = session.progress();
     let mut notes = vec![format!(
         "from epoch {}, batch {}",
@@ -172,6 +180,7 @@ pub fn resume<'a, E: Prepared>(
         notes.push(format!("on {} instead of {before}", device.info.name));
         shown_device += &format!("; until now on {before}");
     }
+    notes.extend(device.note.clone());
     notes.extend((!note.is_empty()).then(|| note.to_owned()));
     session.go_on(experiment.config(), &notes.join("; "), |manifest| {
         manifest.device = device.info.clone();

@@ -67,6 +67,9 @@ pub struct DeviceInfo {
     pub backend: String,
     /// Processor threads used.
     pub threads: usize,
+    /// Form of the engine's backward pass, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backward_form: Option<String>,
 }
 
 /// What ran. Unknown keys are ignored on reading, so that newer runs can still be looked at.
@@ -201,6 +204,7 @@ mod tests {
                 driver: Some("example 1.2".into()),
                 backend: "vulkan".into(),
                 threads: 2,
+                backward_form: Some("per-step".into()),
             },
             seeds: BTreeMap::from([("noise".into(), u64::MAX), ("weights".into(), 0)]),
             data_name: "mnist".into(),

@@ -67,6 +67,55 @@ fn analysis_and_sweep_are_those_of_the_cpu() {
     assert!(!differences(&sweep["points"][0], &sweep["points"][4], "").is_empty());
 }
 
+/// The form of the backward pass in a run's manifest.
+fn form(place: &Place, run: &str) -> Value {
+    let manifest = fs::read(place.path(run).join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    manifest["backward_form"].clone()
+}
+
+#[test]
+fn the_fastest_backward_pass_is_taken_remembered_and_kept_on_resume() {
+    if test_gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let timed = |ms: &str, line: &str| {
+        let output = place.command(line).env("DALENET_FAKE_FORM_MS", ms).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{line}: {said}");
+    };
+    let train = |out: &str| format!("{TRAIN} --set training.epochs=1 --out {out}");
+    timed("persistent=5,per-step=3", &train("first"));
+    assert_eq!(form(&place, "first"), "per-step");
+    // Known now, whatever is timed.
+    timed("persistent=1,per-step=3", &train("second"));
+    assert_eq!(form(&place, "second"), "per-step");
+    let cache = place.path("cache/dalenet/backward_forms.json");
+    fs::write(&cache, "{").unwrap();
+    timed("persistent=1,per-step=3", &train("third"));
+    assert_eq!(form(&place, "third"), "persistent");
+    let manifest = fs::read_to_string(place.path("third/manifest.json")).unwrap();
+    assert_has(
+        &manifest,
+        &["timed with a batch", "damaged and was ignored"],
+    );
+    // A run keeps the form that it began with, unless the user asks for another.
+    timed(
+        "persistent=1,per-step=3",
+        "resume first --device gpu --epochs 2",
+    );
+    assert_eq!(form(&place, "first"), "per-step");
+    place.ok("resume third --device gpu --epochs 2 --backward per-step");
+    assert_eq!(form(&place, "third"), "per-step");
+    let [first, third] = ["first", "third"].map(|run| result(&place.path(run)).0.weights);
+    assert_eq!(first, third);
+    // Without fakes a software device is not timed.
+    place.ok(&train("plain"));
+    assert_eq!(form(&place, "plain"), "persistent");
+}
+
 #[test]
 fn runs_repeat_and_resume_to_the_bit_under_any_memory_plan() {
     if test_gpu().is_none() {
@@ -159,7 +208,7 @@ fn failures_of_the_device_end_with_advice_and_a_run_that_resumes() {
     }
     let place = Place::new();
     place.train("whole", "");
-    for (failure, code) in [("lost:200", 3), ("validation:200", 3)] {
+    for (failure, code) in [("lost:140", 3), ("validation:140", 3)] {
         let line = "train small.json --device gpu --out run --force";
         let output = place
             .command(line)

@@ -1,5 +1,8 @@
 //! The device layer on a real adapter, a software rasteriser if need be.
 
+use std::fs;
+use std::path::Path;
+
 use crate::common::{double_kernel, run_double};
 use bytemuck::{Pod, Zeroable};
 use dalenet::gpu::testing::test_gpu;
@@ -346,4 +349,31 @@ fn adapters_are_listed_in_a_stable_order() {
     if first.is_empty() {
         println!("NOT RUN: no adapter");
     }
+}
+
+/// Lines that declare a variable of a function without a first value.
+fn without_first_value(source: &str) -> Vec<&str> {
+    let declares = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with("var ") && !line.contains('=')
+    };
+    source.lines().filter(declares).collect()
+}
+
+/// Some translators of WGSL do not zero a variable anew in each turn of the loop that declares it.
+#[test]
+fn every_variable_of_a_function_has_a_first_value() {
+    let shaders = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut read = 0;
+    for folder in fs::read_dir(shaders).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let source = fs::read_to_string(&path).unwrap();
+            assert_eq!(without_first_value(&source), [""; 0], "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 20, "{read}");
+    let planted = "    var sum: f32;\nvar<workgroup> shared_sum: f32;\n    var zero = 0.0;";
+    assert_eq!(without_first_value(planted), ["    var sum: f32;"]);
 }

@@ -15,7 +15,7 @@ use super::work;
 use super::{TRIAL_GROUP, block_trials};
 use crate::bench::report::facts;
 use crate::bench::{BenchOptions, BenchTarget, StartUp, Task};
-use crate::device::BackwardForm;
+use crate::device::{BackwardChoice, BackwardForm};
 use crate::summary::Summary;
 use crate::text::count;
 use measure::Setup;
@@ -147,7 +147,7 @@ fn backward_forms(
     for Candidate { name, config } in candidates {
         for form in BackwardForm::ALL {
             let mut target = target.clone();
-            target.options.backward = form;
+            target.options.backward = BackwardChoice::Form(form);
             let mut subject = BenchNetwork::open(config.clone(), &target)?;
             if work::loop_matrices(&subject.params, subject.wiring()).is_empty() {
                 break;

@@ -43,8 +43,8 @@ impl SharedRows {
     }
 }
 
-/// There are products to take.
-pub(super) fn is_recurrent(wiring: &Wiring) -> bool {
+/// There are products to take, and so several forms of the backward pass.
+pub fn is_recurrent(wiring: &Wiring) -> bool {
     wiring.ei || wiring.ie || wiring.ee || wiring.ii
 }
 

@@ -71,6 +71,7 @@ use input_rows::InputRows;
 use plan::{Chunk, GpuPlan};
 use steps::STEP_WORDS;
 
+pub use backward::is_recurrent as has_forms;
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
 
 /// What may be chosen of the engine; none of it changes a bit of the results.
@@ -89,6 +90,8 @@ pub struct GpuEngine {
     adam: Adam,
     program: Program<STEP_WORDS>,
     input_rows: InputRows,
+    /// Σ g² and Σ w² of each trained matrix after a gradient, for the step that follows.
+    squares: Vec<[f64; 2]>,
     optimiser_steps: u64,
 }
 
@@ -140,6 +143,7 @@ impl GpuEngine {
             program,
             plan,
             input_rows: InputRows::default(),
+            squares: Vec::new(),
             optimiser_steps: 0,
         };
         engine.load(weights)?;
@@ -233,13 +237,12 @@ impl Engine for GpuEngine {
         }
         let dispatches = self.norms();
         self.program.run(&dispatches)?;
-        forward.logits = self.read_logits(batch)?;
+        let totals = self.read_outcome(batch, &mut forward)?;
         if request.imposed.is_some() {
             forward.disagreements = self.read_disagreements()?;
         }
         let (scores, _) = cross_entropy(&forward.logits, &batch.labels, self.plan.params.n_out);
         let mut loss = scores.cross_entropy_sum / batch.trials() as f64;
-        let totals = self.read_totals()?;
         let (of_e, of_i) = totals.split_at(self.plan.params.n_e());
         if strength > 0.0 {
             let theta = self.plan.params.training.rate_theta_hz;

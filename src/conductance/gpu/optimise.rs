@@ -10,7 +10,7 @@ use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::Slot;
 use crate::gpu::{GpuError, linear_grid};
 use crate::optim::Parametrisation;
-use crate::optim::gpu::{NormsStep, norm_groups, read_squares, update_step};
+use crate::optim::gpu::{NormsStep, norm_groups, update_step};
 
 impl GpuEngine {
     /// Finishes the gradient and leaves its norms.
@@ -34,10 +34,9 @@ impl GpuEngine {
     /// Clips, takes one optimiser step and keeps Dale's law.
     pub(super) fn optimise(&mut self) -> Result<StepReport, EngineError> {
         let slots: Vec<Slot> = self.plan.layout.trained_slots().cloned().collect();
-        let lens: Vec<usize> = slots.iter().map(Slot::len).collect();
         let mut report = StepReport::default();
         let mut total = 0.0;
-        for (slot, [squares, weights]) in slots.iter().zip(read_squares(&self.program, &lens)?) {
+        for (slot, [squares, weights]) in slots.iter().zip(&self.squares) {
             total += squares;
             report.gradient_norm_of.insert(slot.name, squares.sqrt());
             report.weight_norm_of.insert(slot.name, weights.sqrt());

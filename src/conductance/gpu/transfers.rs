@@ -10,8 +10,10 @@ use crate::conductance::batch::{
 };
 use crate::conductance::engine::EngineError;
 use crate::conductance::settings::MatrixName;
+use crate::conductance::weights::Slot;
 use crate::conductance::{TRIAL_GROUP, check_batch};
 use crate::gpu::GpuError;
+use crate::optim::gpu::{partials, squares};
 use crate::text::count;
 
 impl GpuEngine {
@@ -137,6 +139,27 @@ impl GpuEngine {
         let n = batch.trials() * self.plan.params.n_out;
         let logits = self.program.read::<f32>("logits", 0..n)?;
         Ok(logits.into_iter().map(f64::from).collect())
+    }
+
+    /// Reads what a gradient leaves, with one wait for the device: logits into `forward`, the norms for the step that
+    /// follows, and spikes as [`read_totals`](Self::read_totals) does.
+    pub(super) fn read_outcome(
+        &mut self,
+        batch: &Batch,
+        forward: &mut Forward,
+    ) -> Result<Vec<u32>, GpuError> {
+        let params = &self.plan.params;
+        let lens: Vec<usize> = self.plan.layout.trained_slots().map(Slot::len).collect();
+        let parts = [
+            ("logits", 0..batch.trials() * params.n_out),
+            ("totals", 0..params.n_e() + params.n_i()),
+            partials(lens.len()),
+        ];
+        let [logits, totals, partials] = self.program.read_parts(parts)?;
+        let logits = logits.into_iter().map(f32::from_bits);
+        forward.logits = logits.map(f64::from).collect();
+        self.squares = squares(&partials, &lens);
+        Ok(totals)
     }
 
     /// Empties the list of disagreements, to which only batches with imposed spikes write.

@@ -8,6 +8,7 @@ mod passes;
 mod plan;
 mod steps;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::TRIAL_GROUP;
@@ -17,7 +18,7 @@ use super::loss::Scores;
 use super::params::Params;
 use super::weights::Layout;
 use crate::gpu::{BufferSpec, Gpu, Program, linear_grid};
-use crate::optim::gpu::{MAX_PARTIALS, NormsStep, norm_groups, read_squares, update_step};
+use crate::optim::gpu::{MAX_PARTIALS, NormsStep, norm_groups, partials, squares, update_step};
 use kernels::WORKGROUP;
 use plan::{Words, by_effective_words, chunk_trials};
 use steps::{STEP_WORDS, dispatch};
@@ -34,6 +35,8 @@ pub struct GpuEngine {
     steps: u64,
     /// The stored weights have changed since the effective ones were made.
     is_stale: bool,
+    /// Σ g² and Σ w² of each tensor after a gradient, for the step that follows.
+    squares: Vec<[f64; 2]>,
 }
 
 /// Trials of a batch that are on the device together.
@@ -46,6 +49,19 @@ struct Chunk {
     scored_from: usize,
     /// Outputs of the whole batch that are.
     scored_of_batch: usize,
+}
+
+impl Chunk {
+    /// Puts loss and 1 for a right answer of each scored output, as words, into their places in the batch.
+    fn put_losses(&self, words: &[u32], of_batch: &mut [[f32; 2]]) {
+        let trials = of_batch.len() / (self.steps - self.scored_from);
+        for (step, own) in words.chunks_exact(2 * self.trials).enumerate() {
+            let to = &mut of_batch[step * trials + self.first..][..self.trials];
+            for (to, pair) in to.iter_mut().zip(own.chunks_exact(2)) {
+                *to = [0, 1].map(|which| f32::from_bits(pair[which]));
+            }
+        }
+    }
 }
 
 impl GpuEngine {
@@ -73,6 +89,7 @@ impl GpuEngine {
             program,
             budget_bytes,
             steps: 0,
+            squares: Vec::new(),
             is_stale: true,
         };
         engine.load(weights)?;
@@ -139,15 +156,10 @@ impl GpuEngine {
         Ok(self.program.write("targets", 0, &targets)?)
     }
 
-    /// Loss of each scored output of a chunk, and 1 where its answer is right, put into their places in the batch.
-    fn read_losses(&self, chunk: Chunk, of_batch: &mut [[f32; 2]]) -> Result<(), EngineError> {
+    /// The words of the losses of a chunk's scored outputs.
+    fn losses_of(&self, chunk: Chunk) -> (&'static str, Range<usize>) {
         let scored = chunk.steps - chunk.scored_from;
-        let losses: Vec<[f32; 2]> = self.program.read("losses", 0..scored * chunk.trials)?;
-        let trials = of_batch.len() / scored;
-        for (step, losses) in losses.chunks_exact(chunk.trials).enumerate() {
-            of_batch[step * trials + chunk.first..][..chunk.trials].copy_from_slice(losses);
-        }
-        Ok(())
+        ("losses", 0..2 * scored * chunk.trials)
     }
 
     fn renew_effective(&mut self) -> Result<(), EngineError> {
@@ -215,7 +227,8 @@ impl Engine for GpuEngine {
             self.upload(batch, chunk)?;
             let dispatches = self.forward_passes(chunk, every_step);
             self.program.run(&dispatches)?;
-            self.read_losses(chunk, &mut losses)?;
+            let [own] = self.program.read_parts([self.losses_of(chunk)])?;
+            chunk.put_losses(&own, &mut losses);
             let a_step = chunk.trials * n_out;
             let rows = (batch.steps - steps) * a_step..batch.steps * a_step;
             let own: Vec<f32> = self.program.read("outputs", rows)?;
@@ -235,13 +248,19 @@ impl Engine for GpuEngine {
         self.renew_effective()?;
         self.program.clear(&["by_effective"])?;
         let mut losses = vec![[0.0; 2]; batch.scored_steps(&self.params) * batch.trials];
+        let mut computed: Option<Chunk> = None;
         for chunk in chunks {
+            // The losses of the last chunk are read with the norms: a batch is waited for once.
+            if let Some(computed) = computed {
+                let [own] = self.program.read_parts([self.losses_of(computed)])?;
+                computed.put_losses(&own, &mut losses);
+            }
             self.upload(batch, chunk)?;
             let mut dispatches = self.forward_passes(chunk, false);
             dispatches.extend(self.backward_passes(chunk));
             dispatches.extend(self.gradients(chunk));
             self.program.run(&dispatches)?;
-            self.read_losses(chunk, &mut losses)?;
+            computed = Some(chunk);
         }
         let mut dispatches = self.chain();
         for (tensor, spec) in self.layout.tensors.iter().enumerate() {
@@ -254,13 +273,23 @@ impl Engine for GpuEngine {
             dispatches.push(dispatch("optimiser", [norm_groups(spec.len()), 1, 1], step));
         }
         self.program.run(&dispatches)?;
+        let lens: Vec<usize> = self.layout.tensors.iter().map(|t| t.len()).collect();
+        let of_losses = computed.map_or(("losses", 0..0), |chunk| self.losses_of(chunk));
+        let [own, norms] = self.program.read_parts([of_losses, partials(lens.len())])?;
+        if let Some(computed) = computed {
+            computed.put_losses(&own, &mut losses);
+        }
+        self.squares = squares(&norms, &lens);
         Ok(scores(&losses))
     }
 
     fn step(&mut self) -> Result<StepReport, EngineError> {
-        let lens: Vec<usize> = self.layout.tensors.iter().map(|t| t.len()).collect();
-        let squares = read_squares(&self.program, &lens)?;
-        let norms = |which: usize| squares.iter().map(|s| s[which].sqrt()).collect::<Vec<_>>();
+        let norms = |which: usize| {
+            self.squares
+                .iter()
+                .map(|s| s[which].sqrt())
+                .collect::<Vec<_>>()
+        };
         let plan = StepPlan::new(&self.params, &self.layout, &norms(0), &norms(1));
         if plan.report.skipped {
             return Ok(plan.report);

@@ -41,6 +41,7 @@ impl Place {
             .args(line.split(' '))
             .current_dir(self.dir.path())
             .env("XDG_DATA_HOME", self.path("home"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .env_remove("DALENET_DATA");
         command
     }

@@ -98,7 +98,9 @@ fn surrogate_slopes(
     let mut params: Params = experiment.params.clone();
     params.training.trainable = LOOP.to_vec();
     params.training.rate_strength = 0.0;
-    let mut engine = experiment.open_as(&params, weights)?.engine;
+    let mut engine = experiment
+        .open_as(&params, weights, experiment.device.backward)?
+        .engine;
     let mut sums = [0.0; 2];
     for samples in experiment.test_batches() {
         if !go_on() {
