@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::analysis::answers::Answers;
 use crate::bench::BenchOptions;
+use crate::check::{Checked, Checklist};
 use crate::config::{self, ConfigError, Override, Problem, Settings};
 use crate::data::Samples;
 use crate::device::DeviceOptions;
 use crate::fault::{Blame, Fault};
-use crate::gpu::Selection;
+use crate::gpu::{GpuError, Selection};
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
 use crate::summary::Summary;
 use crate::train::checkpoint::Tensors;
@@ -146,6 +147,9 @@ macro_rules! families {
             /// A configuration.
             #[error(transparent)]
             Config(#[from] ConfigError),
+            /// A device.
+            #[error(transparent)]
+            Gpu(#[from] GpuError),
             /// An option of another family.
             #[error("{option} means nothing to {name}, a run of the family {family}; leave it out")]
             NoMeaning {
@@ -163,6 +167,7 @@ macro_rules! families {
                 match self {
                     $(Self::$variant(error) => error.fault(),)*
                     Self::Config(error) => error.fault(),
+                    Self::Gpu(error) => error.fault(),
                     Self::NoMeaning { .. } => Fault::User,
                 }
             }
@@ -473,6 +478,19 @@ macro_rules! families {
             match bench_family(options)? {
                 $(Family::$variant => Ok($module::bench::run(options, progress)?)),*
             }
+        }
+
+        /// Checks every family on a device.
+        pub fn check(checked: &Checked<'_>, checklist: &mut Checklist<'_>) {
+            $($module::check::check(checked, checklist);)*
+        }
+
+        /// How fast networks of each family train and run.
+        pub fn check_speed(
+            options: &BenchOptions,
+            progress: &mut dyn FnMut(&str),
+        ) -> Vec<Result<Summary, ExperimentError>> {
+            vec![$($module::check::speed(options, progress).map_err(Into::into)),*]
         }
 
         /// Measures a checkpoint of a run on all its test trials; `data` is where a file of them is now. That of the last

@@ -14,6 +14,7 @@
 
 pub mod analysis;
 pub mod bench;
+pub mod check;
 pub mod conductance;
 pub mod config;
 pub mod data;

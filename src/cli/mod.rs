@@ -6,6 +6,7 @@ pub mod output;
 mod analyse;
 mod arguments;
 mod bench;
+mod check;
 mod config;
 mod data;
 mod eval;
@@ -69,6 +70,8 @@ enum Command {
     Config(config::Args),
     /// Measure how fast networks train and run on a device, compared with its measured ceilings
     Bench(bench::Args),
+    /// Check that a device computes what it should, and how fast
+    Check(check::Args),
     /// Show the devices of this machine and which one would be used
     Info(info::Args),
 }
@@ -93,6 +96,7 @@ pub fn run() -> error::Result<u8> {
         Command::Data(command) => data::run(command),
         Command::Config(args) => config::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Check(args) => check::run(args),
         Command::Info(args) => info::run(args),
     }
 }

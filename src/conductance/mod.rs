@@ -31,6 +31,7 @@ pub mod analyse;
 pub mod analysis;
 pub mod batch;
 pub mod bench;
+pub mod check;
 pub mod checks;
 pub mod cpu;
 pub mod engine;

@@ -39,6 +39,7 @@ pub mod analyse;
 pub mod analysis;
 pub mod batch;
 pub mod bench;
+pub mod check;
 pub mod cpu;
 pub mod engine;
 pub mod evaluate;
