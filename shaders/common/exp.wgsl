@@ -8,6 +8,6 @@ fn exp_of(unbounded: f32) -> f32 {
     let x = select(below, 88.0, below > 88.0);
     let n = round(x * 1.44269504);
     let two_to_n = bitcast<f32>(u32(i32(n) + 127) << 23u);
-    let r = (x - n * 0.693359375) - n * -2.12194440e-4;
+    let r = fma(-n, -2.12194440e-4, fma(-n, 0.693359375, x));
     return two_to_n * (1.0 + expm1(r));
 }

@@ -16,28 +16,42 @@ struct Cell {
 const E_CELL = Cell(E_G_L_US, E_LEAK_NA, E_DT_OVER_C, E_REF_STEPS);
 const I_CELL = Cell(I_G_L_US, I_LEAK_NA, I_DT_OVER_C, I_REF_STEPS);
 
-// Total conductance g, its steady state v∞, and 1 − exp(−dt g/C).
-struct Relaxation {
+// Sums that the CPU rounds once are written as fma, so that a driver has no choice either.
+
+// Total conductance g, which is not 0 where it divides, and its steady state v∞ times g.
+struct Currents {
     g: f32,
-    v_inf: f32,
-    closed: f32,
+    drive: f32,
 }
 
-// At g = 0 the update takes 0/0 although its limit is finite.
-fn relax(k: Cell, ge: f32, gi: f32) -> Relaxation {
-    let sum = k.g_l_us + ge + gi;
-    let g = select(sum, LEAST_CONDUCTANCE_US, abs(sum) < LEAST_CONDUCTANCE_US);
-    let v_inf = (k.leak_na + ge * E_EXC_MV + gi * E_INH_MV) / g;
-    return Relaxation(g, v_inf, -expm1(-(k.dt_over_c * g)));
+fn currents(k: Cell, ge: f32, gi: f32) -> Currents {
+    return Currents(k.g_l_us + ge + gi, fma(ge, E_EXC_MV, fma(gi, E_INH_MV, k.leak_na)));
+}
+
+// At g = 0 the exponential update takes 0/0 although its limit is finite.
+fn off_zero(g: f32) -> f32 {
+    return select(g, LEAST_CONDUCTANCE_US, abs(g) < LEAST_CONDUCTANCE_US);
+}
+
+// 1 − exp(−dt g/C).
+fn closed(k: Cell, g: f32) -> f32 {
+    return -expm1(-(k.dt_over_c * g));
+}
+
+// Voltage after one step of forward Euler.
+fn euler(k: Cell, v: f32, ge: f32, gi: f32) -> f32 {
+    let current = ge * (E_EXC_MV - v) + gi * (E_INH_MV - v) - k.g_l_us * (v - E_L_MV);
+    return fma(k.dt_over_c, current, v);
 }
 
 // Voltage after one step and before the floor.
 fn advance(k: Cell, v: f32, ge: f32, gi: f32) -> f32 {
     if EXP_EULER {
-        let r = relax(k, ge, gi);
-        return v + (r.v_inf - v) * r.closed;
+        let c = currents(k, ge, gi);
+        let g = off_zero(c.g);
+        return fma(c.drive / g - v, closed(k, g), v);
     }
-    return v + k.dt_over_c * (-(k.g_l_us * (v - E_L_MV)) + ge * (E_EXC_MV - v) + gi * (E_INH_MV - v));
+    return euler(k, v, ge, gi);
 }
 
 // The floor, which lets a NaN through.
@@ -47,7 +61,7 @@ fn at_floor(v: f32) -> f32 {
 
 // Derivative of a spike by the distance u from its threshold: k / (1 + k|u|)².
 fn surrogate(u: f32) -> f32 {
-    let distance = 1.0 + SURROGATE_SLOPE * abs(u);
+    let distance = fma(SURROGATE_SLOPE, abs(u), 1.0);
     return SURROGATE_SLOPE / (distance * distance);
 }
 
@@ -60,26 +74,37 @@ struct CellAdjoint {
 
 // lambda_v: adjoint of the stored voltage (0 where the cell fired); lambda_s: of the spike.
 fn adjoint(k: Cell, v_before: f32, ge: f32, gi: f32, lambda_s: f32, lambda_v: f32) -> CellAdjoint {
-    let v = advance(k, v_before, ge, gi);
+    let c = currents(k, ge, gi);
+    let g = select(c.g, off_zero(c.g), EXP_EULER);
+    // One division serves v∞ and the derivatives.
+    let inverse_g = 1.0 / g;
+    let v_inf = c.drive * inverse_g;
+    var share_closed = 0.0;
+    var v = 0.0;
+    if EXP_EULER {
+        share_closed = closed(k, g);
+        v = fma(v_inf - v_before, share_closed, v_before);
+    } else {
+        v = euler(k, v_before, ge, gi);
+    }
     let passes = !(v < V_FLOOR_MV) && v_before > 0.5 * REFRACTORY;
-    let total = lambda_v + surrogate(at_floor(v) - V_TH_MV) * lambda_s;
+    let total = fma(surrogate(at_floor(v) - V_TH_MV), lambda_s, lambda_v);
     let lambda = select(0.0, total, passes);
     let damped = lambda * INVERSE_DAMPEN;
     if EXP_EULER {
-        let r = relax(k, ge, gi);
-        let drift = (r.v_inf - v_before) * (1.0 - r.closed) * k.dt_over_c;
-        let share = r.closed / r.g;
+        let drift = (v_inf - v_before) * (1.0 - share_closed) * k.dt_over_c;
+        let share = share_closed * inverse_g;
         return CellAdjoint(
-            lambda - damped * r.closed,
-            damped * (share * (E_EXC_MV - r.v_inf) + drift),
-            damped * (share * (E_INH_MV - r.v_inf) + drift),
+            lambda - damped * share_closed,
+            damped * fma(share, E_EXC_MV - v_inf, drift),
+            damped * fma(share, E_INH_MV - v_inf, drift),
         );
     }
-    let g = k.g_l_us + ge + gi;
+    let through = damped * k.dt_over_c;
     return CellAdjoint(
-        lambda - damped * k.dt_over_c * g,
-        damped * k.dt_over_c * (E_EXC_MV - v_before),
-        damped * k.dt_over_c * (E_INH_MV - v_before),
+        lambda - through * g,
+        through * (E_EXC_MV - v_before),
+        through * (E_INH_MV - v_before),
     );
 }
 

@@ -79,7 +79,7 @@ fn exists(c: u32, k: u32, n: u32) -> bool {
 
 // `sum` and column `c` of up to four rows of a matrix, added in order; + 0 for a row that is not
 // there changes no bit of a sum that began with + 0.
-fn add_rows(sum: f32, matrix: u32, columns: u32, pre: vec4<u32>, c: u32) -> f32 {
+fn add_rows(sum: f32, factor: f32, matrix: u32, columns: u32, pre: vec4<u32>, c: u32) -> f32 {
     let at = matrix + c;
     var w = vec4<f32>();
     if pre.x != NONE {
@@ -94,7 +94,8 @@ fn add_rows(sum: f32, matrix: u32, columns: u32, pre: vec4<u32>, c: u32) -> f32 
     if pre.w != NONE {
         w.w = effective[at + pre.w * columns];
     }
-    return sum + w.x + w.y + w.z + w.w;
+    let arrives = factor * w;
+    return sum + arrives.x + arrives.y + arrives.z + arrives.w;
 }
 
 fn event_at(place: u32) -> vec2<u32> {
@@ -241,13 +242,16 @@ fn load_imposed(trial: u32, t: u32, tid: u32) {
     }
 }
 
-// What the spikes in the set `before` add to conductances and to the read-out of their own step.
+// What the spikes in the set `before` add to conductances, decayed by the step that they take to arrive, and the
+// read-out of their own step: in the order and with the roundings of the CPU.
 fn kick(before: u32, tid: u32) {
     kick_ee = array<f32, E_PER>();
     kick_ie = array<f32, E_PER>();
     kick_ei = array<f32, I_PER>();
     kick_ii = array<f32, I_PER>();
-    drive = array<f32, OUT_PER>();
+    for (var k = 0u; k < OUT_PER; k++) {
+        drive[k] = OUT_DECAY * v_out[k];
+    }
     var walk_e = walk(before, E_BITS);
     var walk_i = walk(before, I_BITS);
     loop {
@@ -265,25 +269,25 @@ fn kick(before: u32, tid: u32) {
         for (var k = 0u; k < E_PER; k++) {
             let c = k * WG + tid;
             if HAS_IE && exists(c, k, N_E) {
-                kick_ie[k] = add_rows(kick_ie[k], IE_AT, N_E, pre_i, c);
+                kick_ie[k] = add_rows(kick_ie[k], BETA_GABA, IE_AT, N_E, pre_i, c);
             }
             if HAS_EE && exists(c, k, N_E) {
-                kick_ee[k] = add_rows(kick_ee[k], EE_AT, N_E, pre_e, c);
+                kick_ee[k] = add_rows(kick_ee[k], BETA_AMPA, EE_AT, N_E, pre_e, c);
             }
         }
         for (var k = 0u; k < I_PER; k++) {
             let c = k * WG + tid;
             if HAS_EI && exists(c, k, N_I) {
-                kick_ei[k] = add_rows(kick_ei[k], EI_AT, N_I, pre_e, c);
+                kick_ei[k] = add_rows(kick_ei[k], BETA_AMPA, EI_AT, N_I, pre_e, c);
             }
             if HAS_II && exists(c, k, N_I) {
-                kick_ii[k] = add_rows(kick_ii[k], II_AT, N_I, pre_i, c);
+                kick_ii[k] = add_rows(kick_ii[k], BETA_GABA, II_AT, N_I, pre_i, c);
             }
         }
         for (var k = 0u; k < OUT_PER; k++) {
             let c = k * WG + tid;
             if exists(c, k, N_OUT) {
-                drive[k] = add_rows(drive[k], OUT_AT, N_OUT, pre_e, c);
+                drive[k] = add_rows(drive[k], OUT_GAIN, OUT_AT, N_OUT, pre_e, c);
             }
         }
     }
@@ -294,7 +298,7 @@ fn read_out(trial: u32, t: u32, spiked: u32, tid: u32) {
     for (var k = 0u; k < OUT_PER; k++) {
         let c = k * WG + tid;
         if exists(c, k, N_OUT) {
-            let v = OUT_DECAY * v_out[k] + OUT_GAIN * drive[k];
+            let v = drive[k];
             v_out[k] = v;
             if flag(TRACE) {
                 trace[trace_row(t, trial) + TRACE_OUT + c] = v;
@@ -325,12 +329,12 @@ fn read_out(trial: u32, t: u32, spiked: u32, tid: u32) {
     }
 }
 
-// Kicks and decay of the conductances of E cells, then the input of step t, which acts undecayed.
+// Decay and kicks of the conductances of E cells, then the input of step t, which acts undecayed.
 fn deliver(t: u32, tid: u32) {
     for (var k = 0u; k < E_PER; k++) {
-        e[k].ge = decayed(e[k].ge, kick_ee[k], DECAY_FRACTION_AMPA);
+        e[k].ge = decayed(e[k].ge, DECAY_FRACTION_AMPA) + kick_ee[k];
         if HAS_IE {
-            e[k].gi = decayed(e[k].gi, kick_ie[k], DECAY_FRACTION_GABA);
+            e[k].gi = decayed(e[k].gi, DECAY_FRACTION_GABA) + kick_ie[k];
         }
     }
     while due == t {
@@ -363,9 +367,9 @@ fn step_cells(trial: u32, t: u32, following: u32, tid: u32) {
         for (var k = 0u; k < I_PER; k++) {
             let c = k * WG + tid;
             if exists(c, k, N_I) {
-                i[k].ge = decayed(i[k].ge, kick_ei[k], DECAY_FRACTION_AMPA);
+                i[k].ge = decayed(i[k].ge, DECAY_FRACTION_AMPA) + kick_ei[k];
                 if HAS_II {
-                    i[k].gi = decayed(i[k].gi, kick_ii[k], DECAY_FRACTION_GABA);
+                    i[k].gi = decayed(i[k].gi, DECAY_FRACTION_GABA) + kick_ii[k];
                 }
                 i[k] = fire(I_KIND, trial, t, c, i[k], word_i[k]);
                 if flag(IMPOSE) {

@@ -80,8 +80,7 @@ fn fire(kind: Kind, trial: u32, t: u32, c: u32, before: CellState, word: u32) ->
     return cell;
 }
 
-// A conductance after the kick by spikes and the decay of one step.
-fn decayed(g: f32, kick: f32, loss: f32) -> f32 {
-    let kicked = g + kick;
-    return kicked - kicked * loss;
+// A conductance after the decay of one step: subtracting the small share that decays keeps more digits of β.
+fn decayed(g: f32, loss: f32) -> f32 {
+    return g - g * loss;
 }
