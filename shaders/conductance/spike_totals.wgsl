@@ -26,7 +26,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let at = select(STATE_I_AT + 4u * N_I + (c - N_E), 4u * N_E + c, c < N_E);
     var total = 0u;
     for (var trial = 0u; trial < this_step.trials; trial++) {
-        let count = u32(state[(this_step.slot * this_step.trials + trial) * STATE_LEN + at]);
+        var count = 0u;
+        // Of I cells without effect there is no state.
+        if c < N_E || I_CELLS {
+            count = u32(state[(this_step.slot * this_step.trials + trial) * STATE_LEN + at]);
+        }
         counts[trial * (N_E + N_I) + c] = count;
         total += count;
     }

@@ -94,11 +94,15 @@ pub struct CheckOptions {
     pub bench: BenchOptions,
     /// Measure how fast networks train, too.
     pub with_speed: bool,
+    /// Make only checks whose names contain this.
+    pub only: Option<String>,
 }
 
 /// Adds findings and tells of each.
 pub struct Checklist<'a> {
     all: Vec<Finding>,
+    /// What the names of the checks to be made contain; none: all are.
+    only: Option<String>,
     tell: &'a mut dyn FnMut(&Finding),
     began: Instant,
 }
@@ -117,12 +121,15 @@ impl Checklist<'_> {
         self.all.push(finding);
     }
 
-    /// Adds what `check` finds; an error is a check that fails.
+    /// Adds what `check` finds, where it is wanted; an error is a check that fails.
     pub fn check<E: fmt::Display>(
         &mut self,
         name: &str,
         check: impl FnOnce() -> Result<(Verdict, String), E>,
     ) {
+        if !self.is_wanted(name) {
+            return;
+        }
         let (verdict, seen) = match check() {
             Ok(seen) => seen,
             Err(error) => (Verdict::Fails, error.to_string()),
@@ -130,11 +137,20 @@ impl Checklist<'_> {
         self.add(name, verdict, seen);
     }
 
-    /// Adds how a golden case compares.
-    pub fn case<E: fmt::Display>(&mut self, name: &str, compared: Result<CaseReport, E>) {
+    /// Adds how a golden case compares, where it is wanted.
+    pub fn case<E: fmt::Display>(
+        &mut self,
+        name: &str,
+        compare: impl FnOnce() -> Result<CaseReport, E>,
+    ) {
         self.check(name, || {
-            compared.map(|report| (Verdict::of(report.passed()), in_words(&report)))
+            compare().map(|report| (Verdict::of(report.passed()), in_words(&report)))
         });
+    }
+
+    /// Whether a check of this name is asked for.
+    pub fn is_wanted(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only))
     }
 }
 
@@ -198,9 +214,10 @@ pub fn run(
     let target = options.bench.target()?;
     let mut about = options
         .bench
-        .about(&target, "built-in cases and drawn digits");
+        .about(&target, "built-in cases and synthetic digits");
     let mut checklist = Checklist {
         all: Vec::new(),
+        only: options.only.clone(),
         tell,
         began: Instant::now(),
     };

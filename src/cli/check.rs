@@ -9,7 +9,7 @@ use dalenet::files::write_atomic;
 use dalenet::text::count;
 
 use super::arguments::{Device, command_line};
-use super::error::Result;
+use super::error::{Result, UsageError};
 use super::output::{note, say, say_table};
 use super::{NOT_EQUAL, SUCCESS};
 
@@ -25,6 +25,9 @@ pub struct Args {
     /// Leave out the measurement of speed
     #[arg(long)]
     no_speed: bool,
+    /// Make only checks whose names contain this, for example ping
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// File for everything that was found (.json)
     #[arg(long, value_name = "FILE", default_value = "dalenet-check.json")]
     out: PathBuf,
@@ -43,7 +46,8 @@ pub fn run(args: Args) -> Result<u8> {
             quick: true,
             command: command_line(),
         },
-        with_speed: !args.no_speed,
+        with_speed: !args.no_speed && args.only.is_none(),
+        only: args.only,
     };
     let mut measuring = |what: &str| note(format!("measuring {what}"));
     let report = check(&options, &mut |finding| say(finding), &mut measuring)?;
@@ -53,6 +57,9 @@ pub fn run(args: Args) -> Result<u8> {
         say_table(&head, &listing.rows);
     }
     write_atomic(&args.out, serde_json::to_string_pretty(&report)?.as_bytes())?;
+    if report.findings.is_empty() {
+        return Err(UsageError("--only: no check has a name that contains this".into()).into());
+    }
     let failed = report
         .findings
         .iter()

@@ -17,6 +17,7 @@ use crate::check::{BuiltInCase, Checked, Checklist, Verdict};
 use crate::data::{Samples, digits};
 use crate::device::{BackwardChoice, BackwardForm, DeviceOptions};
 use crate::gpu::Selection;
+use crate::parity::ParityError;
 use crate::summary::Summary;
 use crate::text::count;
 
@@ -59,12 +60,16 @@ pub fn check(checked: &Checked<'_>, checklist: &mut Checklist<'_>) {
                 1 => format!("case {}", case.name),
                 _ => format!("case {}, {}", case.name, form.name()),
             };
-            let options = options(checked, *form);
-            let selection = &checked.target.selection;
-            let compared = case.file().map_err(crate::parity::ParityError::Case);
-            let compared = compared
-                .and_then(|file| parity::compare(&file, checked.precision, selection, &options));
-            checklist.case(&name, compared);
+            checklist.case(&name, || {
+                let file = case.file().map_err(ParityError::Case)?;
+                let options = options(checked, *form);
+                parity::compare(
+                    &file,
+                    checked.precision,
+                    &checked.target.selection,
+                    &options,
+                )
+            });
         }
     }
     let mut trained = Vec::new();

@@ -255,7 +255,7 @@ impl Experiment {
         let recorded = recorded.and_then(|before| before.backward_form.as_ref()?.parse().ok());
         let (p, batch) = (&self.params, self.plan.batch_trials);
         let key = FormKey(format!(
-            "{} | {} | {} | {}-{}-{}-{}, {} steps, batches of {batch}, memory {:?}",
+            "{} | {} | {} | {}-{}-{}-{}, steps {}, batches of {batch}, memory {:?}",
             info.name,
             info.driver,
             program(),

@@ -12,11 +12,17 @@ use super::stress::stressed;
 /// Set to 1, this environment variable keeps bounds checks, loop bounding and zeroed workgroup
 /// memory in release builds; debug builds have them unless it says otherwise. Set to `stress`, all builds
 /// go without and begin with NaNs in workgroup memory and in new buffers of an engine, and the
-/// invocations of a workgroup are numbered backwards: no result may change by that.
+/// invocations of a workgroup are numbered backwards: no result may change by that. Set to `drop:NAME`, dispatches of
+/// the kernel NAME are left out, as by a driver at fault: what notices nothing then checks nothing.
 pub const CHECKS_VARIABLE: &str = "DALENET_GPU_CHECKS";
 
 fn checks_are(value: &str) -> bool {
     std::env::var_os(CHECKS_VARIABLE).is_some_and(|set| set == value)
+}
+
+/// Whether [`CHECKS_VARIABLE`] asks to leave out the dispatches of a kernel.
+pub(super) fn is_dropped(kernel: &str) -> bool {
+    checks_are(&format!("drop:{kernel}"))
 }
 
 /// Whether [`CHECKS_VARIABLE`] asks for stress.

@@ -10,6 +10,7 @@ use super::tasks::Sequences;
 use super::{bench, parity};
 use crate::bench::BenchOptions;
 use crate::check::{BuiltInCase, Checked, Checklist, Verdict};
+use crate::parity::ParityError;
 use crate::summary::Summary;
 use crate::text::count;
 
@@ -39,12 +40,11 @@ const STEPS: usize = 5;
 /// Checks this family on a device.
 pub fn check(checked: &Checked<'_>, checklist: &mut Checklist<'_>) {
     for case in CASES {
-        let target = checked.target;
-        let compared = case.file().map_err(crate::parity::ParityError::Case);
-        let compared = compared.and_then(|file| {
+        checklist.case(&format!("case {}", case.name), || {
+            let file = case.file().map_err(ParityError::Case)?;
+            let target = checked.target;
             parity::compare(&file, checked.precision, &target.selection, &target.options)
         });
-        checklist.case(&format!("case {}", case.name), compared);
     }
     checklist.check(
         "rate_rnn: training twice",

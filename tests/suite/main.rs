@@ -10,6 +10,7 @@ mod belonging;
 mod checkpoint;
 mod cli;
 mod cli_bench;
+mod cli_check;
 mod cli_gpu;
 mod cli_kill;
 mod conductance_closed_form;

@@ -124,16 +124,11 @@ impl DispatchBuilder<'_> {
         out.push(dispatch("loss", groups(cells), step));
     }
 
-    /// Records the traces of one segment by replaying it under the spikes of the forward pass.
+    /// Records the traces of one segment by replaying it under the spikes and resets of the forward pass.
     pub(super) fn replay(&self, segment: usize, probe: bool) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
-        let imposed = if self.chunk.imposed {
-            forward::IMPOSE_OUT
-        } else {
-            0
-        };
         let probe = if probe { forward::PROBE } else { 0 };
-        let flags = forward::IMPOSE | forward::TRACE | imposed | probe;
+        let flags = forward::IMPOSE | forward::IMPOSE_OUT | forward::TRACE | probe;
         let slots = [segment, self.replay_slot()];
         self.steps(&mut out, "replay", self.segment(segment), slots, flags);
         out

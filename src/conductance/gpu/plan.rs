@@ -73,16 +73,18 @@ pub(super) struct RowLengths {
 
 impl RowLengths {
     pub(super) fn new(params: &Params, layout: &Layout, wiring: &Wiring) -> Self {
-        let (e, i, out) = (params.n_e(), params.n_i(), params.n_out);
         let if_ = |there: bool, n: usize| if there { n } else { 0 };
+        let (e, out) = (params.n_e(), params.n_out);
+        // I cells without effect are not computed, and nothing of them is kept but the silence of their spikes.
+        let i = if_(wiring.i_cells, params.n_i());
         let transposed = layout.slots.iter().filter(|s| s.name != MatrixName::WIn);
         Self {
             state_at: [5 * e, 5 * (e + i)],
             adjoint_at: [3 * e, 3 * (e + i)],
             state: 5 * (e + i) + 3 * out,
-            trace: 2 * e + if_(wiring.ie, e) + if_(wiring.i_cells, 2 * i) + if_(wiring.ii, i) + out,
+            trace: 2 * e + if_(wiring.ie, e) + 2 * i + if_(wiring.ii, i) + out,
             adjoint: 3 * (e + i) + out,
-            spikes: SpikeBits::silent(0, 1, [e, i, out]).row_words(),
+            spikes: SpikeBits::silent(0, 1, [e, params.n_i(), out]).row_words(),
             transposed: transposed.map(|s| s.len()).sum(),
         }
     }
