@@ -652,13 +652,21 @@ pub const BUILTINS: &[(&str, &str)] = &[
 /// An evaluation, and what became of what was to be recorded: a sentence, or why there is none.
 pub type Evaluated = (Summary, Result<Option<String>, ExperimentError>);
 
-/// The family of the first network to be measured.
+/// The family of the networks to be measured, which must all be of one.
 fn bench_family(options: &BenchOptions) -> Result<Family, ConfigError> {
-    let Some(first) = options.networks.first() else {
-        return Ok(Family::ALL[0]);
-    };
-    let (source, text) = config::read(Path::new(first), BUILTINS)?;
-    family_of(&text, &source, &options.set)
+    let mut all = None;
+    for name in &options.networks {
+        let (source, text) = config::read(Path::new(name), BUILTINS)?;
+        let family = family_of(&text, &source, &options.set)?;
+        if *all.get_or_insert(family) != family {
+            return Err(ConfigError::OtherFamily {
+                name: name.clone(),
+                family: family.name(),
+                needed: all.unwrap_or(family).name(),
+            });
+        }
+    }
+    Ok(all.unwrap_or(Family::ALL[0]))
 }
 
 /// The option that was given of another family than this.

@@ -16,9 +16,8 @@ pub use ceilings::product_gflops;
 pub use report::{About, Ceilings, StartUp, Task};
 pub use spread::MedianSpread;
 
-use crate::config::{ConfigError, Override};
+use crate::config::{self, ConfigError, Override, Settings};
 use crate::device::DeviceOptions;
-use crate::families;
 use crate::gpu::{Gpu, GpuError, Selection, select};
 use crate::train::manifest::{DeviceInfo, now_utc};
 
@@ -38,6 +37,8 @@ pub struct BenchOptions {
     pub set: Vec<Override>,
     /// All seeds, where given.
     pub seed: Option<u64>,
+    /// Configurations inside the program, as (name, JSON text).
+    pub builtins: &'static [(&'static str, &'static str)],
     /// Trials of a batch; none: as fits the device.
     pub batch: Option<usize>,
     /// Timed repetitions of each figure; none: five, or three with `quick`.
@@ -70,16 +71,14 @@ impl BenchOptions {
     ///
     /// # Errors
     /// A configuration that cannot be used, or one of another family.
-    pub fn config<C>(&self, name: &str, changes: &[String]) -> Result<C, ConfigError>
-    where
-        C: TryFrom<families::Config, Error = ConfigError>,
-    {
+    pub fn config<C: Settings>(&self, name: &str, changes: &[String]) -> Result<C, ConfigError> {
         let mut set = changes
             .iter()
             .map(|text| text.parse())
             .collect::<Result<Vec<Override>, _>>()?;
         set.extend(self.set.iter().cloned());
-        families::load(Some(Path::new(name)), &set, self.seed)?.try_into()
+        let (source, text) = config::read(Path::new(name), self.builtins)?;
+        config::resolve(&text, &source, &set, self.seed)
     }
 
     /// What the report is to say of where and with what it is made; `input` is what networks are given.

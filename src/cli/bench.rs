@@ -41,6 +41,7 @@ pub fn run(args: Args) -> Result<u8> {
         networks: args.networks,
         set: args.overrides.set,
         seed: args.overrides.seed,
+        builtins: families::BUILTINS,
         batch: args.batch.map(|n| n as usize),
         repetitions: args.repetitions.map(|n| n as usize),
         quick: args.quick,

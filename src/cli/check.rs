@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use dalenet::bench::BenchOptions;
 use dalenet::check::{CheckOptions, Verdict, run as check};
+use dalenet::families;
 use dalenet::files::write_atomic;
 use dalenet::text::count;
 
@@ -41,6 +42,7 @@ pub fn run(args: Args) -> Result<u8> {
             networks: Vec::new(),
             set: Vec::new(),
             seed: None,
+            builtins: families::BUILTINS,
             batch: None,
             repetitions: Some(2),
             quick: true,

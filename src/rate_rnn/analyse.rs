@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::analysis::{AnalysedWeights, MatrixAnalysis, RunAnalysis};
-use super::experiment::{Experiment, ExperimentError};
+use super::analysis::{MatrixAnalysis, RunAnalysis};
+use super::experiment::{
+    AnalysedWeights, Experiment, ExperimentError, analysis_json, write_analysis,
+};
 use super::settings::Config;
 use crate::analysis::compare::wilson_percent;
 use crate::device::DeviceOptions;
@@ -56,13 +58,13 @@ pub fn of_run(
         return Ok(Summary::default());
     };
     if which == WhichCheckpoint::Last {
-        analysis.write(&run.files)?;
+        write_analysis(&run.files, &analysis)?;
     }
     let (facts, matrices) = in_words(&analysis, &checkpoint.path);
     Ok(Summary {
         facts,
         listings: vec![matrices],
-        json: analysis.json()?,
+        json: analysis_json(&analysis)?,
     })
 }
 

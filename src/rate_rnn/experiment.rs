@@ -1,11 +1,14 @@
 //! From a configuration to a run: the one place that joins sequences, engine and training.
 
+mod analyse;
+
+pub use analyse::{AnalysedWeights, analysis_json, write_analysis};
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::TRIAL_GROUP;
-use super::analysis::AnalysedWeights;
 use super::engine::EngineError;
 use super::init::draw;
 use super::model::NetworkModel;
@@ -369,7 +372,7 @@ impl Prepared for Experiment {
         let Some(analysis) = self.analyse(network, &subject, &mut go_on)? else {
             return Ok(false);
         };
-        analysis.write(files)?;
+        write_analysis(files, &analysis)?;
         Ok(true)
     }
 }
