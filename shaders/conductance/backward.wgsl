@@ -248,7 +248,7 @@ fn load_adjoints(first_trial: u32, end_trial: u32, last: u32, tid: u32) {
                 out[k].lambda = adjoint_of(trial * ADJOINT_LEN + (ADJOINT_OUT_AT + column));
             }
             let lanes = lanes_of(first_of_quad, end_trial, last);
-            out[k].v = trace_of(lanes.trace + (TRACE_OUT + column));
+            out[k].v = trace_of(lanes, TRACE_OUT + column);
         }
     }
 }
@@ -297,8 +297,8 @@ fn read_out_adjoints(first_trial: u32, end_trial: u32, t: u32, is_first: bool, t
             put_row(OUT_ROW + column, q, OUT_GAIN * lambda);
             let lanes = lanes_of(first_trial + 4u * q, end_trial, t);
             if !is_first {
-                let step_len = this_step.trials * TRACE_LEN;
-                out[k].v = trace_of(lanes.trace - step_len + (TRACE_OUT + column));
+                let before = lanes_of(first_trial + 4u * q, end_trial, t - 1u);
+                out[k].v = trace_of(before, TRACE_OUT + column);
             }
             put_trace(lanes, TRACE_OUT + column, lambda);
         }

@@ -10,7 +10,7 @@ struct Lanes {
     live: vec4<bool>,
 }
 
-// The trials first .. first + 4 at step t; those from `end` on read the last trial and write nothing.
+// The trials first .. first + 4 at step t; those from `end` on read no trace and write nothing.
 fn lanes_of(first: u32, end: u32, t: u32) -> Lanes {
     let trial = first + vec4(0u, 1u, 2u, 3u);
     let safe = min(trial, vec4(this_step.trials - 1u));
@@ -18,11 +18,24 @@ fn lanes_of(first: u32, end: u32, t: u32) -> Lanes {
     return Lanes(row * TRACE_LEN, (safe * STEPS + t) * ROW_WORDS, trial < vec4(end));
 }
 
-fn trace_of(at: vec4<u32>) -> vec4<f32> {
-    if ALONE {
-        return vec4(trace[at.x], 0.0, 0.0, 0.0);
+// What is recorded of trials that are there; what another thread writes is not even looked at.
+fn trace_of(lanes: Lanes, column: u32) -> vec4<f32> {
+    var values = vec4<f32>();
+    if lanes.live.x {
+        values.x = trace[lanes.trace.x + column];
     }
-    return vec4(trace[at.x], trace[at.y], trace[at.z], trace[at.w]);
+    if !ALONE {
+        if lanes.live.y {
+            values.y = trace[lanes.trace.y + column];
+        }
+        if lanes.live.z {
+            values.z = trace[lanes.trace.z + column];
+        }
+        if lanes.live.w {
+            values.w = trace[lanes.trace.w + column];
+        }
+    }
+    return values;
 }
 
 fn put_trace(lanes: Lanes, column: u32, value: vec4<f32>) {
@@ -52,10 +65,10 @@ struct Recorded {
 
 fn recorded(lanes: Lanes, v_at: u32, ge_at: u32, gi_at: u32, has_gi: bool, word: u32) -> Recorded {
     var r = Recorded();
-    r.v = trace_of(lanes.trace + v_at);
-    r.ge = trace_of(lanes.trace + ge_at);
+    r.v = trace_of(lanes, v_at);
+    r.ge = trace_of(lanes, ge_at);
     if has_gi {
-        r.gi = trace_of(lanes.trace + gi_at);
+        r.gi = trace_of(lanes, gi_at);
     }
     let at = lanes.spikes + word;
     r.words.x = spikes[at.x];
@@ -66,14 +79,18 @@ fn recorded(lanes: Lanes, v_at: u32, ge_at: u32, gi_at: u32, has_gi: bool, word:
 }
 
 fn recorded_e(lanes: Lanes, cell: u32) -> Recorded {
-    let c = min(cell, N_E - 1u);
-    return recorded(lanes, TRACE_V_E + c, TRACE_GE_E + c, TRACE_GI_E + c, HAS_IE, c / 32u);
+    if cell >= N_E {
+        return Recorded();
+    }
+    return recorded(lanes, TRACE_V_E + cell, TRACE_GE_E + cell, TRACE_GI_E + cell, HAS_IE, cell / 32u);
 }
 
 fn recorded_i(lanes: Lanes, cell: u32) -> Recorded {
-    let c = min(cell, N_I - 1u);
-    let word = WORDS_E + c / 32u;
-    return recorded(lanes, TRACE_V_I + c, TRACE_GE_I + c, TRACE_GI_I + c, HAS_II, word);
+    if cell >= N_I {
+        return Recorded();
+    }
+    let word = WORDS_E + cell / 32u;
+    return recorded(lanes, TRACE_V_I + cell, TRACE_GE_I + cell, TRACE_GI_I + cell, HAS_II, word);
 }
 
 // Adjoints that a step leaves to the step before: λ_v, and Λ of the two conductances.

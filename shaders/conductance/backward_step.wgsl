@@ -154,11 +154,25 @@ fn row_of(t: u32, r: u32) -> u32 {
     return (t % 2u) * LAMBDA_ROWS + r;
 }
 
-fn carried(lanes: vec4<u32>, stride: u32) -> Carried {
-    if this_step.fresh == 1u {
+// v, Λ_exc and Λ_inh at `at`, of n cells; 0 where they are not there, since what is there is another thread's to write.
+fn of_lane(is_there: bool, at: u32, n: u32) -> vec3<f32> {
+    if !is_there {
+        return vec3<f32>();
+    }
+    return vec3(adjoints[at], adjoints[at + n], adjoints[at + 2u * n]);
+}
+
+// What the step after left of cell `c` of `n`, whose adjoints begin at `first`, in four trials.
+fn carried(live: vec4<bool>, trials: vec4<u32>, first: u32, c: u32, n: u32) -> Carried {
+    if this_step.fresh == 1u || c >= n {
         return Carried();
     }
-    return adjoints_of(lanes, stride);
+    let at = trials * ADJOINT_LEN + first + c;
+    let x = of_lane(live.x, at.x, n);
+    let y = of_lane(live.y, at.y, n);
+    let z = of_lane(live.z, at.z, n);
+    let w = of_lane(live.w, at.w, n);
+    return Carried(vec4(x.x, y.x, z.x, w.x), vec4(x.y, y.y, z.y, w.y), vec4(x.z, y.z, z.z, w.z));
 }
 
 fn e_tile(tile: u32, tid: u32) {
@@ -173,9 +187,9 @@ fn e_tile(tile: u32, tid: u32) {
         let item = j * WG_T + tid;
         let c = first_cell + item % E_TILE_CELLS;
         let trials = (first_quad + item / E_TILE_CELLS) * 4u + vec4(0u, 1u, 2u, 3u);
-        let at = min(trials, vec4(this_step.trials - 1u)) * ADJOINT_LEN + min(c, N_E - 1u);
-        was[j] = recorded_e(lanes_of(trials.x, this_step.trials, t), c);
-        after[j] = carried(at, N_E);
+        let lanes = lanes_of(trials.x, this_step.trials, t);
+        was[j] = recorded_e(lanes, c);
+        after[j] = carried(lanes.live, trials, 0u, c, N_E);
     }
     var sum = Tile();
     if HAS_EI && this_step.fresh == 0u {
@@ -219,8 +233,7 @@ fn i_tile(tile: u32, tid: u32) {
     let trials = 4u * quad + vec4(0u, 1u, 2u, 3u);
     let lanes = lanes_of(4u * quad, this_step.trials, t);
     let was = recorded_i(lanes, c);
-    let carried_at = ADJOINT_I_AT + min(c, N_I - 1u);
-    let after = carried(min(trials, vec4(this_step.trials - 1u)) * ADJOINT_LEN + carried_at, N_I);
+    let after = carried(lanes.live, trials, ADJOINT_I_AT, c, N_I);
     var lambda_s = vec4<f32>();
     if INTO_I && this_step.fresh == 0u {
         var sum = Tile();
@@ -239,7 +252,7 @@ fn i_tile(tile: u32, tid: u32) {
     }
     if c < N_I {
         let a = step_back(I_CELL, c, was, lambda_s, after);
-        put_adjoints(lanes.live, trials * ADJOINT_LEN + carried_at, N_I, a);
+        put_adjoints(lanes.live, trials * ADJOINT_LEN + ADJOINT_I_AT + c, N_I, a);
         put_trace(lanes, TRACE_GE_I + c, a.ge);
         if HAS_EI {
             lambda[row_of(t, LAMBDA_GE_I + c) * LAMBDA_QUADS + quad] = BETA_AMPA * a.ge;

@@ -36,6 +36,7 @@ pub const MEASURES: Measures = Measures {
         "W_EI",
         "W_IE",
     ],
+    words: "Rates are means over the test set unless a measure says otherwise.",
     key: &[
         "test_accuracy_percent",
         "e_rate_hz",

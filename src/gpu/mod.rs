@@ -21,6 +21,8 @@ mod source;
 mod stress;
 pub mod testing;
 mod timing;
+#[cfg(test)]
+pub(crate) mod translate;
 mod uniform;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, AdapterLimits, describe, list_adapters};

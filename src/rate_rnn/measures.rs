@@ -29,6 +29,7 @@ const MAIN: &[&str] = &[
 pub const MEASURES: Measures = Measures {
     all: measures,
     groups: &[ACCURACY, CONVERGENCE, SPECTRA],
+    words: "",
     key: MAIN,
     only_reported: &[],
     key_intro: "",

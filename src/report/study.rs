@@ -17,6 +17,7 @@ use super::page::{self, Page, Part, Section};
 use super::provenance;
 use super::table::NumberTable;
 use super::text::list;
+use crate::families::Family;
 use crate::record::RunRecord;
 use crate::study::spec::StudySpec;
 use crate::study::{CellRecord, CellState, Study, StudyFolder};
@@ -76,7 +77,11 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         sections.push(Section::of_tables("reported", title, intro, &[&reported]));
     }
     sections.extend([
-        Section::new("conditions", "Conditions", conditions_body(&by_condition)),
+        Section::new(
+            "conditions",
+            "Conditions",
+            conditions_body(family, &by_condition),
+        ),
         Section::of_tables("cells", "Cells", "", &[&by_cell]),
         Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
         Section::of_tables(
@@ -143,10 +148,10 @@ fn lead(spec: &StudySpec) -> Vec<String> {
     lead
 }
 
-fn conditions_body(by_condition: &NumberTable) -> Markup {
+fn conditions_body(family: Family, by_condition: &NumberTable) -> Markup {
     let measures = count(by_condition.rows.len(), "measure", "measures");
     html! {
-        p { (conditions::INTRODUCTION) }
+        p { (conditions::introduction(family)) }
         details {
             summary { (measures) " by condition" }
             (by_condition.html())

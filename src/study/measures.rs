@@ -56,6 +56,8 @@ pub struct Measures {
     pub all: fn() -> &'static [Measure],
     /// Headings of measures in their order on a page.
     pub groups: &'static [&'static str],
+    /// What is true of them where they do not say otherwise, as a sentence; may be empty.
+    pub words: &'static str,
     /// What a reader wants to know first of every condition.
     pub key: &'static [&'static str],
     /// Those of [`key`](Self::key) that are shown only where a source reports them.

@@ -30,6 +30,8 @@ pub(super) fn dispatch<S: Step>(stage: &'static str, grid: [usize; 3], step: S) 
 pub(super) struct DispatchBuilder<'a> {
     pub(super) plan: &'a GpuPlan,
     pub(super) chunk: Chunk,
+    /// Steps of one forward dispatch.
+    pub(super) forward_steps: usize,
 }
 
 impl DispatchBuilder<'_> {
@@ -61,8 +63,8 @@ impl DispatchBuilder<'_> {
         flags: u32,
     ) {
         let mut slot_in = from;
-        for first in steps.clone().step_by(self.plan.memory.forward_steps) {
-            let count = self.plan.memory.forward_steps.min(steps.end - first);
+        for first in steps.clone().step_by(self.forward_steps) {
+            let count = self.forward_steps.min(steps.end - first);
             let fresh = if first == 0 { forward::FRESH } else { 0 };
             let step = ForwardStep {
                 first: first as u32,

@@ -335,6 +335,7 @@ mod tests {
     use crate::conductance::gpu::plan::tests::{limits, plan_of};
     use crate::conductance::settings::Config;
     use crate::conductance::weights::draw_initial;
+    use crate::gpu::translate::translate;
     use crate::gpu::{component_stores, workgroup_size};
 
     fn plan() -> GpuPlan {
@@ -379,6 +380,13 @@ mod tests {
                 "{}",
                 kernel.file()
             );
+        }
+    }
+
+    #[test]
+    fn every_kernel_translates_for_every_graphics_api() {
+        for (kernel, source) in texts() {
+            translate(kernel.file(), &source);
         }
     }
 

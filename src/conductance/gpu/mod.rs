@@ -90,6 +90,8 @@ pub struct GpuEngine {
     adam: Adam,
     program: Program<STEP_WORDS>,
     input_rows: InputRows,
+    /// Steps of one forward dispatch, by the events of the batch.
+    forward_steps: usize,
     /// Σ g² and Σ w² of each trained matrix after a gradient, for the step that follows.
     squares: Vec<[f64; 2]>,
     optimiser_steps: u64,
@@ -141,8 +143,9 @@ impl GpuEngine {
             gpu,
             adam: plan.params.training.adam(),
             program,
-            plan,
             input_rows: InputRows::default(),
+            forward_steps: plan.memory.forward_steps,
+            plan,
             squares: Vec::new(),
             optimiser_steps: 0,
         };
@@ -159,6 +162,7 @@ impl GpuEngine {
         DispatchBuilder {
             plan: &self.plan,
             chunk,
+            forward_steps: self.forward_steps,
         }
     }
 

@@ -31,6 +31,9 @@ const MAX_FORWARD_STEPS: usize = 1000;
 /// on a card.
 const MAX_CELL_STEPS: usize = 1 << 26;
 
+/// What an input event costs in a cell that it reaches, in shares of a step of the cell: a weight is read and added.
+const EVENT_SHARE: f64 = 0.04;
+
 /// Multiply-adds of one backward dispatch at the most, for the same reason; a segment of the full-size
 /// network has hardly less.
 const MAX_PRODUCTS: u64 = 1 << 33;
@@ -181,6 +184,17 @@ impl GpuPlan {
     /// The backward pass is a dispatch a step.
     pub(super) fn is_per_step(&self) -> bool {
         self.memory.backward == BackwardForm::PerStep && is_recurrent(&self.wiring)
+    }
+}
+
+impl MemoryPlan {
+    /// Steps of one forward dispatch where so many events come in with the busiest trial of a batch: as many as take no
+    /// longer than without.
+    pub(super) fn forward_steps_with(&self, events: usize, params: &Params) -> usize {
+        let events_per_step = events as f64 / params.steps as f64;
+        let cells = (params.n_e() + params.n_i()) as f64;
+        let load = 1.0 + EVENT_SHARE * events_per_step * params.n_e() as f64 / cells;
+        ((self.forward_steps as f64 / load) as usize).max(1)
     }
 }
 
@@ -456,6 +470,19 @@ pub(super) mod tests {
                 assert_eq!(plan.backward_steps, plan.segment_steps, "whole segments");
             }
         }
+    }
+
+    #[test]
+    fn many_events_make_a_dispatch_shorter() {
+        let config = Config::default();
+        let params = Params::new(&config, 784, 10);
+        let plan = plan(DEFAULT_BUDGET_BYTES, &limits()).expect("fits");
+        assert_eq!(plan.forward_steps_with(0, &params), plan.forward_steps);
+        let usual = plan.forward_steps_with(520, &params);
+        assert!(usual * 100 >= plan.forward_steps * 99, "{usual}");
+        // Every input in every step: 784 rows of 1024 E cells, at a twenty-fifth of 1280 cells each.
+        let dense = plan.forward_steps_with(784 * params.steps, &params);
+        assert_eq!(dense, (plan.forward_steps as f64 / 26.088) as usize);
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl GpuEngine {
         ] {
             self.program.fit(name, words)?;
         }
+        let most = batch
+            .offsets
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) as usize);
+        let most = most.max().unwrap_or(0);
+        self.forward_steps = self.plan.memory.forward_steps_with(most, &self.plan.params);
         self.program.write("events", 0, &batch.events)?;
         self.program.write("offsets", 0, &batch.offsets)?;
         self.program.write("labels", 0, &batch.labels)

@@ -125,6 +125,7 @@ fn constants() -> Vec<(&'static str, Constant)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::translate::translate;
     use crate::gpu::{component_stores, workgroup_size};
 
     #[test]
@@ -144,6 +145,13 @@ mod tests {
             };
             assert_eq!(workgroup_size(&text), expected, "{}", kernel.file());
             assert_eq!(component_stores(&text), [""; 0], "{}", kernel.file());
+        }
+    }
+
+    #[test]
+    fn every_kernel_translates_for_every_graphics_api() {
+        for (kernel, source) in KernelId::ALL.into_iter().zip(sources().unwrap()) {
+            translate(kernel.file(), &source.unwrap().text);
         }
     }
 

@@ -10,9 +10,13 @@ use crate::study::measures::{Measure, late_slope};
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table by condition.
-pub const INTRODUCTION: &str = "Mean ± sample standard deviation over the finished cells of a \
-    condition (seeds); a number without ± comes from a single cell. Rates are means over the test \
-    set unless a measure says otherwise.";
+pub fn introduction(family: Family) -> String {
+    format!(
+        "Mean ± sample standard deviation over the finished cells of a condition (seeds); a number without ± comes from a \
+         single cell. {}",
+        family.measures().words
+    )
+}
 
 /// What stands above the table of slopes.
 pub fn above_convergence(family: Family) -> String {
