@@ -79,18 +79,20 @@ fn recorded(lanes: Lanes, v_at: u32, ge_at: u32, gi_at: u32, has_gi: bool, word:
 }
 
 fn recorded_e(lanes: Lanes, cell: u32) -> Recorded {
-    if cell >= N_E {
-        return Recorded();
+    var r = Recorded();
+    if cell < N_E {
+        r = recorded(lanes, TRACE_V_E + cell, TRACE_GE_E + cell, TRACE_GI_E + cell, HAS_IE, cell / 32u);
     }
-    return recorded(lanes, TRACE_V_E + cell, TRACE_GE_E + cell, TRACE_GI_E + cell, HAS_IE, cell / 32u);
+    return r;
 }
 
 fn recorded_i(lanes: Lanes, cell: u32) -> Recorded {
-    if cell >= N_I {
-        return Recorded();
+    var r = Recorded();
+    if cell < N_I {
+        let word = WORDS_E + cell / 32u;
+        r = recorded(lanes, TRACE_V_I + cell, TRACE_GE_I + cell, TRACE_GI_I + cell, HAS_II, word);
     }
-    let word = WORDS_E + cell / 32u;
-    return recorded(lanes, TRACE_V_I + cell, TRACE_GE_I + cell, TRACE_GI_I + cell, HAS_II, word);
+    return r;
 }
 
 // Adjoints that a step leaves to the step before: λ_v, and Λ of the two conductances.

@@ -156,22 +156,21 @@ fn row_of(t: u32, r: u32) -> u32 {
 
 // v, Λ_exc and Λ_inh at `at`, of n cells; 0 where they are not there, since what is there is another thread's to write.
 fn of_lane(is_there: bool, at: u32, n: u32) -> vec3<f32> {
-    if !is_there {
-        return vec3<f32>();
+    var values = vec3<f32>();
+    if is_there {
+        values = vec3(adjoints[at], adjoints[at + n], adjoints[at + 2u * n]);
     }
-    return vec3(adjoints[at], adjoints[at + n], adjoints[at + 2u * n]);
+    return values;
 }
 
 // What the step after left of cell `c` of `n`, whose adjoints begin at `first`, in four trials.
 fn carried(live: vec4<bool>, trials: vec4<u32>, first: u32, c: u32, n: u32) -> Carried {
-    if this_step.fresh == 1u || c >= n {
-        return Carried();
-    }
+    let is_there = this_step.fresh == 0u && c < n;
     let at = trials * ADJOINT_LEN + first + c;
-    let x = of_lane(live.x, at.x, n);
-    let y = of_lane(live.y, at.y, n);
-    let z = of_lane(live.z, at.z, n);
-    let w = of_lane(live.w, at.w, n);
+    let x = of_lane(is_there && live.x, at.x, n);
+    let y = of_lane(is_there && live.y, at.y, n);
+    let z = of_lane(is_there && live.z, at.z, n);
+    let w = of_lane(is_there && live.w, at.w, n);
     return Carried(vec4(x.x, y.x, z.x, w.x), vec4(x.y, y.y, z.y, w.y), vec4(x.z, y.z, z.z, w.z));
 }
 
