@@ -69,34 +69,47 @@ impl std::str::FromStr for BackwardChoice {
     }
 }
 
-/// Form of the backward pass. Both give the same bits where the driver rounds as it is written; which is faster depends
+/// Form of the backward pass. All give the same bits where the driver rounds as it is written; which is fastest depends
 /// on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackwardForm {
     /// Many steps a dispatch: a workgroup keeps a few trials and reads the loop weights every step.
     #[default]
     Persistent,
-    /// A dispatch a step, which reads the loop weights once for 16 or 32 trials. Networks without a
-    /// loop have nothing to share and run as [`BackwardForm::Persistent`].
+    /// A dispatch a step, which reads the loop weights once for 16 or 32 trials; a thread sums up 4 cells × 4 trials.
+    /// Networks without a loop have nothing to share and run as [`BackwardForm::Persistent`].
     PerStep,
+    /// The same for 32 or 64 trials, a thread sums up 8 cells × 4 trials.
+    PerStep8x4,
+    /// The same with 8 cells × 8 trials a thread, and half the threads.
+    PerStep8x8,
 }
 
 impl BackwardForm {
-    /// Both forms.
-    pub const ALL: [Self; 2] = [Self::Persistent, Self::PerStep];
+    /// Every form.
+    pub const ALL: [Self; 4] = [
+        Self::Persistent,
+        Self::PerStep,
+        Self::PerStep8x4,
+        Self::PerStep8x8,
+    ];
 
     /// Its name in options and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Persistent => "persistent",
             Self::PerStep => "per-step",
+            Self::PerStep8x4 => "per-step-8x4",
+            Self::PerStep8x8 => "per-step-8x8",
         }
     }
 }
 
 /// A form of the backward pass that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no backward pass `{0}`: use auto, persistent or per-step")]
+#[error(
+    "there is no backward pass `{0}`: use auto, persistent, per-step, per-step-8x4 or per-step-8x8"
+)]
 pub struct UnknownForm(String);
 
 impl std::str::FromStr for BackwardForm {
@@ -148,14 +161,19 @@ mod tests {
 
     #[test]
     fn forms_have_names() {
-        assert_eq!("persistent".parse(), Ok(BackwardForm::Persistent));
-        assert_eq!("per-step".parse(), Ok(BackwardForm::PerStep));
+        for form in BackwardForm::ALL {
+            assert_eq!(form.name().parse(), Ok(form));
+        }
         assert_eq!("auto".parse(), Ok(BackwardChoice::Auto));
         let form = BackwardChoice::Form(BackwardForm::PerStep);
         assert_eq!(form.name().parse(), Ok(form));
         let error = "per_step"
             .parse::<BackwardChoice>()
             .expect_err("is unknown");
-        assert!(error.to_string().contains("`per_step`"), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("`per_step`"), "{error}");
+        for form in BackwardForm::ALL {
+            assert!(error.contains(form.name()), "{error}");
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::train::origin::{Origin, ReadError};
 use crate::train::progress::{Log, Reporter};
 use crate::train::run_folder::RunFiles;
 use crate::train::stored::{self, StoredRunError};
-use crate::{conductance, rate_rnn, train};
+use crate::{conductance, train};
 
 /// The one list of families: calls a macro with the variant and the module of each.
 macro_rules! for_each_family {
@@ -42,16 +42,16 @@ macro_rules! families {
         #[serde(untagged)]
         #[allow(clippy::large_enum_variant)] // there are few of them
         pub enum Config {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::settings::Config)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(crate::$module::settings::Config)),*
         }
 
-        $(impl From<$module::settings::Config> for Config {
-            fn from(config: $module::settings::Config) -> Self {
+        $(impl From<crate::$module::settings::Config> for Config {
+            fn from(config: crate::$module::settings::Config) -> Self {
                 Self::$variant(config)
             }
         })*
 
-        $(impl TryFrom<Config> for $module::settings::Config {
+        $(impl TryFrom<Config> for crate::$module::settings::Config {
             type Error = ConfigError;
 
             fn try_from(config: Config) -> Result<Self, ConfigError> {
@@ -80,28 +80,28 @@ macro_rules! families {
             /// What is measured once an epoch.
             pub fn metrics(self) -> &'static [Metric] {
                 match self {
-                    $(Self::$variant => $module::metrics::METRICS),*
+                    $(Self::$variant => crate::$module::metrics::METRICS),*
                 }
             }
 
             /// JSON Schema of its configurations.
             pub fn schema(self) -> &'static Value {
                 match self {
-                    $(Self::$variant => $module::settings::Config::schema()),*
+                    $(Self::$variant => crate::$module::settings::Config::schema()),*
                 }
             }
 
             /// Its configuration where nothing is set.
             pub fn defaults(self) -> Config {
                 match self {
-                    $(Self::$variant => Config::$variant($module::settings::Config::default())),*
+                    $(Self::$variant => Config::$variant(crate::$module::settings::Config::default())),*
                 }
             }
 
             /// What its defaults are.
             pub fn about_defaults(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $module::settings::DEFAULTS),*
+                    $(Self::$variant => crate::$module::settings::DEFAULTS),*
                 }
             }
 
@@ -125,7 +125,7 @@ macro_rules! families {
         pub enum ExperimentError {
             $(#[doc = concat!("Of [`", stringify!($module), "`].")]
               #[error(transparent)]
-              $variant(#[from] $module::experiment::ExperimentError),)*
+              $variant(#[from] crate::$module::experiment::ExperimentError),)*
             /// A configuration.
             #[error(transparent)]
             Config(#[from] ConfigError),
@@ -159,7 +159,7 @@ macro_rules! families {
             /// Whether another process has the folder.
             pub fn is_locked(&self) -> bool {
                 match self {
-                    $(Self::$variant($module::experiment::ExperimentError::Train(error)) => {
+                    $(Self::$variant(crate::$module::experiment::ExperimentError::Train(error)) => {
                         error.is_locked()
                     })*
                     _ => false,
@@ -170,20 +170,20 @@ macro_rules! families {
         /// A configuration with its data, ready to run.
         #[allow(clippy::large_enum_variant)] // there is one
         pub enum Experiment {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::experiment::Experiment)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(crate::$module::experiment::Experiment)),*
         }
 
         /// A run under way.
         #[allow(clippy::large_enum_variant)] // there is one
         pub enum Run<'a> {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(experiment::Run<'a, $module::experiment::Experiment>)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(experiment::Run<'a, crate::$module::experiment::Experiment>)),*
         }
 
         /// What was measured once on a trained network, beside the metrics of its epochs.
         #[derive(Clone, Debug)]
         #[allow(clippy::large_enum_variant)] // a run has one
         pub enum Findings {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant($module::findings::Findings)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(crate::$module::findings::Findings)),*
         }
 
         impl Findings {
@@ -200,7 +200,7 @@ macro_rules! families {
             ) -> Result<Self, ReadError> {
                 match family {
                     $(Family::$variant => {
-                        $module::findings::Findings::read(files, expected, left_out).map(Self::$variant)
+                        crate::$module::findings::Findings::read(files, expected, left_out).map(Self::$variant)
                     }),*
                 }
             }
@@ -247,7 +247,7 @@ macro_rules! families {
             ) -> Result<Self, ExperimentError> {
                 Ok(match config {
                     $(Config::$variant(config) => {
-                        Self::$variant($module::experiment::Experiment::prepare(config, place, device)?)
+                        Self::$variant(crate::$module::experiment::Experiment::prepare(config, place, device)?)
                     }),*
                 })
             }
@@ -452,7 +452,7 @@ macro_rules! families {
             /// Data that cannot be used.
             pub fn check_data(&self, place: Option<&Path>) -> Result<(), ExperimentError> {
                 match self {
-                    $(Self::$variant(config) => $module::experiment::check_data(config, place)?),*
+                    $(Self::$variant(config) => crate::$module::experiment::check_data(config, place)?),*
                 }
                 Ok(())
             }

@@ -54,6 +54,17 @@ impl FileError {
     }
 }
 
+/// `folder/NAME` with this ending, or the first of `NAME-2`, `NAME-3` ... that is not taken.
+pub fn free_path(folder: &Path, name: &str, ending: &str) -> PathBuf {
+    let mut path = folder.join(format!("{name}{ending}"));
+    let mut serial = 2_u64;
+    while path.exists() {
+        path = folder.join(format!("{name}-{serial}{ending}"));
+        serial += 1;
+    }
+    path
+}
+
 /// Replaces the content of `path` by `bytes`, all or nothing.
 ///
 /// # Errors

@@ -59,21 +59,14 @@ pub fn run(
         tell,
         began: Instant::now(),
     };
+    about.device = DeviceInfo::of(&target.selection, options.bench.device.threads());
     match &target.selection {
         Selection::CpuEngine { reason } => {
             about.reason.clone_from(reason);
-            about.device.name = crate::device::processor_name();
-            about.device.backend = "cpu".into();
         }
         Selection::Adapter { adapter, reason } => {
             let info = adapter.info();
             about.reason.clone_from(reason);
-            about.device = DeviceInfo {
-                name: info.name.clone(),
-                driver: Some(info.driver.clone()),
-                backend: info.backend.clone(),
-                ..about.device
-            };
             let gpu = Gpu::open(adapter)?;
             driver::check(&gpu, info, &mut checklist);
         }

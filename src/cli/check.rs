@@ -1,12 +1,12 @@
 //! `dalenet check`: whether a device computes what it should.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use dalenet::bench::BenchOptions;
 use dalenet::check::{CheckOptions, Verdict, run as check};
 use dalenet::families;
-use dalenet::files::write_atomic;
+use dalenet::files::{free_path, write_atomic};
 use dalenet::text::count;
 
 use super::arguments::{Device, command_line};
@@ -29,9 +29,9 @@ pub struct Args {
     /// Make only checks whose names contain this, for example ping
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// File for everything that was found (.json)
-    #[arg(long, value_name = "FILE", default_value = "dalenet-check.json")]
-    out: PathBuf,
+    /// File for everything that was found (.json) [default: dalenet-check.json, or dalenet-check-2.json where there is one]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 pub fn run(args: Args) -> Result<u8> {
@@ -58,7 +58,9 @@ pub fn run(args: Args) -> Result<u8> {
         let head: Vec<&str> = listing.head.iter().map(String::as_str).collect();
         say_table(&head, &listing.rows);
     }
-    write_atomic(&args.out, serde_json::to_string_pretty(&report)?.as_bytes())?;
+    let out = args.out;
+    let out = out.unwrap_or_else(|| free_path(Path::new(""), "dalenet-check", ".json"));
+    write_atomic(&out, serde_json::to_string_pretty(&report)?.as_bytes())?;
     if report.findings.is_empty() {
         return Err(UsageError("--only: no check has a name that contains this".into()).into());
     }
@@ -76,6 +78,6 @@ pub fn run(args: Args) -> Result<u8> {
             report.about.device.name
         ),
     });
-    say(format!("written to {}", args.out.display()));
+    say(format!("written to {}", out.display()));
     Ok(if report.holds { SUCCESS } else { NOT_EQUAL })
 }

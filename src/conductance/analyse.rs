@@ -17,6 +17,7 @@ use crate::train::stored::{StoredRun, WhichCheckpoint};
 
 /// What counts as a rhythm, and as gamma.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)] // families' options go by one name
 pub struct Options {
     /// Leave out this much of the beginning of each trial, at most 30 % of it (default: 60)
     #[arg(long, value_name = "MS", value_parser = parse_onset)]

@@ -20,6 +20,7 @@ use crate::train::stored::{StoredRun, WhichCheckpoint};
 
 /// What only networks of this family can be asked.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)] // families' options go by one name
 pub struct Options {
     /// Multiply W_EI by this factor
     #[arg(long, value_name = "X")]

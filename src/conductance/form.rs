@@ -11,7 +11,8 @@ use crate::device::{BackwardChoice, BackwardForm};
 use crate::files::write_atomic;
 use crate::text::number;
 
-/// Times of the forms instead of measured ones, as `persistent=5,per-step=3`, in milliseconds: for tests.
+/// Times of the forms instead of measured ones, as `persistent=5,per-step=3`, in milliseconds, a form that is not named
+/// fails: for tests.
 const FAKE_MS: &str = "DALENET_FAKE_FORM_MS";
 
 /// A form and why it was chosen.
@@ -32,8 +33,8 @@ pub struct FormKey(pub String);
 /// that is not to be timed gets the form that suits it by rule.
 ///
 /// # Errors
-/// What `time` fails with.
-pub fn choose<E>(
+/// What `time` fails with, if it does for every form.
+pub fn choose<E: std::fmt::Display>(
     asked: BackwardChoice,
     recorded: Option<BackwardForm>,
     is_software: bool,
@@ -61,21 +62,34 @@ pub fn choose<E>(
     if let Some(form) = known {
         return chosen(form, "fastest here in an earlier run");
     }
-    let mut times = Vec::new();
+    let mut fastest: Option<(BackwardForm, f64)> = None;
+    let mut said = Vec::new();
+    let mut failure = None;
     for form in BackwardForm::ALL {
-        let ms = match fake.as_ref().and_then(|fake| fake.get(form.name())) {
-            Some(ms) => *ms,
-            None => time(form)?,
+        let ms = match &fake {
+            Some(fake) => Ok(fake.get(form.name()).copied()),
+            None => time(form).map(Some),
         };
-        times.push((form, ms));
+        match ms {
+            Ok(Some(ms)) => {
+                said.push(format!("{} {} ms", form.name(), number(ms)));
+                if fastest.is_none_or(|(_, least)| ms < least) {
+                    fastest = Some((form, ms));
+                }
+            }
+            Ok(None) => said.push(format!("{} fails", form.name())),
+            Err(error) => {
+                said.push(format!("{} fails: {error}", form.name()));
+                failure.get_or_insert(error);
+            }
+        }
     }
-    let fastest = times.iter().min_by(|a, b| a.1.total_cmp(&b.1));
-    let form = fastest.map_or(BackwardForm::default(), |(form, _)| *form);
-    let times: Vec<_> = times
-        .iter()
-        .map(|(form, ms)| format!("{} {} ms", form.name(), number(*ms)))
-        .collect();
-    let mut why = format!("timed with a batch: {}", times.join(", "));
+    let form = match (fastest, failure) {
+        (Some((form, _)), _) => form,
+        (None, Some(failure)) => return Err(failure),
+        (None, None) => BackwardForm::default(),
+    };
+    let mut why = format!("timed with a batch: {}", said.join(", "));
     for problem in problem.into_iter().chain(cache.put(key, form).err()) {
         why += &format!("; {problem}");
     }
@@ -164,69 +178,100 @@ impl FormCache {
 mod tests {
     use super::*;
 
+    /// Times of the forms where one is the fastest.
+    fn fastest(form: BackwardForm) -> [f64; 4] {
+        BackwardForm::ALL.map(|other| if other == form { 1.0 } else { 2.0 })
+    }
+
+    /// Chooses by these times, of which one that is not finite fails; and how many were asked for.
     fn choose_by(
         asked: BackwardChoice,
         recorded: Option<BackwardForm>,
         cache: &FormCache,
-        ms: [f64; 2],
-    ) -> (Chosen, usize) {
+        ms: [f64; 4],
+    ) -> (Result<Chosen, String>, usize) {
         let mut timed = 0;
-        let mut time = |form: BackwardForm| -> Result<f64, ()> {
+        let mut time = |form: BackwardForm| {
             timed += 1;
-            Ok(ms[form as usize])
+            let ms = Some(ms[form as usize]).filter(|ms| ms.is_finite());
+            ms.ok_or_else(|| format!("no {}", form.name()))
         };
         let key = FormKey("a card, its driver".into());
-        let chosen = choose(asked, recorded, false, &key, cache, &mut time).unwrap();
+        let chosen = choose(asked, recorded, false, &key, cache, &mut time);
         (chosen, timed)
     }
 
     #[test]
     fn the_fastest_form_is_kept_and_known_the_next_time() {
         let folder = tempfile::tempdir().unwrap();
-        for (place, ms) in [[2.0, 3.0], [3.0, 2.0]].into_iter().enumerate() {
+        for (place, expected) in BackwardForm::ALL.into_iter().enumerate() {
             let cache = FormCache::at(folder.path().join(format!("new/{place}.json")));
-            let expected = BackwardForm::ALL[place];
-            let (chosen, timed) = choose_by(BackwardChoice::Auto, None, &cache, ms);
-            assert_eq!((chosen.form, timed), (expected, 2));
+            let by = |asked, recorded, ms| {
+                let (chosen, timed) = choose_by(asked, recorded, &cache, ms);
+                (chosen.unwrap(), timed)
+            };
+            let (chosen, timed) = by(BackwardChoice::Auto, None, fastest(expected));
+            assert_eq!((chosen.form, timed), (expected, 4));
             assert!(chosen.why.contains("timed"), "{}", chosen.why);
             // Other times are not asked for any more.
-            let (chosen, timed) = choose_by(BackwardChoice::Auto, None, &cache, [ms[1], ms[0]]);
+            let other = BackwardForm::ALL[(place + 1) % 4];
+            let (chosen, timed) = by(BackwardChoice::Auto, None, fastest(other));
             assert_eq!((chosen.form, timed), (expected, 0));
             // What the run began with, and what the user asks for, go before that.
-            let other = BackwardForm::ALL[1 - place];
-            let (chosen, timed) = choose_by(BackwardChoice::Auto, Some(other), &cache, ms);
+            let (chosen, timed) = by(BackwardChoice::Auto, Some(other), fastest(expected));
             assert_eq!((chosen.form, timed), (other, 0));
             let asked = BackwardChoice::Form(other);
-            assert_eq!(choose_by(asked, Some(expected), &cache, ms).0.form, other);
+            let (chosen, timed) = by(asked, Some(expected), fastest(expected));
+            assert_eq!((chosen.form, timed), (other, 0));
         }
+    }
+
+    #[test]
+    fn a_form_that_fails_loses_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = FormCache::at(folder.path().join("forms.json"));
+        let (chosen, timed) = choose_by(
+            BackwardChoice::Auto,
+            None,
+            &cache,
+            [f64::INFINITY, 3.0, 2.0, f64::NAN],
+        );
+        let chosen = chosen.unwrap();
+        assert_eq!((chosen.form, timed), (BackwardForm::PerStep8x4, 4));
+        for part in [
+            "persistent fails: no persistent",
+            "per-step-8x8 fails",
+            "per-step 3",
+        ] {
+            assert!(chosen.why.contains(part), "{}", chosen.why);
+        }
+        let cache = FormCache::at(folder.path().join("others.json"));
+        let (none, timed) = choose_by(BackwardChoice::Auto, None, &cache, [f64::NAN; 4]);
+        assert_eq!((none, timed), (Err("no persistent".to_owned()), 4));
     }
 
     #[test]
     fn a_cache_that_is_damaged_or_cannot_be_written_is_said_and_does_no_harm() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("forms.json");
+        let per_step = fastest(BackwardForm::PerStep);
+        let auto = |cache: &FormCache| {
+            let (chosen, timed) = choose_by(BackwardChoice::Auto, None, cache, per_step);
+            (chosen.unwrap(), timed)
+        };
         for text in ["{", "[1]", "{\"a card, its driver\": 3}"] {
             std::fs::write(&path, text).unwrap();
             let cache = FormCache::at(path.clone());
-            let (chosen, timed) = choose_by(BackwardChoice::Auto, None, &cache, [2.0, 1.0]);
-            assert_eq!((chosen.form, timed), (BackwardForm::PerStep, 2), "{text}");
+            let (chosen, timed) = auto(&cache);
+            assert_eq!((chosen.form, timed), (BackwardForm::PerStep, 4), "{text}");
             assert!(chosen.why.contains("damaged"), "{}", chosen.why);
-            assert_eq!(choose_by(BackwardChoice::Auto, None, &cache, [0.0; 2]).1, 0);
+            assert_eq!(auto(&cache).1, 0);
         }
         // A form of another version is none of this one.
         std::fs::write(&path, "{\"a card, its driver\": \"sideways\"}").unwrap();
-        let cache = FormCache::at(path.clone());
-        assert_eq!(
-            choose_by(BackwardChoice::Auto, None, &cache, [1.0, 2.0]).1,
-            2
-        );
+        assert_eq!(auto(&FormCache::at(path.clone())).1, 4);
         // A file where a folder should be.
-        let (chosen, _) = choose_by(
-            BackwardChoice::Auto,
-            None,
-            &FormCache::at(path.join("x")),
-            [1.0, 2.0],
-        );
+        let (chosen, _) = auto(&FormCache::at(path.join("x")));
         assert!(chosen.why.contains("cannot be"), "{}", chosen.why);
     }
 }

@@ -8,7 +8,7 @@ use crate::conductance::gpu::{GpuEngine, GpuOptions};
 use crate::conductance::params::Params;
 use crate::conductance::plan::default_segment_steps;
 use crate::conductance::weights::Weights;
-use crate::device::{DeviceOptions, processor_name};
+use crate::device::DeviceOptions;
 use crate::gpu::{Adapter, Gpu, Selection, select};
 use crate::train::manifest::DeviceInfo;
 
@@ -47,40 +47,26 @@ pub fn open_selected(
     options: &DeviceOptions,
     batch: usize,
 ) -> Result<OpenedEngine, EngineError> {
-    match selection {
+    let device = DeviceInfo::of(&selection, options.threads());
+    let (engine, reason): (Box<dyn Engine>, String) = match selection {
         Selection::CpuEngine { reason } => {
             let segment = options
                 .segment_steps
                 .unwrap_or_else(|| default_segment_steps(params.steps));
             let engine =
                 CpuEngine::<f32>::new(params.clone(), weights, options.threads(), segment)?;
-            Ok(OpenedEngine {
-                engine: Box::new(engine),
-                device: DeviceInfo {
-                    name: processor_name(),
-                    driver: None,
-                    backend: "cpu".to_owned(),
-                    threads: options.threads(),
-                    ..DeviceInfo::default()
-                },
-                reason,
-            })
+            (Box::new(engine), reason)
         }
-        Selection::Adapter { adapter, reason } => {
-            let info = adapter.info().clone();
-            Ok(OpenedEngine {
-                engine: gpu_engine(&adapter, params, weights, options, batch)?,
-                device: DeviceInfo {
-                    name: info.name,
-                    driver: Some(info.driver),
-                    backend: info.backend,
-                    threads: options.threads(),
-                    ..DeviceInfo::default()
-                },
-                reason,
-            })
-        }
-    }
+        Selection::Adapter { adapter, reason } => (
+            gpu_engine(&adapter, params, weights, options, batch)?,
+            reason,
+        ),
+    };
+    Ok(OpenedEngine {
+        engine,
+        device,
+        reason,
+    })
 }
 
 /// The GPU engine on an adapter.

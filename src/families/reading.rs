@@ -12,7 +12,6 @@ use crate::report::page::Part;
 use crate::study::CellRecord;
 use crate::study::measures::{Measure, Measures};
 use crate::study::spec::StudySpec;
-use crate::{conductance, rate_rnn};
 
 macro_rules! reading {
     ($($variant:ident $module:ident),* $(,)?) => {
@@ -20,14 +19,14 @@ macro_rules! reading {
             /// What is collected of every cell of a study.
             pub fn measures(self) -> &'static Measures {
                 match self {
-                    $(Self::$variant => &$module::measures::MEASURES),*
+                    $(Self::$variant => &crate::$module::measures::MEASURES),*
                 }
             }
 
             /// Every figure of one run, in the order of a page.
             pub fn figures_of_run(self, run: &RunRecord) -> Vec<Result<Figure, Missing>> {
                 drawn(match self {
-                    $(Self::$variant => $module::figures::of_run(run)),*
+                    $(Self::$variant => crate::$module::figures::of_run(run)),*
                 })
             }
 
@@ -38,7 +37,7 @@ macro_rules! reading {
                 cells: &[CellRecord],
             ) -> Vec<Result<Sheet, Missing>> {
                 let figures = match self {
-                    $(Self::$variant => $module::figures::OF_STUDY),*
+                    $(Self::$variant => crate::$module::figures::OF_STUDY),*
                 };
                 choice::sheets(figures, &Groups::new(spec, cells), &spec.figures)
             }
@@ -46,49 +45,49 @@ macro_rules! reading {
             /// Network, data and training of a page's runs, in paragraphs.
             pub fn method(self, method: &Method) -> Vec<String> {
                 match self {
-                    $(Self::$variant => $module::method::paragraphs(method)),*
+                    $(Self::$variant => crate::$module::method::paragraphs(method)),*
                 }
             }
 
             /// What the words of the sentences below mean.
             pub fn words_of_sentences(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $module::sentences::WORDS),*
+                    $(Self::$variant => crate::$module::sentences::WORDS),*
                 }
             }
 
             /// What all conditions of a study do, or which do what.
             pub fn sentences_over(self, finished: &[Finished<'_>]) -> Vec<String> {
                 match self {
-                    $(Self::$variant => $module::sentences::over(finished)),*
+                    $(Self::$variant => crate::$module::sentences::over(finished)),*
                 }
             }
 
             /// What a condition does beside its accuracy.
             pub fn sentences_of_condition(self, condition: &Finished<'_>) -> Vec<String> {
                 match self {
-                    $(Self::$variant => $module::sentences::of_condition(condition)),*
+                    $(Self::$variant => crate::$module::sentences::of_condition(condition)),*
                 }
             }
 
             /// What came out of one run beside its accuracy, in paragraphs.
             pub fn sentences_of_run(self, run: &RunRecord) -> Vec<String> {
                 match self {
-                    $(Self::$variant => $module::sentences::of_run(run)),*
+                    $(Self::$variant => crate::$module::sentences::of_run(run)),*
                 }
             }
 
             /// What the page of a run has more than those of every family.
             pub fn parts_of_run(self, run: &RunRecord) -> Vec<Part> {
                 match self {
-                    $(Self::$variant => $module::pages::of_run(run)),*
+                    $(Self::$variant => crate::$module::pages::of_run(run)),*
                 }
             }
 
             /// What the page of a study has more than those of every family; its runs by name.
             pub fn parts_of_study(self, runs: &[(String, &RunRecord)]) -> Vec<Part> {
                 match self {
-                    $(Self::$variant => $module::pages::of_study(runs)),*
+                    $(Self::$variant => crate::$module::pages::of_study(runs)),*
                 }
             }
         }
@@ -180,7 +179,10 @@ mod tests {
                 measures += 1;
                 assert_eq!(
                     (&other.label, other.unit, &other.meaning),
-                    (&measure.label, measure.unit, &measure.meaning)
+                    (&measure.label, measure.unit, &measure.meaning),
+                    "{} of {} is another measure than elsewhere",
+                    measure.name,
+                    family.name()
                 );
             }
         }

@@ -12,7 +12,6 @@ use crate::gpu::Selection;
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
 use crate::summary::Summary;
 use crate::train::stored::WhichCheckpoint;
-use crate::{conductance, rate_rnn};
 
 macro_rules! verbs {
     ($($variant:ident $module:ident),* $(,)?) => {
@@ -21,7 +20,7 @@ macro_rules! verbs {
         pub struct EvaluateOptions {
             $(#[doc = concat!("Of [`", stringify!($module), "`].")]
               #[command(flatten)]
-              pub $module: $module::evaluate::Options),*
+              pub $module: crate::$module::evaluate::Options),*
         }
 
         /// What only networks of one family can be asked of an analysis.
@@ -29,7 +28,7 @@ macro_rules! verbs {
         pub struct AnalyseOptions {
             $(#[doc = concat!("Of [`", stringify!($module), "`].")]
               #[command(flatten)]
-              pub $module: $module::analyse::Options),*
+              pub $module: crate::$module::analyse::Options),*
         }
 
         impl EvaluateOptions {
@@ -68,7 +67,7 @@ macro_rules! verbs {
                 $(Config::$variant(config) => {
                     let run = run.with_config(config);
                     let options = &options.$module;
-                    let evaluate = $module::evaluate::evaluate;
+                    let evaluate = crate::$module::evaluate::evaluate;
                     let (summary, recorded) = evaluate(&run, which, data, device, options, note)?;
                     Ok((summary, recorded.map_err(Into::into)))
                 })*
@@ -85,13 +84,13 @@ macro_rules! verbs {
             progress: &mut dyn FnMut(&str),
         ) -> Result<Summary, ExperimentError> {
             match bench_family(options)? {
-                $(Family::$variant => Ok($module::bench::run(options, progress)?)),*
+                $(Family::$variant => Ok(crate::$module::bench::run(options, progress)?)),*
             }
         }
 
         /// Checks every family on a device.
         pub fn check(checked: &Checked<'_>, checklist: &mut Checklist<'_>) {
-            $($module::check::check(checked, checklist);)*
+            $(crate::$module::check::check(checked, checklist);)*
         }
 
         /// How fast networks of each family train and run.
@@ -99,7 +98,7 @@ macro_rules! verbs {
             options: &BenchOptions,
             progress: &mut dyn FnMut(&str),
         ) -> Vec<Result<Summary, ExperimentError>> {
-            vec![$($module::check::speed(options, progress).map_err(Into::into)),*]
+            vec![$(crate::$module::check::speed(options, progress).map_err(Into::into)),*]
         }
 
         /// Measures a checkpoint of a run on all its test trials; `data` is where a file of them is now. That of the last
@@ -123,7 +122,7 @@ macro_rules! verbs {
                 $(Config::$variant(config) => {
                     let run = run.with_config(config);
                     let options = &options.$module;
-                    Ok($module::analyse::of_run(&run, which, data, device, options, note)?)
+                    Ok(crate::$module::analyse::of_run(&run, which, data, device, options, note)?)
                 })*
             }
         }
@@ -138,7 +137,7 @@ macro_rules! verbs {
                 options: &DeviceOptions,
             ) -> Result<CaseReport, ParityError> {
                 match self {
-                    $(Self::$variant => $module::parity::compare(file, precision, selection, options)),*
+                    $(Self::$variant => crate::$module::parity::compare(file, precision, selection, options)),*
                 }
             }
         }
@@ -157,7 +156,7 @@ macro_rules! verbs {
                 Ok(match self {
                     $(Self::$variant(config) => {
                         let run = run.with_config(config.clone());
-                        $module::predict::predict(&run, which, samples, count, device)?
+                        crate::$module::predict::predict(&run, which, samples, count, device)?
                     }),*
                 })
             }

@@ -14,6 +14,7 @@ use crate::train::stored::{StoredRun, WhichCheckpoint};
 
 /// What only networks of this family can be asked: nothing.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)] // families' options go by one name
 pub struct Options {}
 
 impl Options {

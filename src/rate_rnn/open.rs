@@ -6,7 +6,7 @@ use super::cpu::CpuEngine;
 use super::engine::{Engine, EngineError};
 use super::gpu::GpuEngine;
 use super::params::Params;
-use crate::device::{DeviceOptions, processor_name};
+use crate::device::DeviceOptions;
 use crate::gpu::{Gpu, Selection};
 use crate::train::manifest::DeviceInfo;
 
@@ -33,32 +33,23 @@ pub fn open_selected(
     shape: [usize; 2],
 ) -> Result<OpenedEngine, EngineError> {
     let threads = options.threads();
-    match selection {
-        Selection::CpuEngine { reason } => Ok(OpenedEngine {
-            engine: Box::new(CpuEngine::<f32>::new(params, weights, threads)?),
-            device: DeviceInfo {
-                name: processor_name(),
-                driver: None,
-                backend: "cpu".to_owned(),
-                threads,
-                ..DeviceInfo::default()
-            },
+    let device = DeviceInfo::of(&selection, threads);
+    let (engine, reason): (Box<dyn Engine>, String) = match selection {
+        Selection::CpuEngine { reason } => (
+            Box::new(CpuEngine::<f32>::new(params, weights, threads)?),
             reason,
-        }),
+        ),
         Selection::Adapter { adapter, reason } => {
             let gpu = Arc::new(Gpu::open(&adapter)?);
-            let info = adapter.info().clone();
-            Ok(OpenedEngine {
-                engine: Box::new(GpuEngine::new(gpu, params, weights, options.memory, shape)?),
-                device: DeviceInfo {
-                    name: info.name,
-                    driver: Some(info.driver),
-                    backend: info.backend,
-                    threads,
-                    ..DeviceInfo::default()
-                },
+            (
+                Box::new(GpuEngine::new(gpu, params, weights, options.memory, shape)?),
                 reason,
-            })
+            )
         }
-    }
+    };
+    Ok(OpenedEngine {
+        engine,
+        device,
+        reason,
+    })
 }

@@ -59,7 +59,6 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
     let provenance = provenance_table(cells);
 
     let above_outcome = outcome::introduction(family);
-    let above_convergence = conditions::above_convergence(family);
     let mut sections = vec![
         Section::new("answer", "Summary", answer::html(study, cells)),
         Section::of_tables(
@@ -83,14 +82,16 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
             conditions_body(family, &by_condition),
         ),
         Section::of_tables("cells", "Cells", "", &[&by_cell]),
-        Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[&paired]),
-        Section::of_tables(
-            "convergence",
-            "Convergence",
-            &above_convergence,
-            &[&convergence],
-        ),
     ]);
+    sections.extend(
+        paired.iter().map(|table| {
+            Section::of_tables("paired", "Paired tests", paired::INTRODUCTION, &[table])
+        }),
+    );
+    sections.extend(convergence.iter().map(|table| {
+        let above = conditions::above_convergence(family);
+        Section::of_tables("convergence", "Convergence", &above, &[table])
+    }));
     sections.extend(parts.iter().map(Part::section));
     if !spec.contradictions.is_empty() {
         let body = reported::contradictions(spec, &evidence);
@@ -120,14 +121,9 @@ pub fn report(study: &Study, cells: &[CellRecord]) -> Report {
         facts: facts(cells, &runs),
         sections,
     };
-    let mut tables = vec![
-        outcome,
-        reported,
-        by_condition,
-        by_cell,
-        paired,
-        convergence,
-    ];
+    let mut tables = vec![outcome, reported, by_condition, by_cell];
+    tables.extend(paired);
+    tables.extend(convergence);
     tables.extend(parts.into_iter().map(|part| part.table));
     tables.extend(evidence);
     tables.extend(settings);

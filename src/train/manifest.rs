@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::device::processor_name;
 use crate::fault::always;
 use crate::files::{self, FileError};
+use crate::gpu::Selection;
 
 /// A manifest could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,30 @@ pub struct DeviceInfo {
     /// Form of the engine's backward pass, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backward_form: Option<String>,
+}
+
+impl DeviceInfo {
+    /// A selected device, and so many threads of the processor.
+    pub fn of(selection: &Selection, threads: usize) -> Self {
+        match selection {
+            Selection::CpuEngine { .. } => Self {
+                name: processor_name(),
+                backend: "cpu".to_owned(),
+                threads,
+                ..Self::default()
+            },
+            Selection::Adapter { adapter, .. } => {
+                let info = adapter.info();
+                Self {
+                    name: info.name.clone(),
+                    driver: Some(info.driver.clone()),
+                    backend: info.backend.clone(),
+                    threads,
+                    ..Self::default()
+                }
+            }
+        }
+    }
 }
 
 /// What ran. Unknown keys are ignored on reading, so that newer runs can still be looked at.

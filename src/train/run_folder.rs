@@ -376,12 +376,6 @@ pub fn default_run_path(
     if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(allowed) {
         return Err(RunFolderError::BadName { name: name.into() });
     }
-    let first = format!("{name}-{}", now.strftime("%Y%m%d-%H%M%S"));
-    let mut path = root.join(&first);
-    let mut serial = 2_u64;
-    while path.exists() {
-        path = root.join(format!("{first}-{serial}"));
-        serial += 1;
-    }
-    Ok(path)
+    let name = format!("{name}-{}", now.strftime("%Y%m%d-%H%M%S"));
+    Ok(files::free_path(root, &name, ""))
 }

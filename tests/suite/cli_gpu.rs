@@ -87,8 +87,8 @@ fn the_fastest_backward_pass_is_taken_remembered_and_kept_on_resume() {
         assert!(output.status.success(), "{line}: {said}");
     };
     let train = |out: &str| format!("{TRAIN} --set training.epochs=1 --out {out}");
-    timed("persistent=5,per-step=3", &train("first"));
-    assert_eq!(form(&place, "first"), "per-step");
+    timed("persistent=5,per-step=4,per-step-8x4=3", &train("first"));
+    assert_eq!(form(&place, "first"), "per-step-8x4");
     let cache = place.path("cache/dalenet/backward_forms.json");
     fs::write(&cache, "{").unwrap();
     timed("persistent=1,per-step=3", &train("second"));
@@ -96,14 +96,18 @@ fn the_fastest_backward_pass_is_taken_remembered_and_kept_on_resume() {
     let manifest = fs::read_to_string(place.path("second/manifest.json")).unwrap();
     assert_has(
         &manifest,
-        &["timed with a batch", "damaged and was ignored"],
+        &[
+            "timed with a batch",
+            "per-step-8x8 fails",
+            "damaged and was ignored",
+        ],
     );
     // A run keeps the form that it began with, whatever is known by now.
     timed(
         "persistent=1,per-step=3",
         "resume first --device gpu --epochs 2",
     );
-    assert_eq!(form(&place, "first"), "per-step");
+    assert_eq!(form(&place, "first"), "per-step-8x4");
 }
 
 #[test]

@@ -37,10 +37,10 @@ fn engine(gpu: &Arc<Gpu>, setup: &Setup) -> GpuEngine {
     .expect("is made")
 }
 
-/// The same with a dispatch for every backward step.
-fn per_step_engine(gpu: &Arc<Gpu>, setup: &Setup) -> GpuEngine {
+/// The same with this form of the backward pass.
+fn engine_of(gpu: &Arc<Gpu>, setup: &Setup, backward: BackwardForm) -> GpuEngine {
     let plan = MemoryPlan {
-        backward: BackwardForm::PerStep,
+        backward,
         ..*engine(gpu, setup).plan()
     };
     let Setup {
@@ -52,14 +52,29 @@ fn per_step_engine(gpu: &Arc<Gpu>, setup: &Setup) -> GpuEngine {
         .expect("is made")
 }
 
-/// Both forms of the backward pass against the reference, and the bits of one against the other's.
-fn compare_both(gpu: &Arc<Gpu>, setup: &Setup, imposed: &SpikeBits) -> Result<(), String> {
-    let (mut persistent, mut per_step) = (engine(gpu, setup), per_step_engine(gpu, setup));
-    compare(&mut persistent, setup, imposed)?;
-    compare(&mut per_step, setup, imposed).map_err(|e| format!("per step: {e}"))?;
-    let of = |engine: &mut GpuEngine| bits(&read(engine, Quantity::Gradient));
-    if of(&mut persistent) != of(&mut per_step) {
-        return Err("the forms of the backward pass differ in bits".into());
+/// The first form of the backward pass and one of the others, which take turns: to compile all of them for every
+/// network takes long.
+fn two_forms(turn: usize) -> [BackwardForm; 2] {
+    let [first, others @ ..] = BackwardForm::ALL;
+    [first, others[turn % others.len()]]
+}
+
+/// Forms of the backward pass against the reference, and their bits against each other's.
+fn compare_forms(
+    gpu: &Arc<Gpu>,
+    setup: &Setup,
+    imposed: &SpikeBits,
+    forms: &[BackwardForm],
+) -> Result<(), String> {
+    let mut first = None;
+    for &form in forms {
+        let mut engine = engine_of(gpu, setup, form);
+        let said = |error| format!("{}: {error}", form.name());
+        compare(&mut engine, setup, imposed).map_err(said)?;
+        let gradient = bits(&read(&mut engine, Quantity::Gradient));
+        if *first.get_or_insert_with(|| gradient.clone()) != gradient {
+            return Err(said("differs in bits from the first form".into()));
+        }
     }
     Ok(())
 }
@@ -230,7 +245,8 @@ fn imposed_spikes_agree_at_awkward_sizes() {
             c.training.dale = Dale::Signed;
         });
         let imposed = imposed(&setup);
-        compare_both(&gpu, &setup, &imposed).unwrap_or_else(|e| panic!("{sizes:?}: {e}"));
+        compare_forms(&gpu, &setup, &imposed, &BackwardForm::ALL)
+            .unwrap_or_else(|e| panic!("{sizes:?}: {e}"));
     }
 }
 
@@ -262,18 +278,24 @@ fn every_mode_agrees() {
             c.training.trainable = vec![MatrixName::WIn, MatrixName::WOut]
         }),
     ];
-    for (name, edit) in modes {
+    for (turn, (name, edit)) in modes.into_iter().enumerate() {
         let setup = draw(SMALL, 5, 0.2, |c| {
             c.network.grad_dampen = 20.0;
             edit(c);
         });
         let imposed = imposed(&setup);
-        compare_both(&gpu, &setup, &imposed).unwrap_or_else(|e| panic!("{name}: {e}"));
+        compare_forms(&gpu, &setup, &imposed, &two_forms(turn))
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
 
-/// Gradients of both forms of the backward pass with the matrices `there` alone.
-fn compare_wiring(gpu: &Arc<Gpu>, sizes: Sizes, there: &[MatrixName]) {
+/// Gradients of some forms of the backward pass with the matrices `there` alone.
+fn compare_wiring(
+    gpu: &Arc<Gpu>,
+    sizes: Sizes,
+    there: &[MatrixName],
+    [first, other]: &[BackwardForm; 2],
+) {
     let always = [MatrixName::WIn, MatrixName::WOut];
     let mut setup = draw(sizes, 4, 0.1, |c| {
         c.network.grad_dampen = 20.0;
@@ -295,7 +317,7 @@ fn compare_wiring(gpu: &Arc<Gpu>, sizes: Sizes, there: &[MatrixName]) {
         read(engine, Quantity::Gradient)
     };
     let expected = gradient(cpu::<f32>(&setup, 1, 9).as_mut());
-    let persistent = gradient(&mut engine(gpu, &setup));
+    let persistent = gradient(&mut engine_of(gpu, &setup, *first));
     assert!(persistent.keys().eq(expected.keys()), "{there:?}");
     for (name, expected) in &expected {
         let ours = &persistent[name];
@@ -303,23 +325,24 @@ fn compare_wiring(gpu: &Arc<Gpu>, sizes: Sizes, there: &[MatrixName]) {
         let error = relative_error(ours, expected);
         assert!(zero || error <= 1e-3, "{there:?}, {name:?}: {error:.2e}");
     }
-    let per_step = gradient(&mut per_step_engine(gpu, &setup));
-    assert!(bits(&per_step) == bits(&persistent), "{there:?}");
+    let per_step = gradient(&mut engine_of(gpu, &setup, *other));
+    assert!(bits(&per_step) == bits(&persistent), "{there:?}, {other:?}");
 }
 
 #[test]
 fn every_wiring_agrees() {
     let Some(gpu) = gpu() else { return };
     use MatrixName::{WEe, WEi, WIe, WIi};
-    for there in [
+    let wirings = [
         &[][..],
         &[WEi],
         &[WEe],
         &[WEi, WIe],
         &[WEi, WIi],
         &[WEe, WIe],
-    ] {
-        compare_wiring(&gpu, SMALL, there);
+    ];
+    for (turn, there) in wirings.into_iter().enumerate() {
+        compare_wiring(&gpu, SMALL, there, &two_forms(turn));
     }
     // More than one tile of cells a thread, more than one workgroup, and a last one that is not full.
     let large = Sizes {
@@ -330,7 +353,9 @@ fn every_wiring_agrees() {
         trials: 6,
         steps: 6,
     };
-    compare_wiring(&gpu, large, &[WEi, WIe]);
+    for turn in 0..3 {
+        compare_wiring(&gpu, large, &[WEi, WIe], &two_forms(turn));
+    }
 }
 
 #[test]
@@ -443,7 +468,8 @@ fn a_large_network_agrees() {
         !gpu.is_software() || plan.backward_steps < sizes.steps,
         "{plan:?}"
     );
-    compare_both(&gpu, &setup, &imposed(&setup)).unwrap_or_else(|error| panic!("{error}"));
+    compare_forms(&gpu, &setup, &imposed(&setup), &two_forms(2))
+        .unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// The plan of a device that bounds no loop: whole trials and segments in a dispatch, all events.

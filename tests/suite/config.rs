@@ -332,7 +332,12 @@ fn files_come_first_and_builtin_names_second() {
         let error = load(Some(Path::new(name)), &[], None)
             .unwrap_err()
             .to_string();
-        let known = "no such file, nor a built-in configuration (these are: coba, ping, quickstart, rnn_adding, rnn_col_ei, rnn_dann, rnn_language, rnn_quickstart, rnn_standard)";
+        let known = families::builtin_names();
+        assert!(
+            known.starts_with("coba, ping, quickstart, rnn_adding"),
+            "{known}"
+        );
+        let known = format!("no such file, nor a built-in configuration (these are: {known})");
         assert_eq!(error, format!("{name}: {known}"));
     }
     assert!(matches!(

@@ -278,7 +278,10 @@ fn newest(metrics: &EpochMetrics) -> String {
     });
     let words = told.map(|(metric, in_line)| {
         let number = text::fixed(metrics[metric], in_line.decimals);
-        format!("{} {number} {}", in_line.word, metric.unit)
+        let unit = if metric.unit == "1" { "" } else { metric.unit };
+        format!("{} {number} {unit}", in_line.word)
+            .trim_end()
+            .to_owned()
     });
     words.collect::<Vec<_>>().join("  ")
 }

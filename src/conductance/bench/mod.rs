@@ -10,12 +10,14 @@ mod subject;
 mod table;
 
 use super::experiment::ExperimentError;
+use super::gpu::forms_on;
 use super::settings::Config;
 use super::work;
 use super::{TRIAL_GROUP, block_trials};
 use crate::bench::report::facts;
 use crate::bench::{BenchOptions, BenchTarget, StartUp, Task};
-use crate::device::{BackwardChoice, BackwardForm};
+use crate::device::BackwardChoice;
+use crate::gpu::Selection;
 use crate::summary::Summary;
 use crate::text::count;
 use measure::Setup;
@@ -111,10 +113,7 @@ fn measured(
             workloads.push(measured);
         }
     }
-    let backward_forms = match on_gpu {
-        true => backward_forms(&candidates, &target, options.repetitions(), progress)?,
-        false => Vec::new(),
-    };
+    let backward_forms = backward_forms(&candidates, &target, options.repetitions(), progress)?;
     let growing = if options.quick { 1 } else { candidates.len() };
     let mut scaling = Vec::new();
     for Candidate { name, config, .. } in candidates.iter().take(growing) {
@@ -136,18 +135,22 @@ fn measured(
     })
 }
 
-/// Trains the first network with a loop by each form of the backward pass.
+/// Trains the first network with a loop by each form of the backward pass that the device can take; none on a processor.
 fn backward_forms(
     candidates: &[Candidate],
     target: &BenchTarget,
     repetitions: usize,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<FormTiming>, ExperimentError> {
+    let forms = match &target.selection {
+        Selection::Adapter { adapter, .. } => forms_on(&adapter.info().limits),
+        Selection::CpuEngine { .. } => return Ok(Vec::new()),
+    };
     let mut measured = Vec::new();
     for Candidate { name, config } in candidates {
-        for form in BackwardForm::ALL {
+        for form in &forms {
             let mut target = target.clone();
-            target.options.backward = BackwardChoice::Form(form);
+            target.options.backward = BackwardChoice::Form(*form);
             let mut subject = BenchNetwork::open(config.clone(), &target)?;
             if work::loop_matrices(&subject.params, subject.wiring()).is_empty() {
                 break;

@@ -1,9 +1,10 @@
-//! The two forms of the backward pass: which there are, and what they need of the device.
+//! The forms of the backward pass: which there are, and what they need of the device.
 
-use super::tiles::{E_TILE, SLICES, WORKGROUP};
+use super::tiles::{SLICES, StepTiles, WORKGROUP};
 use crate::conductance::engine::EngineError;
 use crate::conductance::params::Params;
 use crate::conductance::weights::Wiring;
+use crate::device::BackwardForm;
 use crate::gpu::AdapterLimits;
 
 /// Rows of workgroup memory of the backward pass: a row holds one number for each trial.
@@ -67,7 +68,12 @@ pub(super) struct LambdaRows {
 }
 
 impl LambdaRows {
-    pub(super) fn new(params: &Params, wiring: &Wiring, chunk_trials: usize) -> Self {
+    pub(super) fn new(
+        params: &Params,
+        wiring: &Wiring,
+        form: BackwardForm,
+        chunk_trials: usize,
+    ) -> Self {
         let if_ = |there: bool, n: usize| if there { n } else { 0 };
         let gi_e = if_(wiring.ei, params.n_i());
         let ge_e = gi_e + if_(wiring.ie, params.n_e());
@@ -78,7 +84,7 @@ impl LambdaRows {
             ge_e,
             gi_i,
             rows: gi_i + if_(wiring.ii, params.n_i()),
-            trials: chunk_trials.next_multiple_of(E_TILE[1]),
+            trials: chunk_trials.next_multiple_of(StepTiles::of(form).e[1]),
         }
     }
 

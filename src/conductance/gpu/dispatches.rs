@@ -8,7 +8,7 @@ use super::steps::{
     BackwardOneStep, BackwardReadoutStep, BackwardStep, ForwardStep, GradientInputsStep,
     GradientSpikesStep, LossStep, STEP_WORDS, SpikeTotalsStep, Step, SumGroupsStep,
 };
-use super::tiles::{E_TILE, I_TILE, WORKGROUP, WORKGROUP_COLUMNS};
+use super::tiles::{StepTiles, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
 use crate::conductance::settings::MatrixName;
 use crate::gpu::linear_grid;
@@ -203,7 +203,8 @@ impl DispatchBuilder<'_> {
         } else {
             0
         };
-        of(self.plan.params.n_e(), E_TILE) + of(i_cells, I_TILE)
+        let tiles = StepTiles::of(self.plan.memory.backward);
+        of(self.plan.params.n_e(), tiles.e) + of(i_cells, tiles.i)
     }
 
     fn input_gradients(&self, out: &mut Vec<KernelDispatch>, segment: usize, inputs: &InputRows) {

@@ -3,7 +3,7 @@
 use super::backward::{LambdaRows, SharedRows, is_recurrent};
 use super::flags;
 use super::plan::GpuPlan;
-use super::tiles::{E_TILE, I_TILE, SLICES, WORKGROUP, WORKGROUP_COLUMNS};
+use super::tiles::{SLICES, StepTiles, WORKGROUP, WORKGROUP_COLUMNS};
 use crate::conductance::batch::{Population, SpikeBits};
 use crate::conductance::params::{CellConstants, Params};
 use crate::conductance::settings::MatrixName;
@@ -11,9 +11,6 @@ use crate::conductance::weights::{Layout, Wiring};
 use crate::conductance::{LEAST_CONDUCTANCE_US, TRIAL_GROUP};
 use crate::gpu::{Constant, GpuError, KernelSource, resolve_imports, with_constants};
 use crate::optim;
-
-/// Threads of the per-step backward kernel: a tile of E or of I cells, the latter in slices.
-const WORKGROUP_TILE: u32 = 128;
 
 macro_rules! shaders {
     ($($file:literal),* $(,)?) => {
@@ -187,16 +184,19 @@ fn sizes(plan: &GpuPlan) -> Vec<Named> {
     let words = SpikeBits::silent(0, 1, [e, i, out]);
     let per = |cells: usize| word(cells.div_ceil(WORKGROUP as usize));
     let b = Constant::Bool;
+    let tiles = StepTiles::of(plan.memory.backward);
     vec![
         ("WG", Constant::U32(WORKGROUP)),
         ("WG_X", Constant::U32(WORKGROUP_COLUMNS)),
-        ("WG_T", Constant::U32(WORKGROUP_TILE)),
+        ("WG_T", word(tiles.threads)),
+        ("CELL_QUADS", word(tiles.quads[0])),
+        ("TRIAL_QUADS", word(tiles.quads[1])),
         ("TRIAL_GROUP", word(TRIAL_GROUP)),
         ("TRIALS", word(plan.memory.trials_per_workgroup)),
-        ("E_TILE_CELLS", word(E_TILE[0])),
-        ("E_TILE_TRIALS", word(E_TILE[1])),
-        ("I_TILE_CELLS", word(I_TILE[0])),
-        ("I_TILE_TRIALS", word(I_TILE[1])),
+        ("E_TILE_CELLS", word(tiles.e[0])),
+        ("E_TILE_TRIALS", word(tiles.e[1])),
+        ("I_TILE_CELLS", word(tiles.i[0])),
+        ("I_TILE_TRIALS", word(tiles.i[1])),
         ("STEPS", word(params.steps)),
         ("N_E", word(e)),
         ("N_I", word(i)),
@@ -262,7 +262,7 @@ fn backward_rows(plan: &GpuPlan) -> Vec<Named> {
         ..
     } = plan;
     let shared = SharedRows::new(params, wiring);
-    let lambda = LambdaRows::new(params, wiring, memory.chunk_trials);
+    let lambda = LambdaRows::new(params, wiring, memory.backward, memory.chunk_trials);
     let [quad_rows, single_rows] = match memory.trials_per_workgroup {
         1 => [1, shared.rows],
         trials => [shared.rows * trials.div_ceil(4), 1],
@@ -332,33 +332,45 @@ fn physics(params: &Params) -> Vec<Named> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conductance::gpu::plan::MemoryPlan;
     use crate::conductance::gpu::plan::tests::{limits, plan_of};
     use crate::conductance::settings::Config;
     use crate::conductance::weights::draw_initial;
+    use crate::device::BackwardForm;
     use crate::gpu::translate::translate;
     use crate::gpu::{component_stores, workgroup_size};
 
-    fn plan() -> GpuPlan {
+    fn plan(backward: BackwardForm) -> GpuPlan {
         let config = Config::default();
         let params = Params::new(&config, 784, 10);
         let weights = draw_initial(&params, &config.weights, 1);
         let memory = plan_of(&config, 256, 1 << 30, &limits()).expect("fits");
+        let memory = MemoryPlan { backward, ..memory };
         GpuPlan::new(params, &weights, memory, 256).expect("fits")
     }
 
-    fn texts() -> Vec<(KernelId, String)> {
-        let constants = constants(&plan());
-        let text = |kernel: KernelId| {
-            let source = resolve_imports(kernel.file(), SHADERS).expect("resolves");
-            let source = with_constants(&source, &constants).expect("valid");
-            (kernel, source)
-        };
-        KernelId::ALL.map(text).into()
+    /// Every kernel that some form of the backward pass needs, and how many threads it has.
+    fn texts() -> Vec<(KernelId, u32, String)> {
+        let mut texts = Vec::new();
+        for form in BackwardForm::ALL {
+            for (kernel, source) in KernelId::ALL.iter().zip(sources(&plan(form)).unwrap()) {
+                let threads = match kernel {
+                    KernelId::BackwardStep => StepTiles::of(form).threads as u32,
+                    _ => WORKGROUP,
+                };
+                if let Some(source) = source {
+                    texts.push((*kernel, threads, source.text));
+                }
+            }
+        }
+        texts.sort_by_key(|(kernel, ..)| *kernel as usize);
+        texts.dedup();
+        texts
     }
 
     #[test]
     fn no_kernel_writes_a_component_of_a_shared_vector() {
-        for (kernel, source) in texts() {
+        for (kernel, _, source) in texts() {
             assert_eq!(component_stores(&source), [""; 0], "{}", kernel.file());
         }
         let bad = "var<workgroup> rows: array<vec4<f32>, 4>;
@@ -369,23 +381,15 @@ mod tests {
 
     #[test]
     fn workgroups_are_as_large_as_the_host_reckons() {
-        for (kernel, source) in texts() {
-            let expected = match kernel {
-                KernelId::BackwardStep => WORKGROUP_TILE,
-                _ => WORKGROUP,
-            };
-            assert_eq!(
-                workgroup_size(&source),
-                [expected, 1, 1],
-                "{}",
-                kernel.file()
-            );
+        for (kernel, threads, source) in texts() {
+            let size = workgroup_size(&source);
+            assert_eq!(size, [threads, 1, 1], "{}", kernel.file());
         }
     }
 
     #[test]
     fn every_kernel_translates_for_every_graphics_api() {
-        for (kernel, source) in texts() {
+        for (kernel, _, source) in texts() {
             translate(kernel.file(), &source);
         }
     }
@@ -397,7 +401,7 @@ mod tests {
         let words: std::collections::HashSet<&str> = text
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             .collect();
-        for (name, _) in constants(&plan()) {
+        for (name, _) in constants(&plan(BackwardForm::default())) {
             assert!(words.contains(name), "{name} is used nowhere");
             assert!(!text.contains(&format!("const {name}:")), "{name}");
             assert!(!text.contains(&format!("const {name} =")), "{name}");

@@ -73,6 +73,7 @@ use steps::STEP_WORDS;
 
 pub use backward::is_recurrent as has_forms;
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
+pub use tiles::forms_on;
 
 /// What may be chosen of the engine; none of it changes a bit of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

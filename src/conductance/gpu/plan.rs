@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::GpuOptions;
 use super::backward::{LambdaRows, is_recurrent, trials_per_workgroup};
+use super::tiles::StepTiles;
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::SpikeBits;
 use crate::conductance::engine::EngineError;
@@ -183,8 +184,12 @@ impl GpuPlan {
 
     /// The backward pass is a dispatch a step.
     pub(super) fn is_per_step(&self) -> bool {
-        self.memory.backward == BackwardForm::PerStep && is_recurrent(&self.wiring)
+        is_per_step(self.memory.backward, &self.wiring)
     }
+}
+
+fn is_per_step(form: BackwardForm, wiring: &Wiring) -> bool {
+    form != BackwardForm::Persistent && is_recurrent(wiring)
 }
 
 impl MemoryPlan {
@@ -255,6 +260,15 @@ impl MemoryPlan {
     ) -> Result<Self, EngineError> {
         let rows = RowLengths::new(params, layout, wiring);
         let trials_per_workgroup = trials_per_workgroup(params, wiring, trials, limits)?;
+        let tiles = StepTiles::of(backward).workgroup_bytes();
+        if is_per_step(backward, wiring) && tiles > limits.workgroup_memory_bytes as usize {
+            return Err(EngineError::Memory(format!(
+                "the {} backward pass needs {tiles} bytes of workgroup memory, this GPU has {}: use --backward \
+                 persistent",
+                backward.name(),
+                limits.workgroup_memory_bytes,
+            )));
+        }
         let groups = trials.div_ceil(TRIAL_GROUP);
         let mut smallest: Option<Vec<BufferSpec>> = None;
         for chunks in 1..=groups {
@@ -345,7 +359,7 @@ fn buffers(
     let cells = params.n_e() + params.n_i();
     let lambda = match backward {
         BackwardForm::Persistent => 1,
-        BackwardForm::PerStep => LambdaRows::new(params, wiring, chunk).len(params, segment),
+        form => LambdaRows::new(params, wiring, form, chunk).len(params, segment),
     };
     let events = batch_trials * params.steps / 4;
     let partials = 2 * layout.slots.len() * MAX_PARTIALS as usize;
@@ -505,6 +519,32 @@ pub(super) mod tests {
             };
             let plan = plan(DEFAULT_BUDGET_BYTES, &limits).expect("fits");
             assert_eq!(plan.trials_per_workgroup, trials, "{kib} KiB");
+        }
+    }
+
+    #[test]
+    fn tiles_that_a_small_workgroup_memory_cannot_hold_are_refused_by_name() {
+        let limits = AdapterLimits {
+            workgroup_memory_bytes: 16 << 10,
+            ..limits()
+        };
+        for (form, fits) in BackwardForm::ALL
+            .into_iter()
+            .zip([true, true, false, false])
+        {
+            let mut config = Config::default();
+            config.network.n_e = 64;
+            let params = Params::new(&config, 784, 10);
+            let weights = draw_initial(&params, &config.weights, 1);
+            let layout = Layout::new(&params, &weights).expect("fits");
+            let wiring = Wiring::new(&params, &layout);
+            let plan = MemoryPlan::new(&params, &layout, &wiring, form, 8, 1 << 30, &limits, false);
+            match plan {
+                Ok(_) => assert!(fits, "{form:?}"),
+                Err(error) => {
+                    assert!(!fits && error.to_string().contains(form.name()), "{error}");
+                }
+            }
         }
     }
 

@@ -200,7 +200,7 @@ fn cells_without_a_number_are_named() {
 fn pairs_of_a_seed_are_compared_on_the_same_images_only() {
     let study = study();
     let mut cells = cells(&study);
-    let table = paired::table(&study, &cells);
+    let table = paired::table(&study, &cells).unwrap();
     let row = "a-seed1 → b-seed1";
     assert_eq!(
         entry(&table, row, "only first correct"),
@@ -221,7 +221,7 @@ fn pairs_of_a_seed_are_compared_on_the_same_images_only() {
     let other = cells[2].record.as_mut().unwrap();
     let other = record::findings_mut(other).analysis.as_mut().unwrap();
     other.test.labels[0] = 7;
-    let table = paired::table(&study, &cells);
+    let table = paired::table(&study, &cells).unwrap();
     assert!(table.rows.is_empty() && table.notes[0].contains("different images"));
 }
 
@@ -241,7 +241,7 @@ fn checks_tell_what_moved_and_slopes_what_settled() {
         entry(&table, "a", "zero starts"),
         &verdict(true, "still zero: in")
     );
-    let table = conditions::convergence(study.family(), &runs);
+    let table = conditions::convergence(study.family(), &runs).unwrap();
     assert_eq!(
         entry(&table, "a", "accuracy criterion"),
         &verdict(true, "met")

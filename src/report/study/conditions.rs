@@ -151,7 +151,9 @@ fn head(measure: &Measure) -> Column {
 }
 
 /// Slopes and whether they meet their criteria.
-pub fn convergence(family: Family, runs: &[(String, &RunRecord)]) -> NumberTable {
+///
+/// None where a family has no metric that must settle.
+pub fn convergence(family: Family, runs: &[(String, &RunRecord)]) -> Option<NumberTable> {
     let verdict = |slope: Option<Slope>, limit: f64| match slope {
         None => Entry::Verdict(None, "fewer than 10 epochs".into()),
         Some(slope) => match slope.is_below(limit) {
@@ -180,12 +182,12 @@ pub fn convergence(family: Family, runs: &[(String, &RunRecord)]) -> NumberTable
         let criterion = limit.map(|_| column(format!("{name} criterion")));
         measured.into_iter().chain(criterion)
     });
-    NumberTable {
+    (!settling.is_empty()).then(|| NumberTable {
         id: "convergence-table".into(),
         caption: "Slopes over the last 10 epochs".into(),
         corner: "cell".into(),
         columns: columns.collect(),
         rows: rows.collect(),
         notes: Vec::new(),
-    }
+    })
 }

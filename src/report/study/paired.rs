@@ -3,6 +3,7 @@
 use super::super::table::{Entry, NumberTable, column, column_of, row};
 use crate::analysis::answers::Answers;
 use crate::analysis::compare::Paired;
+use crate::record::RunRecord;
 use crate::study::{CellRecord, Study};
 
 /// What stands above the table.
@@ -10,8 +11,14 @@ pub const INTRODUCTION: &str = "Two conditions with the same seed are tested on 
     exact test compares the numbers of images that only one of the two classifies correctly. The interval is \
     the 95 % confidence interval of the paired difference (second − first).";
 
-/// Pairs of conditions (values of the first axis), each for every combination of the other axes.
-pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
+/// Pairs of conditions (values of the first axis), each for every combination of the other axes; none where networks
+/// were analysed and answer with no classes.
+pub fn table(study: &Study, cells: &[CellRecord]) -> Option<NumberTable> {
+    let mut analysed = cells.iter().filter_map(CellRecord::finished);
+    let has_no_answer = |run: &RunRecord| run.findings.is_analysed() && run.answers().is_none();
+    if analysed.next().is_some_and(has_no_answer) && analysed.all(has_no_answer) {
+        return None;
+    }
     let mut rows = Vec::new();
     let mut notes = Vec::new();
     let all: Vec<&CellRecord> = cells.iter().collect();
@@ -27,7 +34,7 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
     if rows.is_empty() && notes.is_empty() {
         notes.push("There are no two conditions to compare.".into());
     }
-    NumberTable {
+    Some(NumberTable {
         id: "paired-table".into(),
         caption: "Test accuracy of pairs of cells".into(),
         corner: "pair".into(),
@@ -43,7 +50,7 @@ pub fn table(study: &Study, cells: &[CellRecord]) -> NumberTable {
         ],
         rows,
         notes,
-    }
+    })
 }
 
 /// The pairs that the study names, or every value of the first axis against its first.
