@@ -169,7 +169,9 @@ impl<R: Real> Tile<'_, R> {
             let depth = matrix.depth;
             let rows: [&[R]; T] = std::array::from_fn(|t| &x[(first + t) * depth..][..depth]);
             let (weights, _) = R::as_lanes::<S>(matrix.strip(self.strip)).as_chunks::<ACROSS>();
-            for (k, weights) in weights.iter().enumerate().take(depth) {
+            // Four terms a turn: where a row is looked for in memory is reckoned once for all of them.
+            let (turns, rest) = weights[..depth].as_chunks::<4>();
+            let mut add = |k: usize, weights: &[R::Lanes<S>; ACROSS]| {
                 for (row, sums) in rows.iter().zip(&mut sums) {
                     // SAFETY: every row has `depth` entries and `k` is less. The check would cost 5 %.
                     let x = R::splat(simd, unsafe { *row.get_unchecked(k) });
@@ -177,6 +179,14 @@ impl<R: Real> Tile<'_, R> {
                         *sum = R::multiply_add(simd, w, x, *sum);
                     }
                 }
+            };
+            for (turn, four) in turns.iter().enumerate() {
+                for (within, weights) in four.iter().enumerate() {
+                    add(4 * turn + within, weights);
+                }
+            }
+            for (within, weights) in rest.iter().enumerate() {
+                add(4 * turns.len() + within, weights);
             }
         }
         let lanes = R::lanes::<S>();

@@ -502,10 +502,13 @@ fn plans_as_hardware_gets_them_agree_with_the_cpu() {
     });
     let imposed = imposed(&setup);
     let default = *engine(&gpu, &setup).plan();
-    for (chunk_trials, segment_steps, trials_per_workgroup) in [(40, 23, 8), (16, 9, 4)] {
+    for (chunk_trials, segment_steps, stretch_segments, trials_per_workgroup) in
+        [(40, 23, 1, 8), (16, 9, 2, 4)]
+    {
         let plan = MemoryPlan {
             chunk_trials,
             segment_steps,
+            stretch_segments,
             trials_per_workgroup,
             ..as_on_hardware(default)
         };
@@ -619,7 +622,14 @@ fn memory_plans_and_repetition_change_no_bit() {
         MemoryPlan {
             trials_per_workgroup: 8,
             segment_steps: 5,
+            stretch_segments: 3,
             ..plan
+        },
+        MemoryPlan {
+            chunk_trials: 48,
+            segment_steps: 2,
+            stretch_segments: 100,
+            ..as_on_hardware(plan)
         },
         MemoryPlan {
             backward: BackwardForm::PerStep,

@@ -48,9 +48,29 @@ impl DispatchBuilder<'_> {
         first..(first + self.plan.memory.segment_steps).min(self.plan.params.steps)
     }
 
-    /// Number of state slots: the end of every segment, and one to replay in.
+    fn stretches(&self) -> usize {
+        self.segments().div_ceil(self.plan.memory.stretch_segments)
+    }
+
+    /// Segments of a stretch.
+    fn stretch(&self, stretch: usize) -> std::ops::Range<usize> {
+        let first = stretch * self.plan.memory.stretch_segments;
+        first..(first + self.plan.memory.stretch_segments).min(self.segments())
+    }
+
+    /// Where the state at the start of a segment is saved: one place for each stretch, then one for the end, then
+    /// those within the stretch under way.
+    fn slot(&self, segment: usize) -> usize {
+        let most = self.plan.memory.stretch_segments;
+        match segment % most {
+            0 => segment / most,
+            within => self.stretches() + within,
+        }
+    }
+
+    /// The place of states that a replay goes through.
     fn replay_slot(&self) -> usize {
-        self.segments() + 1
+        self.stretches() + self.plan.memory.stretch_segments
     }
 
     /// Steps of one segment from slot `from` to slot `to`, in as many dispatches as the device needs.
@@ -81,15 +101,17 @@ impl DispatchBuilder<'_> {
         }
     }
 
-    /// The whole forward pass; with `keep_states` every segment's first state stays in its slot.
+    /// The whole forward pass; with `keep_states` every stretch's first state stays in its slot.
     pub(super) fn forward(&self, keep_states: bool) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
         let imposed = forward::IMPOSE | forward::IMPOSE_OUT | forward::REPORT;
         let flags = if self.chunk.imposed { imposed } else { 0 };
         if keep_states {
-            for segment in 0..self.segments() {
-                let slots = [segment, segment + 1];
-                self.steps(&mut out, "forward", self.segment(segment), slots, flags);
+            for stretch in 0..self.stretches() {
+                let segments = self.stretch(stretch);
+                let steps = self.segment(segments.start).start..self.segment(segments.end - 1).end;
+                let slots = [stretch, stretch + 1];
+                self.steps(&mut out, "forward", steps, slots, flags);
             }
         } else {
             self.steps(
@@ -100,7 +122,7 @@ impl DispatchBuilder<'_> {
                 flags,
             );
         }
-        let slot = if keep_states { self.segments() } else { 0 };
+        let slot = if keep_states { self.stretches() } else { 0 };
         self.loss(&mut out, slot);
         out
     }
@@ -126,12 +148,32 @@ impl DispatchBuilder<'_> {
         out.push(dispatch("loss", groups(cells), step));
     }
 
+    /// Saves the states within the stretch that begins or ends with this segment, as the caller goes through them; of
+    /// other segments nothing.
+    pub(super) fn enter_stretch(&self, segment: usize, from_its_end: bool) -> Vec<KernelDispatch> {
+        let segments = self.stretch(segment / self.plan.memory.stretch_segments);
+        let entered = if from_its_end {
+            segments.end - 1
+        } else {
+            segments.start
+        };
+        let mut out = Vec::new();
+        if segment == entered {
+            for within in segments.start + 1..segments.end {
+                let slots = [within - 1, within].map(|segment| self.slot(segment));
+                let flags = forward::IMPOSE | forward::IMPOSE_OUT;
+                self.steps(&mut out, "replay", self.segment(within - 1), slots, flags);
+            }
+        }
+        out
+    }
+
     /// Records the traces of one segment by replaying it under the spikes and resets of the forward pass.
     pub(super) fn replay(&self, segment: usize, probe: bool) -> Vec<KernelDispatch> {
         let mut out = Vec::new();
         let probe = if probe { forward::PROBE } else { 0 };
         let flags = forward::IMPOSE | forward::IMPOSE_OUT | forward::TRACE | probe;
-        let slots = [segment, self.replay_slot()];
+        let slots = [self.slot(segment), self.replay_slot()];
         self.steps(&mut out, "replay", self.segment(segment), slots, flags);
         out
     }
@@ -141,6 +183,7 @@ impl DispatchBuilder<'_> {
         let mut out = Vec::new();
         for segment in (0..self.segments()).rev() {
             let steps = self.segment(segment);
+            out.extend(self.enter_stretch(segment, true));
             out.extend(self.replay(segment, false));
             self.adjoints(&mut out, steps.clone());
             self.input_gradients(&mut out, segment, inputs);

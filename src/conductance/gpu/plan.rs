@@ -2,8 +2,11 @@
 //!
 //! States are not kept but replayed: the state of all cells is saved at the start of every segment,
 //! and a segment's states are recorded again just before its backward pass. Short segments need more
-//! saved states, long ones more recorded ones. A batch that still does not fit goes through in chunks of
-//! whole trial groups. Neither changes a bit of the result.
+//! saved states, long ones more recorded ones: memory grows with the square root of the steps. Where that is too much,
+//! only the states at the start of every stretch of segments are saved on the way forward, and those between when the
+//! backward pass comes to the stretch: it grows with the cube root, and every step is run three times instead of twice.
+//! A batch that still does not fit goes through in chunks of whole trial groups. None of it changes a bit of the
+//! result.
 
 use std::fmt;
 
@@ -99,8 +102,10 @@ impl RowLengths {
 pub struct MemoryPlan {
     /// Trials that are on the device together: whole trial groups, or the whole batch.
     pub chunk_trials: usize,
-    /// Distance of the saved states, steps.
+    /// Steps whose states are recorded together.
     pub segment_steps: usize,
+    /// Segments from one state that the forward pass saves to the next; those between are saved by a replay.
+    pub stretch_segments: usize,
     /// Form of the backward pass.
     pub backward: BackwardForm,
     /// Trials that share one workgroup of the persistent backward pass.
@@ -178,7 +183,7 @@ impl GpuPlan {
             self.memory.backward,
             self.batch_trials,
             self.memory.chunk_trials,
-            self.memory.segment_steps,
+            self.memory.saving(),
         )
     }
 
@@ -192,7 +197,50 @@ fn is_per_step(form: BackwardForm, wiring: &Wiring) -> bool {
     form != BackwardForm::Persistent && is_recurrent(wiring)
 }
 
+/// How states are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Saving {
+    segment_steps: usize,
+    stretch_segments: usize,
+}
+
+impl Saving {
+    /// Ways to save the states of so many steps, the fastest first. The largest segment is that of least memory; a
+    /// shorter one may fit one binding.
+    fn ways(steps: usize, rows: &RowLengths) -> Vec<Self> {
+        let (steps_f, share) = (steps as f64, rows.state as f64 / rows.trace as f64);
+        let rounded = |x: f64| (x.round() as usize).clamp(1, steps);
+        // Least steps / s states and s records.
+        let one_level = rounded((steps_f * share).sqrt());
+        // Least 2 √(steps / s) states and s records.
+        let two_levels = rounded((steps_f.sqrt() * share).powf(2.0 / 3.0));
+        let segments = steps.div_ceil(two_levels) as f64;
+        let two_levels = Self {
+            segment_steps: two_levels,
+            stretch_segments: rounded(segments.sqrt()),
+        };
+        let one_level = [1, 2, 4].map(|part| Self {
+            segment_steps: (one_level / part).max(1),
+            stretch_segments: 1,
+        });
+        one_level.into_iter().chain([two_levels]).collect()
+    }
+
+    /// States that are saved at once: those at both ends of every stretch, those within one, and one to replay in.
+    fn states(self, steps: usize) -> usize {
+        let segments = steps.div_ceil(self.segment_steps);
+        segments.div_ceil(self.stretch_segments) + self.stretch_segments + 1
+    }
+}
+
 impl MemoryPlan {
+    fn saving(&self) -> Saving {
+        Saving {
+            segment_steps: self.segment_steps,
+            stretch_segments: self.stretch_segments,
+        }
+    }
+
     /// Steps of one forward dispatch where so many events come in with the busiest trial of a batch: as many as take no
     /// longer than without.
     pub(super) fn forward_steps_with(&self, events: usize, params: &Params) -> usize {
@@ -207,9 +255,13 @@ impl fmt::Display for MemoryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} at a time, segments of {}, {} MiB; {} backward pass, {} per workgroup",
+            "{} at a time, segments of {}{}, {} MiB; {} backward pass, {} per workgroup",
             count(self.chunk_trials, "trial", "trials"),
             count(self.segment_steps, "time step", "time steps"),
+            match self.stretch_segments {
+                1 => String::new(),
+                n => format!(" replayed twice in stretches of {n}"),
+            },
             self.bytes.div_ceil(1 << 20),
             self.backward.name(),
             count(self.trials_per_workgroup, "trial", "trials")
@@ -276,10 +328,8 @@ impl MemoryPlan {
             if chunk_trials > limits.workgroups_per_dimension as usize {
                 continue;
             }
-            let segment_steps = segment_steps(params.steps, &rows);
-            // The largest segment is the square-root one; a shorter one may fit one binding.
-            for segment_steps in [segment_steps, segment_steps / 2, segment_steps / 4] {
-                let segment_steps = segment_steps.max(1);
+            for saving in Saving::ways(params.steps, &rows) {
+                let segment_steps = saving.segment_steps;
                 let buffers = buffers(
                     params,
                     layout,
@@ -287,7 +337,7 @@ impl MemoryPlan {
                     backward,
                     trials,
                     chunk_trials,
-                    segment_steps,
+                    saving,
                 );
                 let (total, largest) = (total_bytes(&buffers), largest_bytes(&buffers));
                 if total > budget || largest > limits.storage_binding_bytes {
@@ -307,6 +357,7 @@ impl MemoryPlan {
                 return Ok(Self {
                     chunk_trials,
                     segment_steps,
+                    stretch_segments: saving.stretch_segments,
                     backward,
                     trials_per_workgroup,
                     forward_steps: forward.min(most[0]).clamp(1, params.steps),
@@ -351,10 +402,10 @@ fn buffers(
     backward: BackwardForm,
     batch_trials: usize,
     chunk: usize,
-    segment: usize,
+    saving: Saving,
 ) -> Vec<BufferSpec> {
     let rows = RowLengths::new(params, layout, wiring);
-    let segments = params.steps.div_ceil(segment);
+    let segment = saving.segment_steps;
     let groups = chunk.div_ceil(TRIAL_GROUP);
     let cells = params.n_e() + params.n_i();
     let lambda = match backward {
@@ -377,7 +428,11 @@ fn buffers(
             groups * layout.trained_len,
         ),
         scratch("partials", "partial norms", partials),
-        scratch("state", "saved states", chunk * rows.state * (segments + 2)),
+        scratch(
+            "state",
+            "saved states",
+            chunk * rows.state * saving.states(params.steps),
+        ),
         scratch("spikes", "spikes", chunk * params.steps * rows.spikes),
         scratch("trace", "recorded states", chunk * segment * rows.trace),
         scratch("adjoints", "adjoints", chunk * rows.adjoint),
@@ -406,12 +461,6 @@ fn total_bytes(buffers: &[BufferSpec]) -> u64 {
 
 fn largest_bytes(buffers: &[BufferSpec]) -> u64 {
     buffers.iter().map(BufferSpec::bytes).max().unwrap_or(0)
-}
-
-/// √(steps · state / trace): the least memory for saved plus recorded states.
-fn segment_steps(steps: usize, rows: &RowLengths) -> usize {
-    let best = (steps as f64 * rows.state as f64 / rows.trace as f64).sqrt();
-    (best.round() as usize).clamp(1, steps)
 }
 
 #[cfg(test)]
@@ -465,8 +514,51 @@ pub(super) mod tests {
         assert_eq!(whole.chunk_trials, 256);
         assert_eq!(whole.trials_per_workgroup, 8);
         let tight = plan(256 << 20, &limits()).expect("fits");
-        assert!(tight.chunk_trials < 256 && tight.chunk_trials.is_multiple_of(TRIAL_GROUP));
+        assert_eq!(
+            (tight.chunk_trials, tight.stretch_segments > 1),
+            (128, true)
+        );
         assert!(tight.bytes <= 256 << 20);
+    }
+
+    #[test]
+    fn two_levels_grow_with_the_cube_root_of_the_steps_and_one_with_the_square_root() {
+        let config = Config::default();
+        let params = Params::new(&config, 784, 10);
+        let weights = draw_initial(&params, &config.weights, 1);
+        let layout = Layout::new(&params, &weights).expect("fits");
+        let rows = RowLengths::new(&params, &layout, &Wiring::new(&params, &layout));
+        let floats = |steps: usize, saving: Saving| {
+            (saving.states(steps) * rows.state + saving.segment_steps * rows.trace) as f64
+        };
+        let growth = |way: usize| {
+            let of = |steps| floats(steps, Saving::ways(steps, &rows)[way]);
+            of(80_000) / of(10_000)
+        };
+        assert!((2.7..2.9).contains(&growth(0)), "{}", growth(0));
+        assert!((1.9..2.1).contains(&growth(3)), "{}", growth(3));
+        // Neither is far from the best that there is of its kind.
+        let ways = Saving::ways(params.steps, &rows);
+        for (way, stretches) in [(0, 1..2), (3, 2..40)] {
+            let others = (1..200).flat_map(|segment_steps| {
+                stretches.clone().map(move |stretch_segments| Saving {
+                    segment_steps,
+                    stretch_segments,
+                })
+            });
+            let least = others.map(|other| floats(params.steps, other));
+            let least = least.fold(f64::INFINITY, f64::min);
+            let own = floats(params.steps, ways[way]);
+            assert!(own <= 1.03 * least, "{own} {least}");
+        }
+    }
+
+    #[test]
+    fn ten_seconds_fit_two_gibibytes() {
+        let mut config = Config::default();
+        config.network.duration_ms = 10_000.0;
+        let plan = plan_of(&config, 256, 2 << 30, &limits()).expect("fits");
+        assert!(plan.bytes <= 2 << 30 && plan.chunk_trials >= 64, "{plan:?}");
     }
 
     #[test]

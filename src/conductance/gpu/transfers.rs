@@ -211,7 +211,8 @@ impl GpuEngine {
         let row_len = self.plan.rows.trace;
         let mut traces = Traces::default();
         for segment in 0..p.steps.div_ceil(self.plan.memory.segment_steps) {
-            let dispatches = self.dispatches(chunk).replay(segment, true);
+            let mut dispatches = self.dispatches(chunk).enter_stretch(segment, false);
+            dispatches.extend(self.dispatches(chunk).replay(segment, true));
             self.program.run(&dispatches)?;
             let first = segment * self.plan.memory.segment_steps;
             let steps = self.plan.memory.segment_steps.min(p.steps - first);
