@@ -1,9 +1,11 @@
-// One optimiser step of one matrix with its gradient scaled by the clip factor, and Dale's projection.
+// One optimiser step of one matrix with its gradient scaled by its clip factor, and Dale's projection; nothing
+// where that is below 0.
 // The step Δ is Adam's or that of plain descent; it is subtracted from w, or from u = ln |w|, whose
 // gradient is w g: w ← w exp(−Δ).
 //
 // grid      one invocation an entry, in two dimensions past 65,535 workgroups
 // stored, gradient, m, v  flat, the trained matrices in the same places
+// clip      steps skipped so far, then the bits of the factors
 // twin      `Adam::update` in src/optim/mod.rs
 #import "common/exp.wgsl"
 
@@ -11,7 +13,7 @@ struct Step {
     offset: u32,
     len: u32,
     flags: u32,
-    clip_factor: f32,
+    factor_at: u32,
     // Learning rate / (1 − β₁ᵗ); of plain descent the learning rate.
     rate: f32,
     // 1 / √(1 − β₂ᵗ).
@@ -21,21 +23,27 @@ struct Step {
     keep1: f32,
     keep2: f32,
     epsilon: f32,
-    unused: u32,
+    // Skipped steps that the host knew of; the rates are those of a step earlier where there is one more.
+    skipped: u32,
+    earlier_rate: f32,
+    earlier_root: f32,
+    unused_a: u32,
+    unused_b: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> stored: array<f32>;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read_write> m: array<f32>;
 @group(0) @binding(3) var<storage, read_write> v: array<f32>;
-@group(0) @binding(4) var<uniform> this_step: Step;
+@group(0) @binding(4) var<storage, read> clip: array<u32>;
+@group(0) @binding(5) var<uniform> this_step: Step;
 
-fn adam(at: u32, g: f32) -> f32 {
+fn adam(at: u32, g: f32, rate: f32, root: f32) -> f32 {
     let first = this_step.beta1 * m[at] + this_step.keep1 * g;
     let second = this_step.beta2 * v[at] + this_step.keep2 * (g * g);
     m[at] = first;
     v[at] = second;
-    return this_step.rate * first / (sqrt(second) * this_step.root + this_step.epsilon);
+    return rate * first / (sqrt(second) * root + this_step.epsilon);
 }
 
 @compute @workgroup_size(WG)
@@ -48,13 +56,20 @@ fn main(
     if i >= this_step.len {
         return;
     }
+    let factor = bitcast<f32>(clip[this_step.factor_at]);
+    if factor < 0.0 {
+        return;
+    }
+    let is_earlier = clip[0] != this_step.skipped;
+    let rate = select(this_step.rate, this_step.earlier_rate, is_earlier);
+    let root = select(this_step.root, this_step.earlier_root, is_earlier);
     let at = this_step.offset + i;
     let is_log = (this_step.flags & LOG) != 0u;
     let old = stored[at];
-    let g = select(gradient[at], old * gradient[at], is_log) * this_step.clip_factor;
-    var delta = this_step.rate * g;
+    let g = select(gradient[at], old * gradient[at], is_log) * factor;
+    var delta = rate * g;
     if (this_step.flags & DESCENT) == 0u {
-        delta = adam(at, g);
+        delta = adam(at, g, rate, root);
     }
     var w = old - delta;
     if is_log {

@@ -156,6 +156,11 @@ pub trait Engine: Send {
     /// A failure of the device.
     fn step(&mut self) -> Result<StepReport, EngineError>;
 
+    /// The same engine, where it can go ahead of its host.
+    fn ahead(&mut self) -> Option<&mut dyn Ahead> {
+        None
+    }
+
     /// Copies a quantity to the host.
     ///
     /// # Errors
@@ -197,6 +202,21 @@ pub trait Engine: Send {
 
     /// What the engine has taken of its device so far.
     fn usage(&self) -> Usage;
+}
+
+/// An engine that computes apart from its host: a batch is begun while the one before is under way. At most two are.
+pub trait Ahead {
+    /// Begins a batch: [`Engine::gradient`] and [`Engine::step`].
+    ///
+    /// # Errors
+    /// A batch that does not fit the network, or a failure of the device.
+    fn begin(&mut self, batch: &Batch) -> Result<(), EngineError>;
+
+    /// Waits for the oldest batch under way; none where there is none.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn finish(&mut self) -> Result<Option<(Gradient, StepReport)>, EngineError>;
 }
 
 /// The values of a trained matrix in restored optimiser state.

@@ -1,10 +1,10 @@
 //! A network with its data, as the epoch loop sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::conductance::batch::{Batch, Request};
-use crate::conductance::engine::{Engine, EngineError, Quantity};
+use crate::conductance::engine::{Engine, EngineError, Gradient, Quantity, StepReport};
 use crate::conductance::evaluation::Evaluation;
 use crate::conductance::metrics::{E_RATE, EPOCH_MEANS, I_RATE, METRICS};
 use crate::conductance::params::Params;
@@ -86,24 +86,29 @@ pub struct NetworkModel {
     batch_size: usize,
     /// Encoded evaluation batches by part, where they are kept.
     kept: Option<BTreeMap<bool, Vec<Arc<Batch>>>>,
+    /// Training batches that are begun and not finished: their trials, and what came of them where that is known.
+    begun: VecDeque<(usize, Option<(Gradient, StepReport)>)>,
+    most_begun: usize,
 }
 
 impl NetworkModel {
     /// A network that is evaluated in batches of `batch_size`; with `keep`, evaluation trials are
     /// encoded once and kept.
     pub fn new(
-        engine: Box<dyn Engine>,
+        mut engine: Box<dyn Engine>,
         trials: Trials,
         split: Split,
         batch_size: usize,
         keep: bool,
     ) -> Self {
         Self {
+            most_begun: if engine.ahead().is_some() { 2 } else { 1 },
             engine,
             trials,
             split,
             batch_size: batch_size.max(1),
             kept: keep.then(BTreeMap::new),
+            begun: VecDeque::new(),
         }
     }
 
@@ -167,33 +172,59 @@ impl Model for NetworkModel {
         }
     }
 
-    fn train_batch(&mut self, batch: &Batch) -> Result<TrainedBatch, ModelError> {
-        let gradient = self.engine.gradient(batch, Request::default())?;
-        let step = self.engine.step()?;
+    fn begin(&mut self, batch: &Batch) -> Result<(), ModelError> {
+        let computed = match self.engine.ahead() {
+            Some(ahead) => {
+                ahead.begin(batch)?;
+                None
+            }
+            None => {
+                let gradient = self.engine.gradient(batch, Request::default())?;
+                Some((gradient, self.engine.step()?))
+            }
+        };
+        self.begun.push_back((batch.trials(), computed));
+        Ok(())
+    }
+
+    fn most_begun(&self) -> usize {
+        self.most_begun
+    }
+
+    fn finish(&mut self) -> Result<Option<TrainedBatch>, ModelError> {
+        let Some((trials, mut computed)) = self.begun.pop_front() else {
+            return Ok(None);
+        };
+        if let Some(ahead) = self.engine.ahead() {
+            computed = ahead.finish()?;
+        }
+        let Some((gradient, step)) = computed else {
+            return Ok(None);
+        };
         let params = self.engine.params();
-        let seconds = params.duration_s() * batch.trials() as f64;
+        let seconds = params.duration_s() * trials as f64;
         let rate_hz = |spikes: u64, cells: usize| spikes as f64 / (cells as f64 * seconds);
         let by_name = |norms: BTreeMap<MatrixName, f64>| {
             let named = |(name, norm): (MatrixName, f64)| (name.short().to_owned(), norm);
             norms.into_iter().map(named).collect()
         };
-        let trials = batch.trials() as f64;
-        let cross_entropy = gradient.scores.cross_entropy_sum / trials;
+        let n = trials as f64;
+        let cross_entropy = gradient.scores.cross_entropy_sum / n;
         let penalty = gradient.loss - cross_entropy;
         let correct = gradient.scores.correct as f64;
-        Ok(TrainedBatch {
-            trials: batch.trials(),
+        Ok(Some(TrainedBatch {
+            trials,
             loss: cross_entropy,
             numbers: vec![
                 ("loss_nats", cross_entropy),
                 ("penalty_nats", penalty),
-                ("accuracy_percent", 100.0 * correct / trials),
+                ("accuracy_percent", 100.0 * correct / n),
                 (E_RATE.name, rate_hz(gradient.spikes_e, params.n_e())),
                 (I_RATE.name, rate_hz(gradient.spikes_i, params.n_i())),
             ],
             sums: vec![
-                ("loss_nats", cross_entropy * trials),
-                ("penalty_nats", penalty * trials),
+                ("loss_nats", cross_entropy * n),
+                ("penalty_nats", penalty * n),
                 ("correct", correct),
             ],
             gradient_norm: step.gradient_norm,
@@ -201,7 +232,7 @@ impl Model for NetworkModel {
             weight_norm_of: by_name(step.weight_norm_of),
             clipped: step.clip_factor < 1.0,
             skipped: step.skipped,
-        })
+        }))
     }
 
     fn evaluate(

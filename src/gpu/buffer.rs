@@ -67,6 +67,14 @@ impl Buffer {
     }
 }
 
+/// Words on their way from the device: [`Gpu::start_reading`].
+#[derive(Debug)]
+pub struct Reading<const N: usize> {
+    staging: Buffer,
+    index: wgpu::SubmissionIndex,
+    lens: [usize; N],
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.ledger.release(self.bytes);
@@ -242,18 +250,33 @@ impl Gpu {
         &self,
         parts: [(&Buffer, Range<usize>); N],
     ) -> Result<[Vec<u32>; N], GpuError> {
-        let mut all = parts.each_ref().map(|(_, range)| vec![0u32; range.len()]);
-        let words: usize = all.iter().map(Vec::len).sum();
+        let words: usize = parts.iter().map(|(_, range)| range.len()).sum();
         if 4 * words > TRANSFER_CHUNK_BYTES {
+            let mut all = [const { Vec::new() }; N];
             for (to, (buffer, range)) in all.iter_mut().zip(&parts) {
                 *to = self.read(buffer, range.clone())?;
             }
             return Ok(all);
         }
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = 4 * words as u64;
-        let reused = staging.take().filter(|staging| staging.bytes >= bytes);
-        let own = match reused {
+        let reading = self.start_reading(parts)?;
+        self.finish_reading(reading)
+    }
+
+    /// Submits copies of the words `range` of each part, to be waited for later; what is submitted after this does not
+    /// change them.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn start_reading<const N: usize>(
+        &self,
+        parts: [(&Buffer, Range<usize>); N],
+    ) -> Result<Reading<N>, GpuError> {
+        let lens = parts.each_ref().map(|(_, range)| range.len());
+        let bytes = 4 * lens.iter().sum::<usize>() as u64;
+        let mut pool = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let reused = pool.take().filter(|staging| staging.bytes >= bytes);
+        drop(pool);
+        let staging = match reused {
             Some(reused) => reused,
             None => self.allocate("read-back", bytes.max(4).next_power_of_two(), Role::Staging)?,
         };
@@ -265,22 +288,42 @@ impl Gpu {
             let from = buffer.byte_range::<u32>(range)?;
             let length = from.end - from.start;
             if length > 0 {
-                encoder.copy_buffer_to_buffer(&buffer.raw, from.start, &own.raw, at, length);
+                encoder.copy_buffer_to_buffer(&buffer.raw, from.start, &staging.raw, at, length);
             }
             at += length;
         }
         let index = self.submit_encoder(encoder)?;
-        let mut together = vec![0u32; words];
-        self.copy_mapped(&own, index, 0, bytemuck::cast_slice_mut(&mut together))?;
-        *staging = Some(own);
-        self.ledger.count_read(bytes);
+        Ok(Reading {
+            staging,
+            index,
+            lens,
+        })
+    }
+
+    /// Waits for what was read, and no longer.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn finish_reading<const N: usize>(
+        &self,
+        reading: Reading<N>,
+    ) -> Result<[Vec<u32>; N], GpuError> {
+        let Reading {
+            staging,
+            index,
+            lens,
+        } = reading;
+        let mut together = vec![0u32; lens.iter().sum()];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut together);
+        self.copy_mapped(&staging, index, 0, bytes)?;
+        self.ledger.count_read(bytes.len() as u64);
+        *self.staging.lock().unwrap_or_else(PoisonError::into_inner) = Some(staging);
         let mut rest = &together[..];
-        for to in &mut all {
-            let (own, others) = rest.split_at(to.len());
-            to.copy_from_slice(own);
+        Ok(lens.map(|len| {
+            let (own, others) = rest.split_at(len);
             rest = others;
-        }
-        Ok(all)
+            own.to_vec()
+        }))
     }
 
     /// Copies `chunk.len()` bytes of `buffer` from byte `start` on into `chunk`.

@@ -26,7 +26,7 @@ pub(crate) mod translate;
 mod uniform;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, AdapterLimits, describe, list_adapters};
-pub use buffer::{Buffer, UniformArray};
+pub use buffer::{Buffer, Reading, UniformArray};
 pub use commands::Commands;
 pub use counters::Counters;
 pub use device::Gpu;

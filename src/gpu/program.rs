@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use rayon::prelude::*;
 
-use super::buffer::{Buffer, UniformArray};
+use super::buffer::{Buffer, Reading, UniformArray};
 use super::device::Gpu;
 use super::error::GpuError;
 use super::kernel::{Bound, Kernel, is_dropped, stress_wanted};
@@ -192,6 +192,21 @@ where
         }
         self.gpu
             .read_parts(parts.map(|(name, range)| (&self.buffers[name], range)))
+    }
+
+    /// Begins to read words of several buffers: [`Gpu::start_reading`].
+    ///
+    /// # Errors
+    /// No such buffer, or a failure of the device.
+    pub fn start_reading<const N: usize>(
+        &self,
+        parts: [(&str, Range<usize>); N],
+    ) -> Result<Reading<N>, GpuError> {
+        for (name, _) in &parts {
+            self.buffer(name)?;
+        }
+        self.gpu
+            .start_reading(parts.map(|(name, range)| (&self.buffers[name], range)))
     }
 
     /// Writes values into a buffer, from its value number `first` on.

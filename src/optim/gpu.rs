@@ -32,7 +32,7 @@ uniform!(
         offset: u32,
         len: u32,
         flags: u32,
-        clip_factor: f32,
+        factor_at: u32,
         rate: f32,
         root: f32,
         beta1: f32,
@@ -40,7 +40,21 @@ uniform!(
         keep1: f32,
         keep2: f32,
         epsilon: f32,
-        unused: u32,
+        skipped: u32,
+        earlier_rate: f32,
+        earlier_root: f32,
+        unused_a: u32,
+        unused_b: u32,
+    }
+);
+
+uniform!(
+    /// The factor of the whole gradient.
+    ClipStep {
+        matrices: u32,
+        clip_norm: f32,
+        unused_a: u32,
+        unused_b: u32,
     }
 );
 
@@ -90,15 +104,36 @@ pub(crate) fn squares(partials: &[u32], lens: &[usize]) -> Vec<[f64; 2]> {
     squares.collect()
 }
 
-/// Step `t`, from 1, of the tensor of `len` entries at `offset`, whose gradient is multiplied by `factor`.
+/// The buffer of clip factors, and its words for so many: steps that were skipped on the device so far, then the bits
+/// of the factors.
+pub(crate) fn clip_words(factors: usize) -> (&'static str, Range<usize>) {
+    ("clip", 0..1 + factors)
+}
+
+/// The place of a factor among those.
+pub(crate) fn factor_at(factor: usize) -> usize {
+    1 + factor
+}
+
+/// Which optimiser step it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepNumber {
+    /// Its number, from 1, if no step is skipped that the host does not know of yet.
+    pub(crate) t: u64,
+    /// Steps that the device has skipped, as far as the host knows. Of one more, the number is one less.
+    pub(crate) skipped: u32,
+}
+
+/// The step of the tensor of `len` entries at `offset`, whose gradient is multiplied by factor number `factor`.
 pub(crate) fn update_step(
     [offset, len]: [usize; 2],
     (rule, adam): (&Rule, &Adam),
-    t: u64,
-    factor: f64,
+    number: StepNumber,
+    factor: usize,
     projected: bool,
 ) -> UpdateStep {
-    let (rate, root) = adam.rates(rule, t);
+    let (rate, root) = adam.rates(rule, number.t);
+    let (earlier_rate, earlier_root) = adam.rates(rule, number.t.saturating_sub(1).max(1));
     let flag = |wanted: bool, flag: u32| if wanted { flag } else { 0 };
     UpdateStep {
         offset: offset as u32,
@@ -106,7 +141,7 @@ pub(crate) fn update_step(
         flags: flag(projected, update::PROJECT)
             | flag(rule.optimiser == Optimiser::Sgd, update::DESCENT)
             | flag(rule.parametrisation == Parametrisation::Log, update::LOG),
-        clip_factor: factor as f32,
+        factor_at: factor_at(factor) as u32,
         rate: rate as f32,
         root: root as f32,
         beta1: adam.beta1 as f32,
@@ -114,6 +149,10 @@ pub(crate) fn update_step(
         keep1: (1.0 - adam.beta1) as f32,
         keep2: (1.0 - adam.beta2) as f32,
         epsilon: adam.epsilon as f32,
-        unused: 0,
+        skipped: number.skipped,
+        earlier_rate: earlier_rate as f32,
+        earlier_root: earlier_root as f32,
+        unused_a: 0,
+        unused_b: 0,
     }
 }

@@ -1,6 +1,8 @@
 //! A network with its data, as the epoch loop sees it.
 
 use super::batch::Batch;
+use std::collections::VecDeque;
+
 use super::engine::{Engine, EngineError, Quantity};
 use super::loss::Scores;
 use super::metrics::{
@@ -19,6 +21,8 @@ pub struct NetworkModel {
     engine: Box<dyn Engine>,
     sequences: Sequences,
     batch_size: usize,
+    /// Batches that are trained and not yet asked for.
+    trained: VecDeque<TrainedBatch>,
 }
 
 impl NetworkModel {
@@ -28,6 +32,7 @@ impl NetworkModel {
             engine,
             sequences,
             batch_size: batch_size.max(1),
+            trained: VecDeque::new(),
         }
     }
 
@@ -97,7 +102,7 @@ impl Model for NetworkModel {
         }
     }
 
-    fn train_batch(&mut self, batch: &Batch) -> Result<TrainedBatch, ModelError> {
+    fn begin(&mut self, batch: &Batch) -> Result<(), ModelError> {
         let scores = self.engine.gradient(batch)?;
         let step = self.engine.step()?;
         let (trials, loss) = (batch.trials as f64, scores.mean_loss());
@@ -112,7 +117,7 @@ impl Model for NetworkModel {
                 vec![("squared_error", loss * trials)],
             ),
         };
-        Ok(TrainedBatch {
+        self.trained.push_back(TrainedBatch {
             trials: batch.trials,
             loss,
             numbers,
@@ -122,7 +127,12 @@ impl Model for NetworkModel {
             weight_norm_of: step.weight_norm_of,
             clipped: step.clipped,
             skipped: step.skipped,
-        })
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Option<TrainedBatch>, ModelError> {
+        Ok(self.trained.pop_front())
     }
 
     fn evaluate(

@@ -210,48 +210,73 @@ impl EpochLoop<'_> {
                     }
                 }
             });
+            let mut begun = 0;
+            let mut since = Instant::now();
+            let mut stopped = None;
             for _ in left() {
-                if let Some(exit_code) = self.interrupt.requested() {
-                    return Ok(Some(exit_code));
+                stopped = self.interrupt.requested();
+                if stopped.is_some() {
+                    break;
                 }
-                let started = Instant::now();
                 let batch = batches.recv().map_err(|_| TrainError::Prefetch)?;
                 let batch = batch.map_err(TrainError::Model)?;
-                let trained = model.train_batch(&batch).map_err(TrainError::Model)?;
-                let seconds = started.elapsed().as_secs_f64();
-
-                let progress = self.session.progress_mut();
-                let mut sums = EpochSums::from_map(std::mem::take(&mut progress.epoch_sums));
-                sums.add(&trained, seconds);
-                progress.epoch_sums = sums.to_map();
-                progress.batches_done_in_epoch += 1;
-                progress.elapsed_seconds += seconds;
-                if trained.skipped {
-                    progress.skipped_steps += 1;
-                } else {
-                    progress.optimiser_steps += 1;
+                model.begin(&batch).map_err(TrainError::Model)?;
+                begun += 1;
+                if begun == model.most_begun() {
+                    self.finish(model, epoch, &mut since)?;
+                    begun -= 1;
                 }
-                let batches_done = progress.batches_done_in_epoch;
-                let step = StepRecord::new(self.session.mark(), epoch + 1, batches_done, &trained);
-                self.session.append_step(&step)?;
-                if trained.skipped && !self.warned {
-                    self.warned = true;
-                    self.reporter.warning(&format!(
-                        "epoch {}, batch {batches_done}: the gradient is not finite; such optimiser \
-                         steps are skipped and counted in skipped_steps",
-                        epoch + 1
-                    ));
-                }
-                self.reporter.batch(BatchDone {
-                    epoch: epoch + 1,
-                    batches_done,
-                    loss: trained.loss,
-                    loss_name: trained.loss_name(),
-                    seconds,
-                });
             }
-            Ok(None)
+            for _ in 0..begun {
+                self.finish(model, epoch, &mut since)?;
+            }
+            Ok(stopped)
         })
+    }
+
+    /// Waits for a batch and records it. `since` is when the one before was.
+    fn finish<M: Model>(
+        &mut self,
+        model: &mut M,
+        epoch: u64,
+        since: &mut Instant,
+    ) -> Result<(), TrainError> {
+        let Some(trained) = model.finish().map_err(TrainError::Model)? else {
+            return Ok(());
+        };
+        let seconds = since.elapsed().as_secs_f64();
+        *since = Instant::now();
+
+        let progress = self.session.progress_mut();
+        let mut sums = EpochSums::from_map(std::mem::take(&mut progress.epoch_sums));
+        sums.add(&trained, seconds);
+        progress.epoch_sums = sums.to_map();
+        progress.batches_done_in_epoch += 1;
+        progress.elapsed_seconds += seconds;
+        if trained.skipped {
+            progress.skipped_steps += 1;
+        } else {
+            progress.optimiser_steps += 1;
+        }
+        let batches_done = progress.batches_done_in_epoch;
+        let step = StepRecord::new(self.session.mark(), epoch + 1, batches_done, &trained);
+        self.session.append_step(&step)?;
+        if trained.skipped && !self.warned {
+            self.warned = true;
+            self.reporter.warning(&format!(
+                "epoch {}, batch {batches_done}: the gradient is not finite; such optimiser steps are \
+                 skipped and counted in skipped_steps",
+                epoch + 1
+            ));
+        }
+        self.reporter.batch(BatchDone {
+            epoch: epoch + 1,
+            batches_done,
+            loss: trained.loss,
+            loss_name: trained.loss_name(),
+            seconds,
+        });
+        Ok(())
     }
 
     /// Measures test and validation parts into `metrics`; `false` where the user stopped it.

@@ -36,11 +36,22 @@ pub trait Model {
     /// What chooses the best epoch.
     fn score(&self) -> Score;
 
-    /// Computes the gradient of a batch and takes one optimiser step.
+    /// Begins to compute the gradient of a batch and the optimiser step after it.
     ///
     /// # Errors
     /// A failure of the device.
-    fn train_batch(&mut self, batch: &Self::Batch) -> Result<TrainedBatch, ModelError>;
+    fn begin(&mut self, batch: &Self::Batch) -> Result<(), ModelError>;
+
+    /// Waits for the oldest batch that is begun and not finished; none where there is none.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn finish(&mut self) -> Result<Option<TrainedBatch>, ModelError>;
+
+    /// Batches that are begun before the first is waited for.
+    fn most_begun(&self) -> usize {
+        1
+    }
 
     /// Measures a part of the data with noise that is the same every time. `go_on` is asked
     /// between batches; where it says no, the result is `None`.

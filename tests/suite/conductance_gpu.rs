@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::common::again;
 use crate::common::networks::{SMALL, Setup, Sizes, cpu, draw, relative_error};
-use dalenet::conductance::batch::{Population, Request, SpikeBits};
+use dalenet::conductance::batch::{Batch, Population, Request, SpikeBits};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
 use dalenet::conductance::gpu::{GpuEngine, GpuOptions, MemoryPlan};
 use dalenet::conductance::settings::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
@@ -723,6 +723,69 @@ fn optimiser_state_returns_and_a_step_without_finite_norm_changes_nothing() {
     assert!(report.skipped, "norm {}", report.gradient_norm);
     assert_eq!(engine.optimiser_steps(), 0);
     assert!(bits(&read(&mut engine, Quantity::Weights)) == before);
+}
+
+/// A batch is begun while it is not known yet whether the step before was skipped.
+#[test]
+fn batches_begun_ahead_give_the_bits_of_batches_waited_for() {
+    let Some(gpu) = gpu() else { return };
+    // Without input the gradient is zero, with input it is not finite.
+    let blown = draw(SMALL, 9, 0.0, |c| c.network.grad_dampen = 1e-6);
+    let silent = Setup {
+        batch: Batch::new(blown.batch.labels.iter().map(|&label| (&[][..], label))),
+        ..blown.clone()
+    };
+    let sequence = [&silent, &blown, &silent, &silent, &blown, &blown, &silent];
+    // Moments of steps before, so that a step of a zero gradient shows which it is.
+    let moments = |factor: f32| -> Weights {
+        let mut moments = blown.weights.clone();
+        for matrix in moments.values_mut() {
+            matrix.data.iter_mut().for_each(|x| *x *= factor);
+        }
+        moments
+    };
+    let begin = || {
+        let mut engine = engine(&gpu, &blown);
+        engine
+            .restore(&moments(0.1), &moments(1.0), 3)
+            .expect("fits");
+        engine
+    };
+    let end = |engine: &mut GpuEngine| {
+        let all = [Quantity::Weights, Quantity::AdamM, Quantity::AdamV];
+        let all = all.map(|quantity| bits(&read(engine, quantity)));
+        (all, engine.optimiser_steps())
+    };
+    let mut waiting = begin();
+    let mut expected = Vec::new();
+    for setup in sequence {
+        let gradient = waiting.gradient(&setup.batch, Request::default());
+        let loss = gradient.expect("runs").loss;
+        expected.push((loss, waiting.step().expect("steps").skipped));
+    }
+    let skipped = expected.iter().map(|(_, skipped)| *skipped);
+    let blown_ones = sequence.map(|setup| std::ptr::eq(setup, &blown));
+    assert_eq!(skipped.collect::<Vec<_>>(), blown_ones);
+
+    let mut ahead = begin();
+    let mut came = Vec::new();
+    for (n, setup) in sequence.into_iter().enumerate() {
+        let engine = ahead.ahead().expect("a GPU can");
+        engine.begin(&setup.batch).expect("begins");
+        if n > 0 {
+            came.extend(engine.finish().expect("runs"));
+        }
+    }
+    let engine = ahead.ahead().expect("a GPU can");
+    came.extend(engine.finish().expect("runs"));
+    assert!(engine.finish().expect("waits for nothing").is_none());
+    let came: Vec<_> = came
+        .iter()
+        .map(|(g, step)| (g.loss, step.skipped))
+        .collect();
+    assert_eq!(came, expected);
+    assert!(end(&mut ahead) == end(&mut waiting));
+    assert_eq!(ahead.optimiser_steps(), 3 + 4);
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl Model for Stopping<'_> {
         self.network.score()
     }
 
-    fn train_batch(&mut self, batch: &Self::Batch) -> Result<TrainedBatch, ModelError> {
+    fn begin(&mut self, batch: &Self::Batch) -> Result<(), ModelError> {
         self.left -= 1;
         if self.left == 0 {
             if self.fails {
@@ -228,7 +228,11 @@ impl Model for Stopping<'_> {
             }
             self.interrupt.request(130);
         }
-        self.network.train_batch(batch)
+        self.network.begin(batch)
+    }
+
+    fn finish(&mut self) -> Result<Option<TrainedBatch>, ModelError> {
+        self.network.finish()
     }
 
     fn evaluate(

@@ -37,6 +37,7 @@ shaders!(
     "conductance/gradient_spikes.wgsl",
     "optim/sum_groups.wgsl",
     "optim/norms.wgsl",
+    "optim/clip.wgsl",
     "optim/update.wgsl",
     "optim/effective.wgsl",
 );
@@ -54,12 +55,13 @@ pub(super) enum KernelId {
     GradientSpikes,
     SumGroups,
     Norms,
+    Clip,
     Update,
     Effective,
 }
 
 impl KernelId {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Forward,
         Self::Loss,
         Self::SpikeTotals,
@@ -70,6 +72,7 @@ impl KernelId {
         Self::GradientSpikes,
         Self::SumGroups,
         Self::Norms,
+        Self::Clip,
         Self::Update,
         Self::Effective,
     ];
@@ -87,6 +90,7 @@ impl KernelId {
             Self::GradientSpikes => "conductance/gradient_spikes.wgsl",
             Self::SumGroups => "optim/sum_groups.wgsl",
             Self::Norms => "optim/norms.wgsl",
+            Self::Clip => "optim/clip.wgsl",
             Self::Update => "optim/update.wgsl",
             Self::Effective => "optim/effective.wgsl",
         }

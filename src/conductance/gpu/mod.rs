@@ -3,7 +3,8 @@
 //! One workgroup runs one trial forward, many steps a dispatch; a few trials share one backward, so
 //! that a loop weight read once serves all of them. Spikes are bits, states are replayed from saved
 //! ones ([`MemoryPlan`]), and weight gradients are sparse sums over events in which every
-//! entry has one owner. The host decides the clip factor from the norms that it reads back.
+//! entry has one owner. The host submits a batch while the one before is computed, and reads its results when they are
+//! there: norm, clip factor and optimiser step stay on the device.
 //!
 //! # Where the time goes
 //!
@@ -51,25 +52,26 @@ mod steps;
 mod tiles;
 mod transfers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::conductance::TRIAL_GROUP;
 use crate::conductance::batch::{Batch, Forward, Request};
 use crate::conductance::engine::{
-    Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage, moment,
+    Ahead, Engine, EngineError, Gradient, Quantity, StageTime, StepReport, Usage, moment,
 };
-use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::params::Params;
 use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::Weights;
 use crate::device::BackwardForm;
 use crate::gpu::{Gpu, GpuError, Program};
 use crate::optim::Adam;
+use crate::optim::gpu::clip_words;
 use dispatches::DispatchBuilder;
 use input_rows::InputRows;
 use plan::{Chunk, GpuPlan};
 use steps::STEP_WORDS;
+use transfers::Begun;
 
 pub use backward::is_recurrent as has_forms;
 pub use plan::{DEFAULT_BUDGET_BYTES, MemoryPlan};
@@ -96,6 +98,10 @@ pub struct GpuEngine {
     /// Σ g² and Σ w² of each trained matrix after a gradient, for the step that follows.
     squares: Vec<[f64; 2]>,
     optimiser_steps: u64,
+    /// Steps that the device has skipped, as far as is known.
+    skipped_steps: u32,
+    /// Training batches under way, the oldest first.
+    begun: VecDeque<Begun>,
 }
 
 impl GpuEngine {
@@ -149,6 +155,8 @@ impl GpuEngine {
             plan,
             squares: Vec::new(),
             optimiser_steps: 0,
+            skipped_steps: 0,
+            begun: VecDeque::new(),
         };
         engine.load(weights)?;
         Ok(engine)
@@ -167,50 +175,12 @@ impl GpuEngine {
         }
     }
 
-    /// Chunks of a batch, each of whole trial groups.
-    fn chunks(&self, batch: &Batch, imposed: bool) -> Vec<Chunk> {
-        let n = batch.trials();
-        let size = match self.plan.memory.chunk_trials {
-            whole if whole >= n => n,
-            part => (part / TRIAL_GROUP).max(1) * TRIAL_GROUP,
-        };
-        let starts = (0..n).step_by(size.max(1));
-        starts
-            .map(|offset| Chunk {
-                offset,
-                trials: size.min(n - offset),
-                batch: n,
-                imposed,
-            })
-            .collect()
-    }
-}
-
-impl Engine for GpuEngine {
-    fn params(&self) -> &Params {
-        &self.plan.params
-    }
-
-    fn forward(&mut self, batch: &Batch, request: Request<'_>) -> Result<Forward, EngineError> {
-        self.checked(batch, request)?;
-        self.upload(batch)?;
-        self.forget_disagreements(request)?;
-        let mut forward = self.empty_forward(batch, request);
-        for chunk in self.chunks(batch, request.imposed.is_some()) {
-            self.forward_chunk(chunk, request, request.traces, &mut forward)?;
-            self.read_counts(chunk, &mut forward)?;
-            if request.traces && chunk.offset == 0 {
-                forward.traces = Some(self.read_traces(chunk)?);
-            }
-        }
-        forward.logits = self.read_logits(batch)?;
-        if request.imposed.is_some() {
-            forward.disagreements = self.read_disagreements()?;
-        }
-        Ok(forward)
-    }
-
-    fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError> {
+    /// Has the device compute the gradient of a batch and its norms; returns what of `request` was read on the way.
+    fn submit_gradient(
+        &mut self,
+        batch: &Batch,
+        request: Request<'_>,
+    ) -> Result<Forward, EngineError> {
         self.checked(batch, request)?;
         self.upload(batch)?;
         let strength = self.plan.params.training.rate_strength;
@@ -242,28 +212,98 @@ impl Engine for GpuEngine {
         }
         let dispatches = self.norms();
         self.program.run(&dispatches)?;
-        let totals = self.read_outcome(batch, &mut forward)?;
+        Ok(forward)
+    }
+
+    /// Chunks of a batch, each of whole trial groups.
+    fn chunks(&self, batch: &Batch, imposed: bool) -> Vec<Chunk> {
+        let n = batch.trials();
+        let size = match self.plan.memory.chunk_trials {
+            whole if whole >= n => n,
+            part => (part / TRIAL_GROUP).max(1) * TRIAL_GROUP,
+        };
+        let starts = (0..n).step_by(size.max(1));
+        starts
+            .map(|offset| Chunk {
+                offset,
+                trials: size.min(n - offset),
+                batch: n,
+                imposed,
+            })
+            .collect()
+    }
+}
+
+impl Ahead for GpuEngine {
+    fn begin(&mut self, batch: &Batch) -> Result<(), EngineError> {
+        self.submit_gradient(batch, Request::default())?;
+        let under_way = self.begun.len() as u64;
+        self.optimise(self.optimiser_steps + under_way + 1)?;
+        let begun = self.start_reading_outcome(batch)?;
+        self.begun.push_back(begun);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Option<(Gradient, StepReport)>, EngineError> {
+        let Some(begun) = self.begun.pop_front() else {
+            return Ok(None);
+        };
+        let finished = self.finish_reading_outcome(begun)?;
+        let report = self.step_report(&finished.squares, &finished.clip);
+        Ok(Some((finished.gradient, report)))
+    }
+}
+
+impl Engine for GpuEngine {
+    fn params(&self) -> &Params {
+        &self.plan.params
+    }
+
+    fn forward(&mut self, batch: &Batch, request: Request<'_>) -> Result<Forward, EngineError> {
+        self.checked(batch, request)?;
+        self.upload(batch)?;
+        self.forget_disagreements(request)?;
+        let mut forward = self.empty_forward(batch, request);
+        for chunk in self.chunks(batch, request.imposed.is_some()) {
+            self.forward_chunk(chunk, request, request.traces, &mut forward)?;
+            self.read_counts(chunk, &mut forward)?;
+            if request.traces && chunk.offset == 0 {
+                forward.traces = Some(self.read_traces(chunk)?);
+            }
+        }
+        forward.logits = self.read_logits(batch)?;
         if request.imposed.is_some() {
             forward.disagreements = self.read_disagreements()?;
         }
-        let (scores, _) = cross_entropy(&forward.logits, &batch.labels, self.plan.params.n_out);
-        let mut loss = scores.cross_entropy_sum / batch.trials() as f64;
-        let (of_e, of_i) = totals.split_at(self.plan.params.n_e());
-        if strength > 0.0 {
-            let theta = self.plan.params.training.rate_theta_hz;
-            let seconds = self.plan.params.duration_s() * batch.trials() as f64;
-            loss += rate_penalty(of_e, self.plan.params.n_e(), seconds, theta, strength).0;
-        }
-        Ok(Gradient {
-            forward,
-            scores,
-            loss,
-            spikes_e: of_e.iter().map(|&n| u64::from(n)).sum(),
-            spikes_i: of_i.iter().map(|&n| u64::from(n)).sum(),
-        })
+        Ok(forward)
     }
+
+    fn gradient(&mut self, batch: &Batch, request: Request<'_>) -> Result<Gradient, EngineError> {
+        let forward = self.submit_gradient(batch, request)?;
+        let begun = self.start_reading_outcome(batch)?;
+        let finished = self.finish_reading_outcome(begun)?;
+        self.squares = finished.squares;
+        let mut gradient = finished.gradient;
+        gradient.forward.raster = forward.raster;
+        gradient.forward.traces = forward.traces;
+        if request.imposed.is_some() {
+            gradient.forward.disagreements = self.read_disagreements()?;
+        }
+        Ok(gradient)
+    }
+
     fn step(&mut self) -> Result<StepReport, EngineError> {
-        self.optimise()
+        self.optimise(self.optimiser_steps + 1)?;
+        let (buffer, words) = clip_words(1);
+        let clip: Vec<u32> = self.program.read(buffer, words)?;
+        let squares = std::mem::take(&mut self.squares);
+        let report = self.step_report(&squares, &clip);
+        self.squares = squares;
+        Ok(report)
+    }
+
+    fn ahead(&mut self) -> Option<&mut dyn Ahead> {
+        Some(self)
     }
 
     fn read(&mut self, quantity: Quantity) -> Result<BTreeMap<MatrixName, Vec<f64>>, EngineError> {

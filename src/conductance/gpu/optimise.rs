@@ -5,12 +5,12 @@ use super::dispatches::{KernelDispatch, dispatch};
 use super::kernels;
 use super::steps::{EffectiveStep, Step};
 use super::tiles::WORKGROUP;
-use crate::conductance::engine::{EngineError, StepReport};
+use crate::conductance::engine::StepReport;
 use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::Slot;
 use crate::gpu::{GpuError, linear_grid};
 use crate::optim::Parametrisation;
-use crate::optim::gpu::{NormsStep, norm_groups, update_step};
+use crate::optim::gpu::{ClipStep, NormsStep, StepNumber, factor_at, norm_groups, update_step};
 
 impl GpuEngine {
     /// Finishes the gradient and leaves its norms.
@@ -31,34 +31,49 @@ impl GpuEngine {
             .collect()
     }
 
-    /// Clips, takes one optimiser step and keeps Dale's law.
-    pub(super) fn optimise(&mut self) -> Result<StepReport, EngineError> {
+    /// Clips, takes one optimiser step and keeps Dale's law, as the norms on the device say: nothing is waited for.
+    /// `t` is the number of the step if no step under way is skipped.
+    pub(super) fn optimise(&mut self, t: u64) -> Result<(), GpuError> {
         let slots: Vec<Slot> = self.plan.layout.trained_slots().cloned().collect();
-        let mut report = StepReport::default();
-        let mut total = 0.0;
-        for (slot, [squares, weights]) in slots.iter().zip(&self.squares) {
-            total += squares;
-            report.gradient_norm_of.insert(slot.name, squares.sqrt());
-            report.weight_norm_of.insert(slot.name, weights.sqrt());
-        }
-        report.gradient_norm = total.sqrt();
-        report.clip_factor = self.adam.clip_factor(report.gradient_norm);
-        report.skipped = !report.gradient_norm.is_finite();
-        if report.skipped {
-            return Ok(report);
-        }
-        self.optimiser_steps += 1;
-        let mut dispatches = Vec::new();
+        let clip = ClipStep {
+            matrices: slots.len() as u32,
+            clip_norm: self.adam.clip_norm as f32,
+            ..Default::default()
+        };
+        let mut dispatches = vec![optimiser_dispatch([1, 1, 1], clip)];
+        let number = StepNumber {
+            t,
+            skipped: self.skipped_steps,
+        };
         for slot in &slots {
             let place = [slot.offset, slot.len()];
-            let rules = (&slot.rule, &self.adam);
-            let factor = report.clip_factor;
-            let step = update_step(place, rules, self.optimiser_steps, factor, slot.projected);
+            let step = update_step(place, (&slot.rule, &self.adam), number, 0, slot.projected);
             dispatches.push(optimiser_dispatch(linear_grid(slot.len(), WORKGROUP), step));
             dispatches.push(self.effective_of(slot));
         }
-        self.program.run(&dispatches)?;
-        Ok(report)
+        self.program.run(&dispatches)
+    }
+
+    /// What became of a step, from the squares of gradients and weights and the words of `clip`.
+    pub(super) fn step_report(&mut self, squares: &[[f64; 2]], clip: &[u32]) -> StepReport {
+        let mut report = StepReport::default();
+        let mut total = 0.0;
+        for (slot, [gradient, weights]) in self.plan.layout.trained_slots().zip(squares) {
+            total += gradient;
+            report.gradient_norm_of.insert(slot.name, gradient.sqrt());
+            report.weight_norm_of.insert(slot.name, weights.sqrt());
+        }
+        report.gradient_norm = total.sqrt();
+        self.skipped_steps = clip[0];
+        let factor = f32::from_bits(clip[factor_at(0)]);
+        report.skipped = factor < 0.0;
+        if report.skipped {
+            report.clip_factor = self.adam.clip_factor(report.gradient_norm);
+        } else {
+            report.clip_factor = f64::from(factor);
+            self.optimiser_steps += 1;
+        }
+        report
     }
 
     /// Renews effective and transposed weights after the stored ones have changed.

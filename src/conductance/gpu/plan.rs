@@ -21,7 +21,7 @@ use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::{Layout, Weights, Wiring};
 use crate::device::BackwardForm;
 use crate::gpu::{AdapterInfo, AdapterLimits, BufferSpec};
-use crate::optim::gpu::MAX_PARTIALS;
+use crate::optim::gpu::{MAX_PARTIALS, clip_words};
 use crate::text::count;
 
 /// Device memory a run takes unless told otherwise, bytes.
@@ -427,7 +427,8 @@ fn buffers(
             "gradients of the trial groups",
             groups * layout.trained_len,
         ),
-        scratch("partials", "partial norms", partials),
+        host("partials", "partial norms", partials),
+        host("clip", "clip factor", clip_words(1).1.len()),
         scratch(
             "state",
             "saved states",

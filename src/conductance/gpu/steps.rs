@@ -2,10 +2,10 @@
 
 use super::kernels::KernelId;
 use crate::gpu::{Uniform, uniform};
-use crate::optim::gpu::{NormsStep, UpdateStep};
+use crate::optim::gpu::{ClipStep, NormsStep, UpdateStep};
 
 /// Words of the largest `Step`; all kernels read theirs from slots of this size.
-pub(super) const STEP_WORDS: usize = 12;
+pub(super) const STEP_WORDS: usize = 16;
 
 /// The `Step` of one kernel.
 pub(super) trait Step: Uniform {
@@ -25,6 +25,10 @@ macro_rules! step {
 
 impl Step for NormsStep {
     const KERNEL: KernelId = KernelId::Norms;
+}
+
+impl Step for ClipStep {
+    const KERNEL: KernelId = KernelId::Clip;
 }
 
 impl Step for UpdateStep {
@@ -187,6 +191,7 @@ mod tests {
         host::<GradientSpikesStep>();
         host::<SumGroupsStep>();
         host::<NormsStep>();
+        host::<ClipStep>();
         host::<UpdateStep>();
         host::<EffectiveStep>();
     }

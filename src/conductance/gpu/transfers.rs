@@ -8,13 +8,29 @@ use super::plan::{MAX_DISAGREEMENTS, disagreement_words};
 use crate::conductance::batch::{
     Batch, Disagreement, Forward, Population, Request, SpikeBits, Traces,
 };
-use crate::conductance::engine::EngineError;
+use crate::conductance::engine::{EngineError, Gradient};
+use crate::conductance::loss::{cross_entropy, rate_penalty};
 use crate::conductance::settings::MatrixName;
 use crate::conductance::weights::Slot;
 use crate::conductance::{TRIAL_GROUP, check_batch};
-use crate::gpu::GpuError;
-use crate::optim::gpu::{partials, squares};
+use crate::gpu::{GpuError, Reading};
+use crate::optim::gpu::{clip_words, partials, squares};
 use crate::text::count;
+
+/// A batch whose results are on their way.
+pub(super) struct Begun {
+    reading: Reading<4>,
+    labels: Vec<u32>,
+}
+
+/// What came of a batch.
+pub(super) struct Finished {
+    pub(super) gradient: Gradient,
+    /// Σ g² and Σ w² of each trained matrix.
+    pub(super) squares: Vec<[f64; 2]>,
+    /// Words of the clip factor.
+    pub(super) clip: Vec<u32>,
+}
 
 impl GpuEngine {
     /// Refuses a batch that does not fit the network or the plan.
@@ -147,25 +163,55 @@ impl GpuEngine {
         Ok(logits.into_iter().map(f64::from).collect())
     }
 
-    /// Reads what a gradient leaves, with one wait for the device: logits into `forward`, the norms for the step that
-    /// follows, and spikes as [`read_totals`](Self::read_totals) does.
-    pub(super) fn read_outcome(
-        &mut self,
-        batch: &Batch,
-        forward: &mut Forward,
-    ) -> Result<Vec<u32>, GpuError> {
+    /// Begins to read what a gradient and the step after it leave: logits, spikes as
+    /// [`read_totals`](Self::read_totals) does, norms and clip factor.
+    pub(super) fn start_reading_outcome(&self, batch: &Batch) -> Result<Begun, GpuError> {
         let params = &self.plan.params;
-        let lens: Vec<usize> = self.plan.layout.trained_slots().map(Slot::len).collect();
         let parts = [
             ("logits", 0..batch.trials() * params.n_out),
             ("totals", 0..params.n_e() + params.n_i()),
-            partials(lens.len()),
+            partials(self.plan.layout.trained_slots().count()),
+            clip_words(1),
         ];
-        let [logits, totals, partials] = self.program.read_parts(parts)?;
+        Ok(Begun {
+            reading: self.program.start_reading(parts)?,
+            labels: batch.labels.clone(),
+        })
+    }
+
+    /// Waits for that: loss and spikes, and what is needed of the step.
+    pub(super) fn finish_reading_outcome(&self, begun: Begun) -> Result<Finished, GpuError> {
+        let Begun { reading, labels } = begun;
+        let [logits, totals, partials, clip] = self.gpu.finish_reading(reading)?;
+        let params = &self.plan.params;
         let logits = logits.into_iter().map(f32::from_bits);
-        forward.logits = logits.map(f64::from).collect();
-        self.squares = squares(&partials, &lens);
-        Ok(totals)
+        let forward = Forward {
+            logits: logits.map(f64::from).collect(),
+            ..Forward::default()
+        };
+        let (scores, _) = cross_entropy(&forward.logits, &labels, params.n_out);
+        let trials = labels.len() as f64;
+        let mut loss = scores.cross_entropy_sum / trials;
+        let (of_e, of_i) = totals.split_at(params.n_e());
+        let strength = params.training.rate_strength;
+        if strength > 0.0 {
+            let theta = params.training.rate_theta_hz;
+            let seconds = params.duration_s() * trials;
+            loss += rate_penalty(of_e, params.n_e(), seconds, theta, strength).0;
+        }
+        let sum = |counts: &[u32]| counts.iter().map(|&n| u64::from(n)).sum();
+        let lens: Vec<usize> = self.plan.layout.trained_slots().map(Slot::len).collect();
+        Ok(Finished {
+            gradient: Gradient {
+                scores,
+                loss,
+                spikes_e: sum(of_e),
+                spikes_i: sum(of_i),
+                forward,
+            },
+            squares: squares(&partials, &lens),
+            clip,
+        })
     }
 
     /// Empties the list of disagreements, to which only batches with imposed spikes write.

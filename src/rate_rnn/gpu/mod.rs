@@ -18,7 +18,10 @@ use super::loss::Scores;
 use super::params::Params;
 use super::weights::Layout;
 use crate::gpu::{BufferSpec, Gpu, Program, linear_grid};
-use crate::optim::gpu::{MAX_PARTIALS, NormsStep, norm_groups, partials, squares, update_step};
+use crate::optim::gpu::{
+    MAX_PARTIALS, NormsStep, StepNumber, clip_words, factor_at, norm_groups, partials, squares,
+    update_step,
+};
 use kernels::WORKGROUP;
 use plan::{Words, by_effective_words, chunk_trials};
 use steps::{STEP_WORDS, dispatch};
@@ -195,7 +198,12 @@ fn buffers(layout: &Layout, words: Words) -> Vec<BufferSpec> {
             by_effective_words(layout),
         ),
         BufferSpec::scratch("gradient", "gradient", layout.len),
-        BufferSpec::scratch("partials", "partial norms", partials),
+        BufferSpec::new("partials", "partial norms", partials),
+        BufferSpec::new(
+            "clip",
+            "clip factors",
+            clip_words(layout.tensors.len()).1.len(),
+        ),
         BufferSpec::new("x", "inputs", words.x),
         BufferSpec::new("targets", "targets", words.targets),
         BufferSpec::scratch("h", "unit activities", words.h),
@@ -296,10 +304,16 @@ impl Engine for GpuEngine {
         }
         self.steps += 1;
         let (rule, adam) = rule_at(&self.params, self.steps);
-        let tensors = self.layout.tensors.iter().zip(&plan.factors);
-        let update = tensors.map(|(spec, &factor)| {
+        let factors: Vec<f32> = plan.factors.iter().map(|&factor| factor as f32).collect();
+        self.program.write("clip", factor_at(0), &factors)?;
+        let number = StepNumber {
+            t: self.steps,
+            skipped: 0,
+        };
+        let tensors = self.layout.tensors.iter().enumerate();
+        let update = tensors.map(|(tensor, spec)| {
             let place = [spec.offset, spec.len()];
-            let step = update_step(place, (&rule, &adam), self.steps, factor, spec.projected);
+            let step = update_step(place, (&rule, &adam), number, tensor, spec.projected);
             dispatch("optimiser", linear_grid(spec.len(), WORKGROUP), step)
         });
         let dispatches: Vec<_> = update.collect();
