@@ -76,6 +76,8 @@ pub enum BackwardForm {
     /// Many steps a dispatch: a workgroup keeps a few trials and reads the loop weights every step.
     #[default]
     Persistent,
+    /// The same with at most 4 trials a workgroup: twice the workgroups, each half the arithmetic for what it reads.
+    Persistent4,
     /// A dispatch a step, which reads the loop weights once for 16 or 32 trials; a thread sums up 4 cells × 4 trials.
     /// Networks without a loop have nothing to share and run as [`BackwardForm::Persistent`].
     PerStep,
@@ -87,17 +89,24 @@ pub enum BackwardForm {
 
 impl BackwardForm {
     /// Every form.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Persistent,
+        Self::Persistent4,
         Self::PerStep,
         Self::PerStep8x4,
         Self::PerStep8x8,
     ];
 
+    /// Whether every backward step is a dispatch.
+    pub fn is_per_step(self) -> bool {
+        !matches!(self, Self::Persistent | Self::Persistent4)
+    }
+
     /// Its name in options and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Persistent => "persistent",
+            Self::Persistent4 => "persistent-4",
             Self::PerStep => "per-step",
             Self::PerStep8x4 => "per-step-8x4",
             Self::PerStep8x8 => "per-step-8x8",
@@ -108,7 +117,7 @@ impl BackwardForm {
 /// A form of the backward pass that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no backward pass `{0}`: use auto, persistent, per-step, per-step-8x4 or per-step-8x8"
+    "there is no backward pass `{0}`: use auto, persistent, persistent-4, per-step, per-step-8x4 or per-step-8x8"
 )]
 pub struct UnknownForm(String);
 

@@ -22,8 +22,8 @@ pub struct Device {
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
     /// Backward pass of the GPU engine: auto (the fastest, timed with the first batch and remembered), persistent (many
-    /// time steps in a dispatch), per-step (a dispatch for each time step), or per-step-8x4 and per-step-8x8 (the same with
-    /// more sums a thread)
+    /// time steps in a dispatch; persistent-4 with at most 4 trials a workgroup), or per-step (a dispatch for each time
+    /// step; per-step-8x4 and per-step-8x8 with more sums a thread)
     #[arg(long, value_name = "FORM", default_value = "auto")]
     pub backward: BackwardChoice,
 }

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     /// Times of the forms where one is the fastest.
-    fn fastest(form: BackwardForm) -> [f64; 4] {
+    fn fastest(form: BackwardForm) -> [f64; 5] {
         BackwardForm::ALL.map(|other| if other == form { 1.0 } else { 2.0 })
     }
 
@@ -188,7 +188,7 @@ mod tests {
         asked: BackwardChoice,
         recorded: Option<BackwardForm>,
         cache: &FormCache,
-        ms: [f64; 4],
+        ms: [f64; 5],
     ) -> (Result<Chosen, String>, usize) {
         let mut timed = 0;
         let mut time = |form: BackwardForm| {
@@ -211,10 +211,10 @@ mod tests {
                 (chosen.unwrap(), timed)
             };
             let (chosen, timed) = by(BackwardChoice::Auto, None, fastest(expected));
-            assert_eq!((chosen.form, timed), (expected, 4));
+            assert_eq!((chosen.form, timed), (expected, 5));
             assert!(chosen.why.contains("timed"), "{}", chosen.why);
             // Other times are not asked for any more.
-            let other = BackwardForm::ALL[(place + 1) % 4];
+            let other = BackwardForm::ALL[(place + 1) % 5];
             let (chosen, timed) = by(BackwardChoice::Auto, None, fastest(other));
             assert_eq!((chosen.form, timed), (expected, 0));
             // What the run began with, and what the user asks for, go before that.
@@ -234,10 +234,10 @@ mod tests {
             BackwardChoice::Auto,
             None,
             &cache,
-            [f64::INFINITY, 3.0, 2.0, f64::NAN],
+            [f64::INFINITY, 4.0, 3.0, 2.0, f64::NAN],
         );
         let chosen = chosen.unwrap();
-        assert_eq!((chosen.form, timed), (BackwardForm::PerStep8x4, 4));
+        assert_eq!((chosen.form, timed), (BackwardForm::PerStep8x4, 5));
         for part in [
             "persistent fails: no persistent",
             "per-step-8x8 fails",
@@ -246,8 +246,8 @@ mod tests {
             assert!(chosen.why.contains(part), "{}", chosen.why);
         }
         let cache = FormCache::at(folder.path().join("others.json"));
-        let (none, timed) = choose_by(BackwardChoice::Auto, None, &cache, [f64::NAN; 4]);
-        assert_eq!((none, timed), (Err("no persistent".to_owned()), 4));
+        let (none, timed) = choose_by(BackwardChoice::Auto, None, &cache, [f64::NAN; 5]);
+        assert_eq!((none, timed), (Err("no persistent".to_owned()), 5));
     }
 
     #[test]
@@ -263,13 +263,13 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let cache = FormCache::at(path.clone());
             let (chosen, timed) = auto(&cache);
-            assert_eq!((chosen.form, timed), (BackwardForm::PerStep, 4), "{text}");
+            assert_eq!((chosen.form, timed), (BackwardForm::PerStep, 5), "{text}");
             assert!(chosen.why.contains("damaged"), "{}", chosen.why);
             assert_eq!(auto(&cache).1, 0);
         }
         // A form of another version is none of this one.
         std::fs::write(&path, "{\"a card, its driver\": \"sideways\"}").unwrap();
-        assert_eq!(auto(&FormCache::at(path.clone())).1, 4);
+        assert_eq!(auto(&FormCache::at(path.clone())).1, 5);
         // A file where a folder should be.
         let (chosen, _) = auto(&FormCache::at(path.join("x")));
         assert!(chosen.why.contains("cannot be"), "{}", chosen.why);

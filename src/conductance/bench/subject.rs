@@ -36,6 +36,8 @@ pub(super) struct BenchNetwork {
     trials: Trials,
     indices: Vec<usize>,
     batch: Batch,
+    /// A training batch is under way.
+    has_begun: bool,
 }
 
 impl BenchNetwork {
@@ -94,11 +96,19 @@ impl BenchNetwork {
             trials,
             indices,
             batch,
+            has_begun: false,
         })
     }
 
-    /// One training batch.
+    /// One training batch: as in a run, the next one is begun before it is waited for.
     pub(super) fn train(&mut self) -> Result<(), ExperimentError> {
+        if let Some(ahead) = self.opened.engine.ahead() {
+            ahead.begin(&self.batch)?;
+            if std::mem::replace(&mut self.has_begun, true) {
+                ahead.finish()?;
+            }
+            return Ok(());
+        }
         self.opened
             .engine
             .gradient(&self.batch, Request::default())?;

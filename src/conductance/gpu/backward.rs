@@ -94,7 +94,7 @@ impl LambdaRows {
     }
 }
 
-/// Trials that share a workgroup's loop weights: 8, 4 or 1.
+/// Trials that share a workgroup's loop weights: 8, 4 or 1; [`BackwardForm::Persistent4`] takes no more than 4.
 ///
 /// A workgroup that streams the full-size network's 2.1 MB of loop weights at the 64 bytes a clock
 /// of one multiprocessor takes 32,768 clocks a step, whatever the number of trials; at 128
@@ -105,6 +105,7 @@ impl LambdaRows {
 pub(super) fn trials_per_workgroup(
     params: &Params,
     wiring: &Wiring,
+    form: BackwardForm,
     trials: usize,
     limits: &AdapterLimits,
 ) -> Result<usize, EngineError> {
@@ -121,7 +122,7 @@ pub(super) fn trials_per_workgroup(
         )));
     }
     let sums = params.n_e().div_ceil(WORKGROUP as usize).max(4);
-    let eight = trials >= 16 * 8 && 8 * sums <= 32;
+    let eight = trials >= 16 * 8 && 8 * sums <= 32 && form != BackwardForm::Persistent4;
     Ok(match is_recurrent(wiring) {
         true if eight && fits(8) => 8,
         true if fits(4) => 4,

@@ -19,7 +19,8 @@
 //! | forward | latency of a step (0.9 µs), cell arithmetic on the small card | 2 ms | 6.8 ms | 7 ms |
 //! | replay | the same, and 7.4 GB of recorded states written | 4 ms | 11.8 ms | 26 ms |
 //! | backward, persistent | 2.1 MB of weights a step through the cache port of each multiprocessor | 50–70 ms | 99.8 ms | 110–160 ms |
-//! | backward, per step | latency of 2000 dependent dispatches (5–10 µs each) | 34–50 ms | 47 ms | 100–140 ms |
+//! | backward, per step | latency of 2000 dependent dispatches (5–10 µs each), loads from workgroup memory | 34–50 ms | 47 ms | 100–140 ms |
+//! | backward, per step, 8 × 4 or 8 × 8 sums | that latency, multiply-adds | 22–32 ms | | 55–70 ms |
 //! | weight gradients | latency of sparse rows | 1 ms | 1.6 ms | 6 ms |
 //! | optimiser, transfers, waiting | the host | 1 ms | 2.3 ms | 1 ms |
 //!
@@ -28,7 +29,13 @@
 //!   adjoints of the step after, of all cells of a trial, and a shader has no barrier across
 //!   workgroups. So a workgroup must see whole trials ([`BackwardForm::Persistent`]: few workgroups, each
 //!   streaming all weights) or a step must be a dispatch ([`BackwardForm::PerStep`]: all of the device,
-//!   and a wait 2000 times). Both give the same bits; `dalenet bench` times both.
+//!   and a wait 2000 times). All forms give the same bits; `dalenet bench` times each.
+//! * **Sums a thread**: with 4 × 4 of them every two loads of four numbers from workgroup memory feed 16 multiply-adds,
+//!   which holds them to about half their rate; 8 × 4 need three loads for 32 and 8 × 8 four for 64. But a
+//!   step of a batch of 256 is then 128 workgroups of four or of two warps, where a large card has as many
+//!   multiprocessors that want four each. So 8 × 8 is for smaller cards and larger batches, and none is for all.
+//! * **A batch is submitted while the one before is computed**: norm, clip factor and step are kernels, and a result is waited
+//!   for when the next batch is in the queue. The device then never waits for its host.
 //! * **Iterating on blocks of steps** until the adjoints at the loop stand still would turn the
 //!   products into large ones, but repeats each four to six times (blocks of 20 to 100 steps, to
 //!   3e-7): 37 to 56 ms on an H200. It pays where matrix units do all iterations but the last.

@@ -194,7 +194,7 @@ impl GpuPlan {
 }
 
 fn is_per_step(form: BackwardForm, wiring: &Wiring) -> bool {
-    form != BackwardForm::Persistent && is_recurrent(wiring)
+    form.is_per_step() && is_recurrent(wiring)
 }
 
 /// How states are saved.
@@ -311,7 +311,7 @@ impl MemoryPlan {
         ends_long_loops: bool,
     ) -> Result<Self, EngineError> {
         let rows = RowLengths::new(params, layout, wiring);
-        let trials_per_workgroup = trials_per_workgroup(params, wiring, trials, limits)?;
+        let trials_per_workgroup = trials_per_workgroup(params, wiring, backward, trials, limits)?;
         let tiles = StepTiles::of(backward).workgroup_bytes();
         if is_per_step(backward, wiring) && tiles > limits.workgroup_memory_bytes as usize {
             return Err(EngineError::Memory(format!(
@@ -408,9 +408,9 @@ fn buffers(
     let segment = saving.segment_steps;
     let groups = chunk.div_ceil(TRIAL_GROUP);
     let cells = params.n_e() + params.n_i();
-    let lambda = match backward {
-        BackwardForm::Persistent => 1,
-        form => LambdaRows::new(params, wiring, form, chunk).len(params, segment),
+    let lambda = match backward.is_per_step() {
+        false => 1,
+        true => LambdaRows::new(params, wiring, backward, chunk).len(params, segment),
     };
     let events = batch_trials * params.steps / 4;
     let partials = 2 * layout.slots.len() * MAX_PARTIALS as usize;
@@ -623,7 +623,7 @@ pub(super) mod tests {
         };
         for (form, fits) in BackwardForm::ALL
             .into_iter()
-            .zip([true, true, false, false])
+            .zip([true, true, true, false, false])
         {
             let mut config = Config::default();
             config.network.n_e = 64;

@@ -35,7 +35,7 @@ impl StepTiles {
             i,
         };
         match form {
-            BackwardForm::Persistent | BackwardForm::PerStep => {
+            BackwardForm::Persistent | BackwardForm::Persistent4 | BackwardForm::PerStep => {
                 tiles(128, [1, 1], [64, 32], [32, 16])
             }
             BackwardForm::PerStep8x4 => tiles(128, [2, 1], [64, 64], [32, 32]),
@@ -53,7 +53,7 @@ impl StepTiles {
 /// The forms of the backward pass that a device with these limits can take.
 pub fn forms_on(limits: &AdapterLimits) -> Vec<BackwardForm> {
     let fits = |form: &BackwardForm| {
-        *form == BackwardForm::Persistent
+        !form.is_per_step()
             || StepTiles::of(*form).workgroup_bytes() <= limits.workgroup_memory_bytes as usize
     };
     BackwardForm::ALL.into_iter().filter(fits).collect()
