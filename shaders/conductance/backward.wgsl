@@ -178,19 +178,19 @@ fn readout_back(r: ReadOut, t: u32) -> vec4<f32> {
 
 fn put_rows_e(cell: u32, q: u32, a: Carried) {
     if HAS_IE {
-        put_row(WORK_ROW + cell, q, BETA_GABA * a.gi);
+        put_row(WORK_ROW + cell, q, KICK_GABA * a.gi);
     }
     if HAS_EE {
-        put_row(GE_E_ROW + cell, q, BETA_AMPA * a.ge);
+        put_row(GE_E_ROW + cell, q, KICK_AMPA * a.ge);
     }
 }
 
 fn put_rows_i(cell: u32, q: u32, a: Carried) {
     if HAS_EI {
-        put_row(GE_I_ROW + cell, q, BETA_AMPA * a.ge);
+        put_row(GE_I_ROW + cell, q, KICK_AMPA * a.ge);
     }
     if HAS_II {
-        put_row(GI_I_ROW + cell, q, BETA_GABA * a.gi);
+        put_row(GI_I_ROW + cell, q, KICK_GABA * a.gi);
     }
 }
 

@@ -299,11 +299,11 @@ fn e_tile(tile: u32, tid: u32) {
             put_adjoints(lanes.live, (4u * quad + vec4(0u, 1u, 2u, 3u)) * ADJOINT_LEN + c, N_E, a);
             put_trace(lanes, TRACE_GE_E + c, a.ge);
             if HAS_EE {
-                lambda[row_of(t, LAMBDA_GE_E + c) * LAMBDA_QUADS + quad] = BETA_AMPA * a.ge;
+                lambda[row_of(t, LAMBDA_GE_E + c) * LAMBDA_QUADS + quad] = KICK_AMPA * a.ge;
             }
             if HAS_IE {
                 put_trace(lanes, TRACE_GI_E + c, a.gi);
-                lambda[row_of(t, LAMBDA_GI_E + c) * LAMBDA_QUADS + quad] = BETA_GABA * a.gi;
+                lambda[row_of(t, LAMBDA_GI_E + c) * LAMBDA_QUADS + quad] = KICK_GABA * a.gi;
             }
         }
     }
@@ -355,11 +355,11 @@ fn i_tile(tile: u32, tid: u32) {
             put_adjoints(lanes.live, (4u * quad + vec4(0u, 1u, 2u, 3u)) * ADJOINT_LEN + ADJOINT_I_AT + c, N_I, a);
             put_trace(lanes, TRACE_GE_I + c, a.ge);
             if HAS_EI {
-                lambda[row_of(t, LAMBDA_GE_I + c) * LAMBDA_QUADS + quad] = BETA_AMPA * a.ge;
+                lambda[row_of(t, LAMBDA_GE_I + c) * LAMBDA_QUADS + quad] = KICK_AMPA * a.ge;
             }
             if HAS_II {
                 put_trace(lanes, TRACE_GI_I + c, a.gi);
-                lambda[row_of(t, LAMBDA_GI_I + c) * LAMBDA_QUADS + quad] = BETA_GABA * a.gi;
+                lambda[row_of(t, LAMBDA_GI_I + c) * LAMBDA_QUADS + quad] = KICK_GABA * a.gi;
             }
         }
     }

@@ -59,10 +59,10 @@ fn at_floor(v: f32) -> f32 {
     return select(v, V_FLOOR_MV, v < V_FLOOR_MV);
 }
 
-// Derivative of a spike by the distance u from its threshold: k / (1 + k|u|)².
-fn surrogate(u: f32) -> f32 {
-    let distance = fma(SURROGATE_SLOPE, abs(u), 1.0);
-    return SURROGATE_SLOPE / (distance * distance);
+// Derivative of a spike by the distance u from its threshold, with slope k: k / (1 + k|u|)².
+fn surrogate(k: f32, u: f32) -> f32 {
+    let distance = fma(k, abs(u), 1.0);
+    return k / (distance * distance);
 }
 
 // Adjoints of the voltage before a step and of the step's two conductances.
@@ -88,7 +88,7 @@ fn adjoint(k: Cell, v_before: f32, ge: f32, gi: f32, lambda_s: f32, lambda_v: f3
         v = euler(k, v_before, ge, gi);
     }
     let passes = !(v < V_FLOOR_MV) && v_before > 0.5 * REFRACTORY;
-    let total = fma(surrogate(at_floor(v) - V_TH_MV), lambda_s, lambda_v);
+    let total = fma(surrogate(SURROGATE_SLOPE, at_floor(v) - V_TH_MV), lambda_s, lambda_v);
     let lambda = select(0.0, total, passes);
     let damped = lambda * INVERSE_DAMPEN;
     if EXP_EULER {
@@ -116,7 +116,7 @@ fn readout_adjoint(by_logit: f32, peak_step: f32, t: u32, v_out: f32, after: f32
     }
     var passed = 1.0;
     if RESETS {
-        passed = 1.0 - OUT_THRESHOLD * surrogate(v_out - OUT_THRESHOLD);
+        passed = 1.0 - OUT_THRESHOLD * surrogate(OUT_SLOPE, v_out - OUT_THRESHOLD);
     }
     return fma(OUT_DECAY * after, passed, seed);
 }

@@ -269,19 +269,19 @@ fn kick(before: u32, tid: u32) {
         for (var k = 0u; k < E_PER; k++) {
             let c = k * WG + tid;
             if HAS_IE && exists(c, k, N_E) {
-                kick_ie[k] = add_rows(kick_ie[k], BETA_GABA, IE_AT, N_E, pre_i, c);
+                kick_ie[k] = add_rows(kick_ie[k], KICK_GABA, IE_AT, N_E, pre_i, c);
             }
             if HAS_EE && exists(c, k, N_E) {
-                kick_ee[k] = add_rows(kick_ee[k], BETA_AMPA, EE_AT, N_E, pre_e, c);
+                kick_ee[k] = add_rows(kick_ee[k], KICK_AMPA, EE_AT, N_E, pre_e, c);
             }
         }
         for (var k = 0u; k < I_PER; k++) {
             let c = k * WG + tid;
             if HAS_EI && exists(c, k, N_I) {
-                kick_ei[k] = add_rows(kick_ei[k], BETA_AMPA, EI_AT, N_I, pre_e, c);
+                kick_ei[k] = add_rows(kick_ei[k], KICK_AMPA, EI_AT, N_I, pre_e, c);
             }
             if HAS_II && exists(c, k, N_I) {
-                kick_ii[k] = add_rows(kick_ii[k], BETA_GABA, II_AT, N_I, pre_i, c);
+                kick_ii[k] = add_rows(kick_ii[k], KICK_GABA, II_AT, N_I, pre_i, c);
             }
         }
         for (var k = 0u; k < OUT_PER; k++) {

@@ -25,6 +25,7 @@ fn network(method: &Method) -> String {
         q("network.integrator"),
         q("network.readout"),
     );
+    text += &conventions(method);
     if method.is("weights.ei_strength", 0.0) {
         text += " The E–I loop starts at zero.";
     }
@@ -41,6 +42,38 @@ fn network(method: &Method) -> String {
         }
     }
     text
+}
+
+/// What is done otherwise than usual in a step, or varies.
+fn conventions(method: &Method) -> String {
+    let conventions = [
+        (
+            "network.synapse_kick",
+            "full",
+            " A recurrent spike reaches its conductance undecayed.",
+            " Whether recurrent spikes reach their conductances undecayed varies.",
+        ),
+        (
+            "network.refractory_timing",
+            "following",
+            " The refractory time is counted down after it is asked whether a cell may fire.",
+            " When the refractory time is counted down varies.",
+        ),
+    ];
+    let sentences = conventions.map(|(key, other, said, varies)| match method.found(key) {
+        None => varies,
+        Some(value) if value == other => said,
+        Some(_) => "",
+    });
+    let slope = match method.found("network.readout_slope") {
+        None => " The slope of the read-out's surrogate derivative varies.".to_owned(),
+        Some(value) if value.is_null() => String::new(),
+        Some(_) => format!(
+            " The surrogate derivative of the read-out's reset has a slope of its own ({}).",
+            method.quantity("network.readout_slope")
+        ),
+    };
+    sentences.concat() + &slope
 }
 
 fn input(method: &Method) -> String {

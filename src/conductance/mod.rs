@@ -12,7 +12,7 @@
 //! The gradient goes backwards through exactly this, from the last step to the first. With λ for the
 //! derivative of the loss with respect to a quantity, a = 1 − exp(−dt g/C) and the damping d:
 //!
-//! 1. read-out: λ_out(t) = ∂loss/∂v_out(t) + β_out λ_out(t+1), nothing through a reset;
+//! 1. read-out: λ_out(t) = ∂loss/∂v_out(t) + β_out λ_out(t+1), times 1 − θ k/(1 + k|v_out(t) − θ|)² where it is reset;
 //! 2. spikes: λ_s,E(t) = gain λ_out(t) W_outᵀ + β (λ_ge,I(t+1) W_EIᵀ + λ_ge,E(t+1) W_EEᵀ), for I cells
 //!    likewise with λ_gi and W_IE, W_II; a firing-rate penalty adds its own derivative;
 //! 3. membranes: λ = λ_v(t) + k/(1 + k|v − V_th|)² λ_s(t), where λ_v(t) is 0 for a cell that fires, and
@@ -20,6 +20,10 @@
 //! 4. conductances: λ_gx(t) = β λ_gx(t+1) + λ/d ((E_x − v∞) a/g + (v∞ − v(t−1))(1 − a) dt/C);
 //! 5. weights: ∂loss/∂W_in += x(t) λ_ge,E(t), ∂loss/∂W_EI += β s_E(t−1) λ_ge,I(t), the others of the loop
 //!    likewise, ∂loss/∂W_out += gain s_E(t) λ_out(t).
+//!
+//! With `synapse_kick` `full` a spike reaches its conductance undecayed: the β before weights is 1. With
+//! `refractory_timing` `following` a cell is refractory for one step more. The surrogate of the read-out's reset may have a
+//! slope of its own. These are the conventions of a later engine of the networks' author.
 //!
 //! With `euler` integration a = dt g/C in step 3, and step 4 adds λ/d (E_x − v(t−1)) dt/C.
 //!

@@ -1,7 +1,8 @@
 //! Settings of one network and the numbers derived from them, computed once in double precision.
 
 use crate::conductance::settings::{
-    Config, Integrator, MatrixName, Network, Readout, ReadoutReset, Training,
+    Config, Integrator, MatrixName, Network, Readout, ReadoutReset, RefractoryTiming, SynapseKick,
+    Training,
 };
 use crate::real::Real;
 
@@ -70,6 +71,15 @@ impl Params {
         let n = &self.network;
         let decay = |tau_ms: f64| libm::exp(-n.dt_ms / tau_ms);
         let loss = |tau_ms: f64| -libm::expm1(-n.dt_ms / tau_ms);
+        let kick = |tau_ms: f64| match n.synapse_kick {
+            SynapseKick::Decayed => decay(tau_ms),
+            SynapseKick::Full => 1.0,
+        };
+        // Counted down after it is asked for, the same number lasts a step longer.
+        let longer = match n.refractory_timing {
+            RefractoryTiming::Preceding => 0,
+            RefractoryTiming::Following => 1,
+        };
         let cell = |c_m_nf: f64, g_l_us: f64, ref_ms: f64| CellConstants {
             g_l_us: R::from_f64(g_l_us),
             leak_na: R::from_f64(g_l_us * n.e_l_mv),
@@ -82,7 +92,7 @@ impl Params {
             v_floor_mv: R::from_f64(n.v_floor_mv),
             surrogate_slope: R::from_f64(n.surrogate_slope),
             inverse_dampen: R::from_f64(1.0 / n.grad_dampen),
-            ref_steps: R::from_f64(f64::from(refractory_steps(ref_ms, n.dt_ms))),
+            ref_steps: R::from_f64(f64::from(refractory_steps(ref_ms, n.dt_ms) + longer)),
             exp_euler: n.integrator == Integrator::ExpEuler,
         };
         Constants {
@@ -90,6 +100,8 @@ impl Params {
             i: cell(n.c_m_i_nf, n.g_l_i_us, n.ref_i_ms),
             beta_ampa: R::from_f64(decay(n.tau_ampa_ms)),
             beta_gaba: R::from_f64(decay(n.tau_gaba_ms)),
+            kick_ampa: R::from_f64(kick(n.tau_ampa_ms)),
+            kick_gaba: R::from_f64(kick(n.tau_gaba_ms)),
             decay_fraction_ampa: R::from_f64(loss(n.tau_ampa_ms)),
             decay_fraction_gaba: R::from_f64(loss(n.tau_gaba_ms)),
             readout: ReadoutConstants::new(self),
@@ -113,6 +125,10 @@ pub struct Constants<R> {
     pub beta_ampa: R,
     /// Decay of inhibitory conductances a step.
     pub beta_gaba: R,
+    /// Share of an E spike's weight that reaches a conductance.
+    pub kick_ampa: R,
+    /// Share of an I spike's weight.
+    pub kick_gaba: R,
     /// 1 − `beta_ampa`, to full precision.
     pub decay_fraction_ampa: R,
     /// 1 − `beta_gaba`, to full precision.
@@ -146,7 +162,7 @@ pub struct CellConstants<R> {
     pub surrogate_slope: R,
     /// One over the damping of the gradient.
     pub inverse_dampen: R,
-    /// Refractory time, a whole number of steps.
+    /// Steps from a spike to the first in which the cell may fire again.
     pub ref_steps: R,
     /// Integration scheme: exponential Euler, else forward Euler.
     pub exp_euler: bool,
@@ -189,7 +205,7 @@ impl<R: Real> ReadoutConstants<R> {
             threshold: R::from_f64(n.readout_threshold),
             resets: n.readout == Readout::MemMean && n.readout_reset == ReadoutReset::Subtract,
             takes_max: n.readout == Readout::Li,
-            surrogate_slope: R::from_f64(n.surrogate_slope),
+            surrogate_slope: R::from_f64(n.readout_slope.unwrap_or(n.surrogate_slope)),
         }
     }
 }

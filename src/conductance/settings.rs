@@ -134,6 +134,50 @@ pub struct Network {
     /// Threshold of the read-out voltage.
     #[schemars(range(min = 0.000_001, max = 1_000_000.0))]
     pub readout_threshold: f64,
+    /// Slope of the surrogate derivative of the read-out's reset; left out or null: `surrogate_slope`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.000_001, max = 1_000_000.0))]
+    pub readout_slope: Option<f64>,
+    /// How a recurrent spike reaches a conductance; left out: `decayed`.
+    #[serde(skip_serializing_if = "SynapseKick::is_default")]
+    pub synapse_kick: SynapseKick,
+    /// When the refractory time is counted down; left out: `preceding`.
+    #[serde(skip_serializing_if = "RefractoryTiming::is_default")]
+    pub refractory_timing: RefractoryTiming,
+}
+
+/// How a recurrent spike reaches a conductance in the step after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SynapseKick {
+    /// g ← β (g + s W): it has decayed for a step.
+    #[default]
+    Decayed,
+    /// g ← β g + s W.
+    Full,
+}
+
+impl SynapseKick {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// When the refractory time is counted down in a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefractoryTiming {
+    /// Before it is asked whether the cell may fire.
+    #[default]
+    Preceding,
+    /// Afterwards: it lasts one step longer.
+    Following,
+}
+
+impl RefractoryTiming {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Membrane integration schemes.
@@ -474,6 +518,9 @@ impl Default for Network {
             readout: Readout::MemMean,
             readout_reset: ReadoutReset::Subtract,
             readout_threshold: 1.0,
+            readout_slope: None,
+            synapse_kick: SynapseKick::default(),
+            refractory_timing: RefractoryTiming::default(),
         }
     }
 }

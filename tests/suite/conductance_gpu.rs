@@ -9,7 +9,9 @@ use crate::common::networks::{SMALL, Setup, Sizes, cpu, draw, relative_error};
 use dalenet::conductance::batch::{Batch, Population, Request, SpikeBits};
 use dalenet::conductance::engine::{Engine, EngineError, Quantity};
 use dalenet::conductance::gpu::{GpuEngine, GpuOptions, MemoryPlan};
-use dalenet::conductance::settings::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
+use dalenet::conductance::settings::{
+    Config, Dale, Integrator, MatrixName, Readout, ReadoutReset, RefractoryTiming, SynapseKick,
+};
 use dalenet::conductance::weights::Weights;
 use dalenet::device::BackwardForm;
 use dalenet::gpu::testing::test_gpu;
@@ -261,7 +263,7 @@ fn imposed_spikes_agree_at_awkward_sizes() {
 fn every_mode_agrees() {
     let Some(gpu) = gpu() else { return };
     type Edit = fn(&mut Config);
-    let modes: [(&str, Edit); 13] = [
+    let modes: [(&str, Edit); 14] = [
         ("euler", |c| c.network.integrator = Integrator::Euler),
         ("floor", |c| c.network.v_floor_mv = -65.5),
         // A cell that may fire again at once is the only one whose reset cuts a gradient.
@@ -281,6 +283,11 @@ fn every_mode_agrees() {
             c.training.rate_theta_hz = 1.0;
         }),
         ("clipping", |c| c.training.clip_norm = 1e-6),
+        ("later engine", |c| {
+            c.network.synapse_kick = SynapseKick::Full;
+            c.network.refractory_timing = RefractoryTiming::Following;
+            c.network.readout_slope = Some(5.0);
+        }),
         ("frozen loop", |c| {
             c.training.trainable = vec![MatrixName::WIn, MatrixName::WOut]
         }),

@@ -6,7 +6,9 @@ use crate::common::model::{Effective, Fault, Model, Trajectory};
 use crate::common::networks::{CPU_F64, SMALL, Setup, draw, norm, relative_error};
 use dalenet::conductance::batch::{Population, Request};
 use dalenet::conductance::engine::{Engine, Quantity};
-use dalenet::conductance::settings::{Config, Dale, Integrator, MatrixName, Readout, ReadoutReset};
+use dalenet::conductance::settings::{
+    Config, Dale, Integrator, MatrixName, Readout, ReadoutReset, RefractoryTiming, SynapseKick,
+};
 use dalenet::random::{Purpose, Stream};
 
 /// Entries of each matrix that are differentiated one by one.
@@ -208,6 +210,16 @@ fn another_slope() {
     check(TOLERANCE, 0.0, |config| {
         damp(config);
         config.network.surrogate_slope = 3.0;
+    });
+}
+
+#[test]
+fn the_conventions_of_the_later_engine() {
+    check(TOLERANCE, 0.0, |config| {
+        damp(config);
+        config.network.synapse_kick = SynapseKick::Full;
+        config.network.refractory_timing = RefractoryTiming::Following;
+        config.network.readout_slope = Some(3.0);
     });
 }
 

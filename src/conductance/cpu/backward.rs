@@ -214,10 +214,10 @@ impl<R: Real> PreparedNetwork<R> {
         let (n_e, n_i, n_out) = (self.params.n_e(), self.simulated_i(), self.params.n_out);
         let (e, i) = (&room.e, &room.i);
         let recurrent = [
-            (MatrixName::WEe, c.beta_ampa, &e.ge, n_e),
-            (MatrixName::WEi, c.beta_ampa, &i.ge, n_i),
-            (MatrixName::WIe, c.beta_gaba, &e.gi, n_e),
-            (MatrixName::WIi, c.beta_gaba, &i.gi, n_i),
+            (MatrixName::WEe, c.kick_ampa, &e.ge, n_e),
+            (MatrixName::WEi, c.kick_ampa, &i.ge, n_i),
+            (MatrixName::WIe, c.kick_gaba, &e.gi, n_e),
+            (MatrixName::WIi, c.kick_gaba, &i.gi, n_i),
         ]
         .map(|matrix| Some(matrix).filter(|m| !m.2.is_empty()));
         for (trial, record) in block.records.iter().enumerate() {
@@ -233,13 +233,13 @@ impl<R: Real> PreparedNetwork<R> {
             let lambda = &room.out[row(&room.out, n_out)];
             let fired = of_e.at(step).iter().copied();
             self.add_rows(gradient, MatrixName::WOut, fired, c.readout.gain, lambda);
-            for (name, beta, lambda, n) in recurrent.iter().flatten().copied() {
+            for (name, kick, lambda, n) in recurrent.iter().flatten().copied() {
                 let from = match name {
                     MatrixName::WEe | MatrixName::WEi => of_e,
                     _ => of_i,
                 };
                 let fired = from.before(step).iter().copied();
-                self.add_rows(gradient, name, fired, beta, &lambda[row(lambda, n)]);
+                self.add_rows(gradient, name, fired, kick, &lambda[row(lambda, n)]);
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) struct PreparedNetwork<R> {
     pub(super) constants: Constants<R>,
     pub(super) layout: Layout,
     pub(super) wiring: Wiring,
-    /// Effective weights times the factor with which a spike arrives through them: β of the receptor,
+    /// Effective weights times the factor with which a spike arrives through them: the kick of the receptor,
     /// the gain of the read-out, 1 for inputs. Flat.
     delivered: Lines<R>,
     /// The same, of all matrices but W_in, as the products of the backward pass read them.
@@ -66,8 +66,8 @@ impl<R: Real> PreparedNetwork<R> {
             let factor = match slot.name {
                 MatrixName::WIn => R::ONE,
                 MatrixName::WOut => c.readout.gain,
-                MatrixName::WEe | MatrixName::WEi => c.beta_ampa,
-                MatrixName::WIe | MatrixName::WIi => c.beta_gaba,
+                MatrixName::WEe | MatrixName::WEi => c.kick_ampa,
+                MatrixName::WIe | MatrixName::WIi => c.kick_gaba,
             };
             let delivered = &mut self.delivered[slot.range()];
             for (to, &w) in delivered.iter_mut().zip(&stored[slot.range()]) {

@@ -273,7 +273,7 @@ impl DispatchBuilder<'_> {
         let GpuPlan { params, wiring, .. } = self.plan;
         let (w, c) = (wiring, params.constants::<f32>());
         let row = TraceOffsets::new(params, w);
-        let (ampa, gaba) = (c.beta_ampa, c.beta_gaba);
+        let (ampa, gaba) = (c.kick_ampa, c.kick_gaba);
         let matrices = [
             (
                 MatrixName::WOut,

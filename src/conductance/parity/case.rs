@@ -287,9 +287,16 @@ const REQUIRED: [&str; 36] = [
     "w_out_scale",
 ];
 
-/// Settings that a case may have: the read-out (else `mem_mean`), and how the case was drawn.
-const OPTIONAL: [&str; 10] = [
+/// Settings of the network that a case may have, else the defaults hold.
+const OPTIONAL_NETWORK: [&str; 4] = [
     "readout",
+    "readout_slope",
+    "refractory_timing",
+    "synapse_kick",
+];
+
+/// Settings that say how a case was drawn.
+const DRAWN: [&str; 9] = [
     "negative_fraction",
     "rate_hz",
     "seed",
@@ -303,7 +310,7 @@ const OPTIONAL: [&str; 10] = [
 
 /// Every setting must be known, and none that changes the network missing.
 fn check_settings(file: &CaseFile) -> Result<(), CaseError> {
-    file.check_settings(&REQUIRED, &OPTIONAL)
+    file.check_settings(&REQUIRED, &[&OPTIONAL_NETWORK[..], &DRAWN].concat())
 }
 
 /// The settings of a case as a checked [`Config`].
@@ -315,9 +322,9 @@ fn config_of(
     let mut network = Map::new();
     let known = Network::default();
     if let Ok(Value::Object(known)) = serde_json::to_value(known) {
-        for key in known.keys() {
+        for key in known.keys().map(String::as_str).chain(OPTIONAL_NETWORK) {
             if let Some(value) = settings.get(key) {
-                network.insert(key.clone(), value.clone());
+                network.insert(key.to_owned(), value.clone());
             }
         }
     }

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 
 use dalenet::conductance::batch::Batch;
 use dalenet::conductance::params::Params;
-use dalenet::conductance::settings::{Integrator, MatrixName, Readout, ReadoutReset};
+use dalenet::conductance::settings::{
+    Integrator, MatrixName, Readout, ReadoutReset, RefractoryTiming, SynapseKick,
+};
 
 /// Effective weights by name, row-major `[pre, post]`.
 pub type Effective = BTreeMap<MatrixName, Vec<f64>>;
@@ -126,17 +128,20 @@ impl Model<'_> {
                     (1, MatrixName::WEi, MatrixName::WIi),
                 ] {
                     let c = &mut cells[pop];
+                    let (ampa, gaba) = (beta(n.tau_ampa_ms), beta(n.tau_gaba_ms));
                     kick(
                         &mut c.ge,
                         &recurrent[0],
                         w.get(&from_e),
-                        beta(n.tau_ampa_ms),
+                        ampa,
+                        n.synapse_kick,
                     );
                     kick(
                         &mut c.gi,
                         &recurrent[1],
                         w.get(&from_i),
-                        beta(n.tau_gaba_ms),
+                        gaba,
+                        n.synapse_kick,
                     );
                 }
                 while let Some(event) = events.next_if(|e| e.step as usize == step) {
@@ -203,11 +208,11 @@ impl Model<'_> {
         }
     }
 
-    /// f, around a reference: f(u) − f(u_ref).
-    fn moved(&self, u: f64, u_ref: f64) -> f64 {
+    /// f of slope k, around a reference: f(u) − f(u_ref).
+    fn moved(&self, k: f64, u: f64, u_ref: f64) -> f64 {
         let k = match self.fault {
-            Fault::Slope => 1.001 * self.params.network.surrogate_slope,
-            _ => self.params.network.surrogate_slope,
+            Fault::Slope => 1.001 * k,
+            _ => k,
         };
         let f = |u: f64| k * u / (1.0 + k * u.abs());
         f(u) - f(u_ref)
@@ -237,8 +242,12 @@ impl Model<'_> {
             };
             if hard {
                 let v = (v + dv).max(n.v_floor_mv);
-                c.refractory[cell] = c.refractory[cell].saturating_sub(1);
-                let can = c.refractory[cell] == 0;
+                let before = c.refractory[cell];
+                c.refractory[cell] = before.saturating_sub(1);
+                let can = match n.refractory_timing {
+                    RefractoryTiming::Preceding => c.refractory[cell] == 0,
+                    RefractoryTiming::Following => before == 0,
+                };
                 path.v.push(v);
                 path.dv.push(dv);
                 path.can.push(can);
@@ -252,7 +261,7 @@ impl Model<'_> {
             let (fired, can) = (path.fired[at], path.can[at]);
             c.s[cell] = f64::from(u8::from(fired));
             if can {
-                c.s[cell] += self.moved(v - n.v_th_mv, path.v[at] - n.v_th_mv);
+                c.s[cell] += self.moved(n.surrogate_slope, v - n.v_th_mv, path.v[at] - n.v_th_mv);
             }
             c.v[cell] = if fired || !can { n.v_reset_mv } else { v };
         }
@@ -290,19 +299,23 @@ impl Model<'_> {
             }
             let mut reset = f64::from(u8::from(path.resets[at + class]));
             if self.fault != Fault::ReadoutResetDetached {
-                reset += self.moved(*v - theta, path.v_out[at + class] - theta);
+                let k = n.readout_slope.unwrap_or(n.surrogate_slope);
+                reset += self.moved(k, *v - theta, path.v_out[at + class] - theta);
             }
             *v -= theta * reset;
         }
     }
 }
 
-/// `g ← β (g + s W)`.
-fn kick(g: &mut [f64], s: &[f64], w: Option<&Vec<f64>>, beta: f64) {
+/// `g ← β (g + s W)`, or `g ← β g + s W`.
+fn kick(g: &mut [f64], s: &[f64], w: Option<&Vec<f64>>, beta: f64, kick: SynapseKick) {
     let post = g.len();
     for (cell, g) in g.iter_mut().enumerate() {
         let rows = w.iter().flat_map(|w| w[cell..].iter().step_by(post));
         let sum: f64 = s.iter().zip(rows).map(|(s, w)| s * w).sum();
-        *g = beta * (*g + sum);
+        *g = match kick {
+            SynapseKick::Decayed => beta * (*g + sum),
+            SynapseKick::Full => beta * *g + sum,
+        };
     }
 }
