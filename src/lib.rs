@@ -23,6 +23,7 @@ pub mod families;
 pub mod fault;
 pub mod files;
 pub mod gpu;
+pub mod izhikevich;
 pub mod optim;
 pub mod parity;
 pub mod product;

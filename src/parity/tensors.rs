@@ -102,6 +102,42 @@ impl<'a> Tensors<'a> {
         values.into_iter().map(class).collect()
     }
 
+    /// Classes as [`classes`](Self::classes) reads them, or −1 for none.
+    pub(crate) fn optional_classes(
+        &self,
+        name: &str,
+        shape: &[usize],
+        limit: usize,
+    ) -> Result<Vec<Option<u32>>, CaseError> {
+        let is_shape = |found: &[usize]| found == shape;
+        let values = self.integers(name, is_shape, &format!("{shape:?}"))?;
+        let class = |x: i32| match usize::try_from(x) {
+            Ok(class) if class < limit => Ok(Some(class as u32)),
+            Err(_) if x == -1 => Ok(None),
+            _ => Err(self.bad(name, format!("holds {x}, allowed -1..{limit}"))),
+        };
+        values.into_iter().map(class).collect()
+    }
+
+    /// Bytes that are 0 or 1, of the given shape.
+    pub(crate) fn flags(&self, name: &str, shape: &[usize]) -> Result<Vec<bool>, CaseError> {
+        let view = self.all.tensor(name);
+        let view = view.map_err(|_| self.bad(name, "is missing"))?;
+        if view.dtype() != Dtype::U8 || view.shape() != shape {
+            let (dtype, found) = (view.dtype(), view.shape());
+            return Err(self.bad(
+                name,
+                format!("is {dtype:?} {found:?}, expected U8 {shape:?}"),
+            ));
+        }
+        let flag = |x: &u8| match x {
+            0 => Ok(false),
+            1 => Ok(true),
+            x => Err(self.bad(name, format!("holds {x}, allowed 0 and 1"))),
+        };
+        view.data().iter().map(flag).collect()
+    }
+
     /// Rows of `width` 32-bit integers; each column must lie in `0..limits[column]`.
     pub(crate) fn indices<const W: usize>(
         &self,

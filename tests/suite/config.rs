@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::common::settings::{load, parse, schema};
-use dalenet::conductance::settings::{Config, Dale, LoopRule, MatrixName};
+use dalenet::conductance::settings::{
+    Config, Dale, LoopRule, MatrixName, RefractoryTiming, SynapseKick,
+};
 use dalenet::config::{ConfigError, Dataset, Override, Subset, sha256, to_pretty_json};
 use dalenet::families::{self, BUILTINS, builtin};
 use dalenet::optim::{Optimiser, Parametrisation};
@@ -71,8 +73,11 @@ fn builtin_configurations_are_what_they_are_called() {
 fn schema_has_every_key_and_every_default_is_within_its_range() {
     let mut config = Config::default();
     config.training.trainable.push(MatrixName::WEi);
-    // Left out where there is none.
+    // Left out where they are as usual, so that descriptions older than they are keep their hashes.
     config.training.loop_rule = Some(LoopRule::default());
+    config.network.readout_slope = Some(2.0);
+    config.network.synapse_kick = SynapseKick::Full;
+    config.network.refractory_timing = RefractoryTiming::Following;
     let tree: Value = serde_json::from_str(&to_pretty_json(&config)).unwrap();
     let mut keys = BTreeSet::new();
     keys_of(&tree, "", &mut keys);
@@ -100,6 +105,14 @@ fn schema_has_every_key_and_every_default_is_within_its_range() {
     // `{}` takes defaults without looking at them; the full text has them checked.
     assert_eq!(parse(&tree.to_string(), "defaults").unwrap(), config);
     let tree = to_pretty_json(&Config::default());
+    for key in [
+        "loop_rule",
+        "readout_slope",
+        "synapse_kick",
+        "refractory_timing",
+    ] {
+        assert!(!tree.contains(key), "{key}");
+    }
     assert_eq!(parse(&tree, "defaults").unwrap(), Config::default());
     assert_eq!(parse("{}", "empty").unwrap(), Config::default());
 }

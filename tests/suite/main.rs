@@ -31,6 +31,7 @@ mod gpu;
 mod gpu_faults;
 #[cfg(unix)]
 mod interrupt;
+mod izhikevich;
 mod messages;
 mod parity;
 mod parity_faults;

@@ -181,6 +181,9 @@ fn wrong_metadata_is_refused_by_name() {
         ("tau_gaba_ms", json!(0.0)),
         ("grad_dampen", json!(0.0)),
         ("readout", json!("softmax")),
+        ("readout_slope", json!(0.0)),
+        ("synapse_kick", json!("half")),
+        ("refractory_timing", json!(true)),
         ("dale", json!("strict")),
         ("trainable", json!(["w_in", "w_in"])),
         ("trainable", json!(["w_xy"])),
@@ -195,7 +198,7 @@ fn wrong_metadata_is_refused_by_name() {
 #[test]
 fn settings_are_read_as_strictly_as_configurations() {
     for (key, value) in [
-        ("synapse_kick", json!("full")),
+        ("synapse_kicks", json!("full")),
         ("n_E", json!(32)),
         ("", json!(null)),
     ] {

@@ -1,0 +1,78 @@
+//! Networks of Izhikevich's neurons against cases of an independent implementation.
+
+use std::path::{Path, PathBuf};
+
+use dalenet::izhikevich::cpu::CpuEngine;
+use dalenet::izhikevich::parity::{Case, compare};
+use dalenet::parity::{CaseFile, Precision};
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/izhikevich");
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert_eq!(paths.len(), 4);
+    paths
+}
+
+#[test]
+fn every_golden_case_passes_in_both_precisions() {
+    for path in cases() {
+        let file = CaseFile::load(&path).unwrap();
+        for precision in [Precision::F64, Precision::F32] {
+            let report = compare(&file, precision).unwrap();
+            assert!(report.passed(), "{precision:?}: {report:#?}");
+            assert_eq!(report.rows.len(), 4);
+        }
+    }
+}
+
+/// What a case expects, from an engine whose network or rules were changed.
+fn differs(case: &Case, edit: impl Fn(&mut Case)) -> bool {
+    let run = |case: &Case| {
+        let mut engine = CpuEngine::<f64>::new(case.params.clone(), case.network.clone());
+        for (events, target) in case.events.iter().zip(&case.targets) {
+            let trial = engine.run(events);
+            engine.learn(&trial, *target);
+        }
+        let weights = engine.weights();
+        let pairs = weights.iter().zip(&case.after);
+        let error = pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+        let pairs = case.after.iter().zip(&case.network.weights);
+        let change = pairs
+            .map(|(a, &b)| (a - f64::from(b)).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        error / change
+    };
+    let mut other = case.clone();
+    edit(&mut other);
+    assert!(run(case) < 1e-5, "{}", case.name);
+    run(&other) > 1e-4
+}
+
+#[test]
+fn planted_errors_are_noticed() {
+    type Edit = fn(&mut Case);
+    let edits: [(&str, Edit); 7] = [
+        ("time step", |c| c.params.dt_ms *= 1.01),
+        ("decay of excitation", |c| c.params.tau_exc_ms *= 1.01),
+        ("decay of inhibition", |c| c.params.tau_inh_ms *= 1.02),
+        ("learning rate", |c| c.params.plasticity.eta *= 1.01),
+        ("threshold", |c| {
+            c.params.plasticity.tau_theta_trials *= 1.05
+        }),
+        ("classes", |c| c.targets.rotate_left(1)),
+        ("sign of a cell", |c| {
+            let inhibits = &mut c.network.inhibits[c.params.n_in];
+            *inhibits = !*inhibits;
+        }),
+    ];
+    let path = cases()
+        .into_iter()
+        .find(|path| path.ends_with("network_decay.safetensors"));
+    let case = Case::of(&CaseFile::load(&path.unwrap()).unwrap()).unwrap();
+    for (what, edit) in edits {
+        assert!(differs(&case, edit), "{what}");
+    }
+}
