@@ -35,7 +35,7 @@
 //!   step of a batch of 256 is then 128 workgroups of four or of two warps, where a large card has as many
 //!   multiprocessors that want four each. So 8 × 8 is for smaller cards and larger batches, and none is for all.
 //! * **A batch is submitted while the one before is computed**: norm, clip factor and step are kernels, and a result is waited
-//!   for when the next batch is in the queue. The device then never waits for its host.
+//!   for when the next batch is in the queue, so that the device need not wait for its host.
 //! * **Iterating on blocks of steps** until the adjoints at the loop stand still would turn the
 //!   products into large ones, but repeats each four to six times (blocks of 20 to 100 steps, to
 //!   3e-7): 37 to 56 ms on an H200. It pays where matrix units do all iterations but the last.

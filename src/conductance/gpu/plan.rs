@@ -467,6 +467,7 @@ fn largest_bytes(buffers: &[BufferSpec]) -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::conductance::plan::{Plan, Resources, Workload};
     use crate::conductance::settings::Config;
     use crate::conductance::weights::draw_initial;
 
@@ -551,6 +552,43 @@ pub(super) mod tests {
             let least = least.fold(f64::INFINITY, f64::min);
             let own = floats(params.steps, ways[way]);
             assert!(own <= 1.03 * least, "{own} {least}");
+        }
+    }
+
+    /// What a run is said to take at least, beside the smallest budget that a plan is found for.
+    #[test]
+    fn the_least_memory_that_is_said_is_below_the_least_that_there_is_and_near_it() {
+        for duration_ms in [20.0, 200.0, 2000.0] {
+            let mut config = Config::default();
+            config.network.duration_ms = duration_ms;
+            let work = Workload {
+                train_trials: 1600,
+                validation_trials: 0,
+                test_trials: 400,
+                events_per_trial: 520.0,
+                data_bytes: 0,
+            };
+            let resources = Resources {
+                on_gpu: true,
+                threads: 2,
+                memory: None,
+                available: None,
+            };
+            let params = Params::new(&config, 784, 10);
+            let plan = Plan::new(&params, &config.weights, work, resources).expect("fits");
+            let said = plan.device_bytes.expect("on a GPU");
+            let (mut too_little, mut enough) = (0, 16 << 30);
+            while enough - too_little > 1 << 20 {
+                let between = (too_little + enough) / 2;
+                match plan_of(&config, 256, between, &limits()) {
+                    Ok(_) => enough = between,
+                    Err(_) => too_little = between,
+                }
+            }
+            assert!(
+                said <= enough && enough <= 2 * said,
+                "{duration_ms} ms: {said} {enough}"
+            );
         }
     }
 

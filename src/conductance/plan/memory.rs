@@ -117,18 +117,17 @@ impl<'a> Memory<'a> {
         12.0 * cells * trials as f64 * segment_steps.min(self.params.steps) as f64
     }
 
-    /// What no plan on a GPU can do without: weights and moments, the spikes of a batch, and the
-    /// states of one group.
+    /// What no plan on a GPU can do without: weights and moments, and the spikes and states of one group, saved in
+    /// two levels and segments of about the cube root of the steps.
     pub(super) fn device_bytes(&self, batch: usize) -> f64 {
         let p = self.params;
         let row = SpikeBits::silent(0, p.steps, [p.n_e(), p.n_i(), p.n_out]).row_words();
-        let rasters = 4.0 * row as f64 * p.steps as f64 * batch as f64;
-        let segment = (p.steps as f64).sqrt().ceil() as usize;
-        let states = (p.steps as f64 / segment as f64).ceil()
-            * self.state_bytes()
-            * batch.min(TRIAL_GROUP) as f64;
+        let trials = batch.min(TRIAL_GROUP);
+        let rasters = 4.0 * (row * p.steps * trials) as f64;
+        let root = (p.steps as f64).cbrt().ceil();
+        let states = 2.0 * root * self.state_bytes() * trials as f64;
         let weights = 4.0 * (2.0 * self.entries + 3.0 * self.trained);
-        weights + rasters + states + self.trace_bytes(batch.min(TRIAL_GROUP), segment)
+        weights + rasters + states + self.trace_bytes(trials, root as usize)
     }
 
     /// The usual length, or the one that takes least where that does not fit into `limit`.
