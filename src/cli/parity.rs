@@ -74,7 +74,9 @@ pub fn run(args: Args) -> Result<u8> {
                 }
                 reports.push(report);
             }
-            Err(ParityError::Case(error @ CaseError::Family { .. })) => {
+            Err(ParityError::Case(
+                error @ (CaseError::Family { .. } | CaseError::ProcessorAlone { .. }),
+            )) => {
                 note(format!("skipped {error}"));
                 skipped.push(error.to_string());
             }

@@ -8,9 +8,13 @@ use super::cpu::CpuEngine;
 use super::network::{Network, Neuron};
 use super::params::{Params, Plasticity};
 use crate::data::Event;
-use crate::parity::{CaseError, CaseFile, CaseReport, Precision};
+use crate::gpu::Selection;
+use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
 use crate::real::Real;
 use crate::text::count;
+
+/// The name of the family in cases.
+pub const FAMILY: &str = "izhikevich";
 
 /// Settings that every case has.
 const REQUIRED: [&str; 21] = [
@@ -75,7 +79,7 @@ impl Case {
     /// # Errors
     /// What is no case of this family, or contradicts itself.
     pub fn of(file: &CaseFile) -> Result<Self, CaseError> {
-        file.check_family("izhikevich")?;
+        file.check_family(FAMILY)?;
         file.check_settings(&REQUIRED, &OPTIONAL)?;
         let params = params_of(file)?;
         let (n, pre_cells) = (params.neurons, params.pre_cells());
@@ -189,9 +193,19 @@ fn choice<T: DeserializeOwned>(file: &CaseFile, key: &str) -> Result<T, CaseErro
 /// Compares the CPU engine with a case.
 ///
 /// # Errors
-/// What is no case of this family. A wrong result is no error but a failed row.
-pub fn compare(file: &CaseFile, precision: Precision) -> Result<CaseReport, CaseError> {
+/// What is no case of this family, or a GPU. A wrong result is no error but a failed row.
+pub fn compare(
+    file: &CaseFile,
+    precision: Precision,
+    selection: &Selection,
+) -> Result<CaseReport, ParityError> {
     let case = Case::of(file)?;
+    if matches!(selection, Selection::Adapter { .. }) {
+        return Err(ParityError::Case(CaseError::ProcessorAlone {
+            path: file.path.clone(),
+            family: file.family.clone(),
+        }));
+    }
     Ok(match precision {
         Precision::F32 => run::<f32>(&case, [1e-4, 1e-2]),
         Precision::F64 => run::<f64>(&case, [1e-9, 1e-6]),

@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use dalenet::gpu::Selection;
+use dalenet::gpu::testing::test_gpu;
 use dalenet::izhikevich::cpu::CpuEngine;
 use dalenet::izhikevich::parity::{Case, compare};
 use dalenet::parity::{CaseFile, Precision};
+
+use crate::program::{Place, assert_has};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/izhikevich");
@@ -20,10 +24,26 @@ fn every_golden_case_passes_in_both_precisions() {
     for path in cases() {
         let file = CaseFile::load(&path).unwrap();
         for precision in [Precision::F64, Precision::F32] {
-            let report = compare(&file, precision).unwrap();
+            let cpu = Selection::CpuEngine {
+                reason: String::new(),
+            };
+            let report = compare(&file, precision, &cpu).unwrap();
             assert!(report.passed(), "{precision:?}: {report:#?}");
             assert_eq!(report.rows.len(), 4);
         }
+    }
+}
+
+#[test]
+fn the_program_compares_cases_and_says_where_it_cannot() {
+    let place = Place::new();
+    let golden = cases()[0].parent().unwrap().to_owned();
+    let line = format!("parity {} --device cpu", golden.display());
+    assert_has(&place.ok(&line), &["network_decay", "weight change"]);
+    if test_gpu().is_some() {
+        let output = place.run(&format!("parity {} --device gpu", golden.display()));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_has(&said, &["run on the processor alone: use --device cpu"]);
     }
 }
 
