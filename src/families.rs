@@ -34,7 +34,7 @@ macro_rules! families {
         /// A family of networks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Family {
-            $(#[doc = concat!("[`", stringify!($module), "`].")] $variant),*
+            $(#[doc = concat!("[`", stringify!($module), "`](crate::", stringify!($module), ").")] $variant),*
         }
 
         /// What a user wrote to describe a network of some family, its data and its training.
@@ -42,7 +42,7 @@ macro_rules! families {
         #[serde(untagged)]
         #[allow(clippy::large_enum_variant)] // there are few of them
         pub enum Config {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(crate::$module::settings::Config)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`](crate::", stringify!($module), ").")] $variant(crate::$module::settings::Config)),*
         }
 
         $(impl From<crate::$module::settings::Config> for Config {
@@ -123,7 +123,7 @@ macro_rules! families {
         /// An experiment could not be prepared, or its training stopped.
         #[derive(Debug, thiserror::Error)]
         pub enum ExperimentError {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")]
+            $(#[doc = concat!("Of [`", stringify!($module), "`](crate::", stringify!($module), ").")]
               #[error(transparent)]
               $variant(#[from] crate::$module::experiment::ExperimentError),)*
             /// A configuration.
@@ -170,20 +170,20 @@ macro_rules! families {
         /// A configuration with its data, ready to run.
         #[allow(clippy::large_enum_variant)] // there is one
         pub enum Experiment {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(crate::$module::experiment::Experiment)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`](crate::", stringify!($module), ").")] $variant(crate::$module::experiment::Experiment)),*
         }
 
         /// A run under way.
         #[allow(clippy::large_enum_variant)] // there is one
         pub enum Run<'a> {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(experiment::Run<'a, crate::$module::experiment::Experiment>)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`](crate::", stringify!($module), ").")] $variant(experiment::Run<'a, crate::$module::experiment::Experiment>)),*
         }
 
         /// What was measured once on a trained network, beside the metrics of its epochs.
         #[derive(Clone, Debug)]
         #[allow(clippy::large_enum_variant)] // a run has one
         pub enum Findings {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")] $variant(crate::$module::findings::Findings)),*
+            $(#[doc = concat!("Of [`", stringify!($module), "`](crate::", stringify!($module), ").")] $variant(crate::$module::findings::Findings)),*
         }
 
         impl Findings {

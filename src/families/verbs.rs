@@ -19,7 +19,7 @@ macro_rules! verbs {
         /// What only networks of one family can be asked of an evaluation.
         #[derive(Clone, Debug, Default, clap::Args)]
         pub struct EvaluateOptions {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")]
+            $(#[doc = concat!("Of [`", stringify!($module), "`](crate::", stringify!($module), ").")]
               #[command(flatten)]
               pub $module: crate::$module::evaluate::Options),*
         }
@@ -27,7 +27,7 @@ macro_rules! verbs {
         /// What only networks of one family can be asked of an analysis.
         #[derive(Clone, Debug, Default, clap::Args)]
         pub struct AnalyseOptions {
-            $(#[doc = concat!("Of [`", stringify!($module), "`].")]
+            $(#[doc = concat!("Of [`", stringify!($module), "`](crate::", stringify!($module), ").")]
               #[command(flatten)]
               pub $module: crate::$module::analyse::Options),*
         }
