@@ -245,6 +245,10 @@ fn carried(live: vec4<bool>, trials: vec4<u32>, first: u32, c: u32, n: u32) -> C
     return Carried(vec4(x.x, y.x, z.x, w.x), vec4(x.y, y.y, z.y, w.y), vec4(x.z, y.z, z.z, w.z));
 }
 
+fn trials_of(quad: u32) -> vec4<u32> {
+    return 4u * quad + vec4(0u, 1u, 2u, 3u);
+}
+
 // What the step of a cell in four trials begins with.
 struct Before {
     was: Recorded,
@@ -253,12 +257,12 @@ struct Before {
 
 fn before_e(c: u32, quad: u32) -> Before {
     let lanes = lanes_of(4u * quad, this_step.trials, this_step.first);
-    return Before(recorded_e(lanes, c), carried(lanes.live, 4u * quad + vec4(0u, 1u, 2u, 3u), 0u, c, N_E));
+    return Before(recorded_e(lanes, c), carried(lanes.live, trials_of(quad), 0u, c, N_E));
 }
 
 fn before_i(c: u32, quad: u32) -> Before {
     let lanes = lanes_of(4u * quad, this_step.trials, this_step.first);
-    return Before(recorded_i(lanes, c), carried(lanes.live, 4u * quad + vec4(0u, 1u, 2u, 3u), ADJOINT_I_AT, c, N_I));
+    return Before(recorded_i(lanes, c), carried(lanes.live, trials_of(quad), ADJOINT_I_AT, c, N_I));
 }
 
 fn e_tile(tile: u32, tid: u32) {
@@ -296,7 +300,7 @@ fn e_tile(tile: u32, tid: u32) {
             }
             let a = step_back(E_CELL, c, before.was, some_weights[item] + penalty_of(c), before.after);
             let lanes = lanes_of(4u * quad, this_step.trials, t);
-            put_adjoints(lanes.live, (4u * quad + vec4(0u, 1u, 2u, 3u)) * ADJOINT_LEN + c, N_E, a);
+            put_adjoints(lanes.live, trials_of(quad) * ADJOINT_LEN + c, N_E, a);
             put_trace(lanes, TRACE_GE_E + c, a.ge);
             if HAS_EE {
                 lambda[row_of(t, LAMBDA_GE_E + c) * LAMBDA_QUADS + quad] = KICK_AMPA * a.ge;
@@ -352,7 +356,7 @@ fn i_tile(tile: u32, tid: u32) {
             }
             let a = step_back(I_CELL, c, before.was, lambda_s, before.after);
             let lanes = lanes_of(4u * quad, this_step.trials, t);
-            put_adjoints(lanes.live, (4u * quad + vec4(0u, 1u, 2u, 3u)) * ADJOINT_LEN + ADJOINT_I_AT + c, N_I, a);
+            put_adjoints(lanes.live, trials_of(quad) * ADJOINT_LEN + ADJOINT_I_AT + c, N_I, a);
             put_trace(lanes, TRACE_GE_I + c, a.ge);
             if HAS_EI {
                 lambda[row_of(t, LAMBDA_GE_I + c) * LAMBDA_QUADS + quad] = KICK_AMPA * a.ge;

@@ -284,6 +284,25 @@ mod tests {
     }
 
     #[test]
+    fn weights_stay_between_nothing_and_a_multiple_of_their_default() {
+        let (mut params, network) = alone(Decay::None, InhibitoryRule::Post);
+        (params.plasticity.eta, params.plasticity.eta_inhibitory) = (1e3, 1e3);
+        let ends = |post_hz: f64| {
+            let mut engine = CpuEngine::<f64>::new(params.clone(), network.clone());
+            let trial = Trial {
+                input_rates_hz: vec![20.0; 2],
+                rates_hz: vec![post_hz; 2],
+                ..Trial::default()
+            };
+            engine.learn(&trial, None);
+            engine.weights()
+        };
+        // Above the threshold all grow, below it excitation shrinks; both reach their bounds at once.
+        assert_eq!(ends(40.0), [4.0, 4.0, 5.0, 5.0, 0.0, 4.0, 5.0, 0.0]);
+        assert_eq!(ends(10.0), [0.0, 0.0, 5.0, 5.0, 0.0, 0.0, 5.0, 0.0]);
+    }
+
+    #[test]
     fn wrong_output_cells_are_taught_half_their_rate() {
         let classes = [Some(0), Some(1), None];
         let rates = [8.0, 6.0, 4.0];

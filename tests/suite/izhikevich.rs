@@ -8,6 +8,8 @@ use dalenet::izhikevich::cpu::CpuEngine;
 use dalenet::izhikevich::parity::{Case, compare};
 use dalenet::parity::{CaseFile, Precision};
 
+use proptest::prelude::*;
+
 use crate::program::{Place, assert_has};
 
 fn cases() -> Vec<PathBuf> {
@@ -44,6 +46,31 @@ fn the_program_compares_cases_and_says_where_it_cannot() {
         let output = place.run(&format!("parity {} --device gpu", golden.display()));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_has(&said, &["run on the processor alone: use --device cpu"]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn altered_cases_never_panic(
+        which in 0..4usize,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        in_header in any::<bool>(),
+    ) {
+        let mut bytes = std::fs::read(&cases()[which]).unwrap();
+        let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+        let most = if in_header { header } else { bytes.len() };
+        for (at, value) in flips {
+            bytes[at.index(most)] = value;
+        }
+        let file = CaseFile::parse(Path::new("case.safetensors"), bytes);
+        // Trials that only the header claims to be long are read, and not waited for.
+        let Some(file) = file.ok().filter(|file| Case::of(file).is_ok_and(|case| case.params.steps <= 9999)) else {
+            return Ok(());
+        };
+        let cpu = Selection::CpuEngine { reason: String::new() };
+        prop_assert!(!compare(&file, Precision::F32, &cpu).unwrap().rows.is_empty());
     }
 }
 

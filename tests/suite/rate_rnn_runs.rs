@@ -252,6 +252,27 @@ fn values_have_errors_and_no_accuracy() {
     assert!(page.contains("mean squared error") && !page.contains("accuracy"));
 }
 
+/// Nothing that needs classes, or a metric of them, stands on the page.
+#[test]
+fn a_study_of_values_compares_no_answers() {
+    let place = Place::new();
+    let text = r#"{ "name": "sums", "title": "Sums",
+        "base": {
+            "name": "sums", "family": "rate_rnn",
+            "data": { "task": "adding", "adding": { "steps": 6, "train_samples": 64, "test_samples": 32 } },
+            "network": { "kind": "standard", "layers": [4] },
+            "training": { "epochs": 1, "batch_size": 16 }
+        },
+        "axes": [ { "name": "kind", "key": "network.kind", "values": ["standard", "dann"] } ] }"#;
+    fs::write(place.path("sums.json"), text).unwrap();
+    place.ok("study run sums.json --device cpu --out sums");
+    let page = fs::read_to_string(place.path("sums/report.html")).unwrap();
+    assert!(page.contains("Key measures by condition"));
+    for section in ["Paired tests", "not analysed", "same images"] {
+        assert!(!page.contains(section), "{section}");
+    }
+}
+
 #[test]
 fn what_takes_too_much_memory_is_refused_before_any_is_taken() {
     let place = place("standard");

@@ -654,6 +654,31 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_persistent_form_of_few_trials_takes_four() {
+        let config = Config::default();
+        let params = Params::new(&config, 784, 10);
+        let weights = draw_initial(&params, &config.weights, 1);
+        let layout = Layout::new(&params, &weights).expect("fits");
+        let wiring = Wiring::new(&params, &layout);
+        for (form, trials) in [
+            (BackwardForm::Persistent, 8),
+            (BackwardForm::Persistent4, 4),
+        ] {
+            let plan = MemoryPlan::new(
+                &params,
+                &layout,
+                &wiring,
+                form,
+                256,
+                DEFAULT_BUDGET_BYTES,
+                &limits(),
+                false,
+            );
+            assert_eq!(plan.expect("fits").trials_per_workgroup, trials, "{form:?}");
+        }
+    }
+
+    #[test]
     fn tiles_that_a_small_workgroup_memory_cannot_hold_are_refused_by_name() {
         let limits = AdapterLimits {
             workgroup_memory_bytes: 16 << 10,
