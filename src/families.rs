@@ -25,7 +25,7 @@ use crate::{conductance, train};
 /// The one list of families: calls a macro with the variant and the module of each.
 macro_rules! for_each_family {
     ($make:ident) => {
-        $make!(Conductance conductance, RateRnn rate_rnn);
+        $make!(Conductance conductance, RateRnn rate_rnn, Izhikevich izhikevich);
     };
 }
 
@@ -488,6 +488,14 @@ pub use verbs::{
 /// The configurations inside the program, as (name, JSON text).
 pub const BUILTINS: &[(&str, &str)] = &[
     ("coba", include_str!("../configs/coba.json")),
+    (
+        "orientation",
+        include_str!("../configs/orientation/orientation.json"),
+    ),
+    (
+        "orientation_offsets",
+        include_str!("../configs/orientation/orientation_offsets.json"),
+    ),
     ("ping", include_str!("../configs/ping.json")),
     ("quickstart", include_str!("../configs/quickstart.json")),
     ("rnn_adding", include_str!("../configs/rnn/rnn_adding.json")),

@@ -54,6 +54,8 @@ pub enum Purpose {
     ShuffledSpikes = 7,
     /// Generated sequences.
     Sequences = 8,
+    /// Gratings and their offsets.
+    Stimuli = 9,
 }
 
 /// An endless sequence of random numbers at the address (purpose, seed, a, b).

@@ -45,7 +45,7 @@ pub enum NoiseKey {
 }
 
 impl NoiseKey {
-    fn stream(self) -> Stream {
+    pub(crate) fn stream(self) -> Stream {
         match self {
             NoiseKey::Train {
                 seed,

@@ -28,6 +28,7 @@ pub use mnist::{Mnist, load_mnist, user_mnist_folder};
 pub use new_samples::{NewSamples, load_new_samples};
 pub use npz::{ArrayValues, NamedArray, NamedMatrices, read_npz_f32, write_npz};
 pub use recorded::{RecordedSpikes, load_recorded_npz};
+pub(crate) use samples::hex;
 pub use samples::{EventSet, ImageSet, Samples, SplitSamples};
 pub use split::{STUDIES_SAMPLES, Split, stratified, studies_split};
 pub use user::{load_events_npz, load_images_npz};

@@ -9,7 +9,6 @@ use crate::config::{self, ConfigError};
 use crate::data::Samples;
 use crate::device::DeviceOptions;
 use crate::gpu::Selection;
-use crate::izhikevich;
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
 use crate::summary::Summary;
 use crate::train::stored::WhichCheckpoint;
@@ -228,10 +227,6 @@ pub fn compare(
     selection: &Selection,
     options: &DeviceOptions,
 ) -> Result<CaseReport, ParityError> {
-    // Its networks have no runs, but cases.
-    if file.family == izhikevich::parity::FAMILY {
-        return izhikevich::parity::compare(file, precision, selection);
-    }
     let Some(family) = Family::find(&file.family) else {
         return Err(ParityError::Case(CaseError::Family {
             path: file.path.clone(),

@@ -1,44 +1,35 @@
-//! Trials on the CPU: event-driven in the synapses, every neuron in every step.
+//! The CPU engine: a lane, or a frozen trial, a thread.
 
-use super::network::{Network, Neuron};
-use super::params::Params;
-use super::plasticity::{learn, taught_rates};
-use crate::data::Event;
+use pulp::Arch;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::engine::{Engine, EngineError, Learnt, Trial, TrialInput};
+use super::network::Network;
+use super::params::{ExcitatoryRule, Params};
+use super::plasticity::{Rates, Rules};
+use super::trial::{Constants, TrialState};
 use crate::real::Real;
 
-/// Voltage at which a neuron fires, mV.
-const V_SPIKE_MV: f64 = 30.0;
-/// Voltage at the start of a trial, mV.
-const V_START_MV: f64 = -65.0;
-
-/// What a trial did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trial {
-    /// Step and neuron of every spike.
-    pub spikes: Vec<(u32, u32)>,
-    /// Mean rates of the neurons, Hz.
-    pub rates_hz: Vec<f64>,
-    /// Mean rates of the inputs, Hz.
-    pub input_rates_hz: Vec<f64>,
-}
-
 /// One network in single (`f32`) or double precision.
-pub struct CpuEngine<R> {
+#[derive(Clone, Debug)]
+pub struct CpuNetwork<R> {
     params: Params,
     network: Network,
+    constants: Constants<R>,
+    rules: Rules<R>,
     weights: Vec<R>,
     theta: Vec<R>,
 }
 
-impl<R: Real> CpuEngine<R> {
+impl<R: Real> CpuNetwork<R> {
     /// A network that has not learnt yet.
     pub fn new(params: Params, network: Network) -> Self {
+        let start = network.weights.iter();
         Self {
-            weights: network
-                .weights
-                .iter()
-                .map(|&w| R::from_f64(w.into()))
-                .collect(),
+            constants: Constants::new(&params, &network),
+            rules: Rules::new(&params, &network),
+            weights: start.map(|&w| R::from_f64(w.into())).collect(),
             theta: vec![R::from_f64(params.plasticity.theta0_hz); params.neurons],
             params,
             network,
@@ -55,258 +46,238 @@ impl<R: Real> CpuEngine<R> {
         self.theta.iter().map(|theta| theta.to_f64()).collect()
     }
 
-    /// Runs a trial of these input events, sorted by step, without learning.
-    pub fn run(&self, events: &[Event]) -> Trial {
-        let (p, n) = (&self.params, self.params.neurons);
-        let [dt, tau_exc, tau_inh] = [p.dt_ms, p.tau_exc_ms, p.tau_inh_ms];
-        let decays = [tau_exc, tau_inh].map(|tau| R::from_f64(libm::exp(-dt / tau)));
-        let dt = R::from_f64(dt);
-        let mut state = State::at_start(&self.network.neurons);
-        let mut trial = Trial::default();
-        let mut counts = vec![0u32; p.pre_cells()];
-        // Pre cells that fired in the step before: inputs, then neurons.
-        let mut fired: Vec<usize> = Vec::new();
-        let mut events = events.iter().peekable();
-        for step in 0..p.steps as u32 {
-            for (g, decay) in state.g.iter_mut().zip(decays) {
-                g.iter_mut().for_each(|g| *g *= decay);
+    /// Runs a trial without learning; every spike is listed where `records`.
+    pub fn run(&self, input: &TrialInput, records: bool) -> Trial {
+        let mut spikes = Vec::new();
+        let counts = self.steps(input, |step, state| {
+            if records {
+                let neurons = state.fired.iter().filter_map(|f| f.pre.checked_sub(self.params.n_in));
+                spikes.extend(neurons.map(|neuron| [step, neuron as u32]));
             }
-            for &pre in &fired {
-                let g = &mut state.g[usize::from(self.network.inhibits[pre])];
-                for (g, &w) in g.iter_mut().zip(&self.weights[pre * n..][..n]) {
-                    *g += w;
+        });
+        Trial { counts, spikes }
+    }
+
+    /// All steps of a trial with the weights as they are; `each` is told of every step. Spikes of every pre cell.
+    fn steps(&self, input: &TrialInput, mut each: impl FnMut(u32, &TrialState<R>)) -> Vec<u32> {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let mut state = TrialState::new(&self.constants);
+                for step in 0..self.params.steps as u32 {
+                    state.step(&self.constants, &self.weights, input);
+                    each(step, &state);
                 }
-            }
-            fired.clear();
-            while let Some(event) = events.next_if(|event| event.step == step) {
-                fired.push(event.input as usize);
-            }
-            for (j, neuron) in self.network.neurons.iter().enumerate() {
-                if state.advance(j, neuron, dt) {
-                    trial.spikes.push((step, j as u32));
-                    fired.push(p.n_in + j);
-                }
-            }
-            for &pre in &fired {
-                counts[pre] += 1;
-            }
-        }
-        let rates = counts
-            .iter()
-            .map(|&count| f64::from(count) / p.duration_s());
-        trial.input_rates_hz = rates.collect();
-        trial.rates_hz = trial.input_rates_hz.split_off(p.n_in);
-        trial
-    }
-
-    /// Changes weights and thresholds after a trial, of this class where it is supervised.
-    pub fn learn(&mut self, trial: &Trial, target: Option<u32>) {
-        let of = |rates: &[f64]| -> Vec<R> { rates.iter().map(|&r| R::from_f64(r)).collect() };
-        let taught = taught_rates(&trial.rates_hz, &self.network.classes, target);
-        let pre = of(&[&trial.input_rates_hz[..], &trial.rates_hz].concat());
-        let (weights, theta) = (&mut self.weights, &mut self.theta);
-        learn(
-            &self.params,
-            &self.network,
-            &pre,
-            &of(&taught),
-            weights,
-            theta,
-        );
-    }
-}
-
-/// Voltages, recovery variables and conductances in a trial.
-struct State<R> {
-    v: Vec<R>,
-    u: Vec<R>,
-    /// Excitatory and inhibitory.
-    g: [Vec<R>; 2],
-}
-
-impl<R: Real> State<R> {
-    fn at_start(neurons: &[Neuron]) -> Self {
-        let v = R::from_f64(V_START_MV);
-        let recovery = |neuron: &Neuron| R::from_f64(neuron.b.into()) * v;
-        Self {
-            v: vec![v; neurons.len()],
-            u: neurons.iter().map(recovery).collect(),
-            g: [vec![R::ZERO; neurons.len()], vec![R::ZERO; neurons.len()]],
-        }
-    }
-
-    /// One step of neuron `j`; whether it fires.
-    fn advance(&mut self, j: usize, neuron: &Neuron, dt: R) -> bool {
-        let [a, b, c, d] = [neuron.a, neuron.b, neuron.c, neuron.d].map(|x| R::from_f64(x.into()));
-        let [square, linear, constant] = [0.04, 5.0, 140.0].map(R::from_f64);
-        let (v, u) = (self.v[j], self.u[j]);
-        let current = self.g[0][j] - self.g[1][j];
-        let v = v + dt * (square * v * v + linear * v + constant - u + current);
-        let u = u + dt * a * (b * v - u);
-        let fires = v >= R::from_f64(V_SPIKE_MV);
-        (self.v[j], self.u[j]) = if fires { (c, u + d) } else { (v, u) };
-        fires
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::izhikevich::network::Preset;
-    use crate::izhikevich::params::{Decay, InhibitoryRule, Plasticity};
-
-    /// Rate of a neuron under a constant current, from its spikes in the second half of a second, Hz.
-    fn rate_hz(preset: Preset, current: f64, dt_ms: f64) -> f64 {
-        let neuron = preset.neuron();
-        let mut state = State::<f64>::at_start(&[neuron]);
-        let steps = (1000.0 / dt_ms) as usize;
-        let fires = |step: &usize| {
-            state.g[0][0] = current;
-            state.advance(0, &neuron, dt_ms) && *step >= steps / 2
-        };
-        2.0 * (0..steps).filter(fires).count() as f64
-    }
-
-    #[test]
-    fn rates_grow_with_the_current_and_kinds_differ() {
-        for preset in Preset::ALL {
-            let rates = [0.0, 10.0, 20.0].map(|current| rate_hz(preset, current, 0.1));
-            assert!(
-                rates[0] <= rates[1] && rates[1] < rates[2],
-                "{preset:?}: {rates:?}"
-            );
-        }
-        assert!(rate_hz(Preset::Fs, 15.0, 0.1) > 2.0 * rate_hz(Preset::Rs, 15.0, 0.1));
-        assert_eq!(rate_hz(Preset::Rs, 0.0, 0.1), 0.0);
-    }
-
-    #[test]
-    fn fast_spiking_cells_need_a_short_step() {
-        let fine = rate_hz(Preset::Fs, 10.0, 0.1);
-        let coarse = rate_hz(Preset::Fs, 10.0, 1.0);
-        assert!((0.5..0.85).contains(&(coarse / fine)), "{coarse} {fine}");
-        let finer = rate_hz(Preset::Fs, 10.0, 0.02);
-        assert!((fine / finer - 1.0).abs() < 0.1, "{fine} {finer}");
-    }
-
-    fn alone(decay: Decay, inhibitory_rule: InhibitoryRule) -> (Params, Network) {
-        let params = Params {
-            n_in: 2,
-            neurons: 2,
-            steps: 10,
-            dt_ms: 0.1,
-            tau_exc_ms: 5.0,
-            tau_inh_ms: 10.0,
-            plasticity: Plasticity {
-                r0_hz: 20.0,
-                eta: 0.02,
-                tau_theta_trials: 20.0,
-                theta0_hz: 20.0,
-                decay,
-                lambda: 0.05,
-                inhibitory_rule,
-                eta_inhibitory: 0.01,
-                w_max_factor: 4.0,
-                w_max_factor_inhibitory: 10.0,
+                state.counts
             },
-        };
-        let network = Network {
-            neurons: vec![Preset::Rs.neuron(); 2],
-            inhibits: vec![false, true, false, true],
-            classes: vec![Some(0), Some(1)],
-            exists: vec![true, true, true, true, false, true, true, false],
-            w_default: vec![1.0, 0.5, 1.0, 0.5],
-            weights: vec![1.0, 1.2, 0.5, 0.5, 0.0, 1.0, 0.6, 0.0],
-        };
-        (params, network)
+        )
     }
 
-    /// Weights after a trial with these rates of inputs and neurons, unsupervised.
-    fn after(decay: Decay, rule: InhibitoryRule, pre_hz: [f64; 2], post_hz: [f64; 2]) -> Vec<f64> {
-        let (params, network) = alone(decay, rule);
-        let mut engine = CpuEngine::<f64>::new(params, network);
-        let trial = Trial {
-            input_rates_hz: pre_hz.to_vec(),
-            rates_hz: post_hz.to_vec(),
-            ..Trial::default()
-        };
-        engine.learn(&trial, None);
-        engine.weights()
-    }
-
-    #[test]
-    fn depression_is_deepest_at_half_the_threshold_and_none_in_silence() {
-        let change = |y: f64| {
-            let weights = after(Decay::None, InhibitoryRule::Fixed, [20.0, 0.0], [y, y]);
-            weights[0] - 1.0
-        };
-        let at: Vec<f64> = (0..=40).map(|y| change(f64::from(y))).collect();
-        let deepest = (0..=40).min_by(|&a, &b| at[a].total_cmp(&at[b]));
-        assert_eq!(deepest, Some(10));
-        assert_eq!((at[0], at[20]), (0.0, 0.0));
-        assert!(at[30] > 0.0);
-    }
-
-    #[test]
-    fn a_rule_of_post_cells_alone_adds_as_much_to_all_inhibitory_synapses_of_one() {
-        let weights = after(Decay::None, InhibitoryRule::Post, [20.0, 3.0], [10.0, 30.0]);
-        let grown = [weights[2] - 0.5, weights[6] - 0.6];
-        assert!((grown[0] - 0.01 * 0.5 * 0.5).abs() < 1e-7, "{grown:?}");
-        assert!((grown[0] - grown[1]).abs() < 1e-7, "{grown:?}");
-    }
-
-    #[test]
-    fn decay_takes_the_mean_of_its_set_and_synapses_that_are_not_there_stay_away() {
-        let silent = |decay| after(decay, InhibitoryRule::Fixed, [0.0; 2], [0.0; 2]);
-        // Distances from the defaults: 0.2 of input 0 to neuron 1, 0.1 of neuron 1 to neuron 0.
-        let expected = [
-            (Decay::Synapse, [0.0, 0.2, 0.0, 0.1]),
-            (Decay::Neuron, [0.0, 0.1, 0.05, 0.05]),
-            (Decay::Network, [0.05; 4]),
-            (
-                Decay::NetworkBySign,
-                [0.2 / 3.0, 0.2 / 3.0, 0.1 / 3.0, 0.1 / 3.0],
-            ),
-            (Decay::None, [0.0; 4]),
-        ];
-        let before = [1.0, 1.2, 0.5, 0.6];
-        for (decay, means) in expected {
-            let weights = silent(decay);
-            let there = [weights[0], weights[1], weights[2], weights[6]];
-            for ((after, before), mean) in there.iter().zip(before).zip(means) {
-                assert!(
-                    (after - (before - 0.05 * mean)).abs() < 1e-7,
-                    "{decay:?} {there:?}"
-                );
+    /// Runs a trial and learns from it.
+    pub fn train(&mut self, input: &TrialInput) -> Trial {
+        match self.params.plasticity.rule {
+            ExcitatoryRule::Bcm | ExcitatoryRule::Fixed => {
+                let trial = self.run(input, false);
+                self.learn(&trial.counts, input.target);
+                trial
             }
-            assert_eq!((weights[4], weights[7]), (0.0, 0.0));
+            ExcitatoryRule::Stdp => {
+                let (counts, pairs) = self.paired(input);
+                let rates = self.rates(&counts, input.target);
+                self.change(&rates, R::ONE, Some(&pairs));
+                Trial {
+                    counts,
+                    spikes: Vec::new(),
+                }
+            }
+            ExcitatoryRule::BcmPerStep => self.train_per_step(input),
         }
     }
 
-    #[test]
-    fn weights_stay_between_nothing_and_a_multiple_of_their_default() {
-        let (mut params, network) = alone(Decay::None, InhibitoryRule::Post);
-        (params.plasticity.eta, params.plasticity.eta_inhibitory) = (1e3, 1e3);
-        let ends = |post_hz: f64| {
-            let mut engine = CpuEngine::<f64>::new(params.clone(), network.clone());
-            let trial = Trial {
-                input_rates_hz: vec![20.0; 2],
-                rates_hz: vec![post_hz; 2],
-                ..Trial::default()
-            };
-            engine.learn(&trial, None);
-            engine.weights()
-        };
-        // Above the threshold all grow, below it excitation shrinks; both reach their bounds at once.
-        assert_eq!(ends(40.0), [4.0, 4.0, 5.0, 5.0, 0.0, 4.0, 5.0, 0.0]);
-        assert_eq!(ends(10.0), [0.0, 0.0, 5.0, 5.0, 0.0, 0.0, 5.0, 0.0]);
+    /// Changes weights and thresholds after a trial of these spikes of every pre cell, taught this class.
+    pub fn learn(&mut self, counts: &[u32], target: Option<u32>) {
+        let rates = self.rates(counts, target);
+        self.change(&rates, R::ONE, None);
     }
 
-    #[test]
-    fn wrong_output_cells_are_taught_half_their_rate() {
-        let classes = [Some(0), Some(1), None];
-        let rates = [8.0, 6.0, 4.0];
-        assert_eq!(taught_rates(&rates, &classes, Some(1)), [4.0, 6.0, 4.0]);
-        assert_eq!(taught_rates(&rates, &classes, None), rates);
+    fn change(&mut self, rates: &Rates<R>, share: R, added: Option<&[R]>) {
+        let (weights, theta) = (&mut self.weights, &mut self.theta);
+        self.rules
+            .learn(&self.network, rates, share, added, weights, theta);
+    }
+
+    fn rates(&self, counts: &[u32], target: Option<u32>) -> Rates<R> {
+        let (duration_s, r0_hz) = (self.params.duration_s(), self.params.plasticity.r0_hz);
+        let in_r0 = |count: u32| R::from_f64(f64::from(count) / duration_s / r0_hz);
+        let hz = |count: u32| R::from_f64(f64::from(count) / duration_s);
+        let post = || counts[self.params.n_in..].iter().enumerate();
+        Rates {
+            pre: counts.iter().map(|&count| in_r0(count)).collect(),
+            taught_hz: post()
+                .map(|(j, &count)| self.taught_share(j, target) * hz(count))
+                .collect(),
+            taught: post()
+                .map(|(j, &count)| self.taught_share(j, target) * in_r0(count))
+                .collect(),
+        }
+    }
+
+    /// Share of its rate that a neuron learns from: less than 1 for cells of another class than the trial's. BCM is
+    /// depressed deepest at half the threshold and not at all at rate 0: silencing would teach nothing.
+    fn taught_share(&self, neuron: usize, target: Option<u32>) -> R {
+        let class = self.network.classes[neuron];
+        let is_wrong = target.is_some() && class.is_some() && class != target;
+        match is_wrong {
+            true => R::from_f64(self.params.plasticity.mask),
+            false => R::ONE,
+        }
+    }
+
+    /// Spikes of a trial, and what their pairs add to each weight.
+    fn paired(&self, input: &TrialInput) -> (Vec<u32>, Vec<R>) {
+        let (n, n_in) = (self.params.neurons, self.params.n_in);
+        let pairs = &self.params.plasticity.pairs;
+        let fade = |tau_ms: f64| R::from_f64(libm::exp(-self.params.dt_ms / tau_ms));
+        let (of_pre, of_post) = (fade(pairs.tau_plus_ms), fade(pairs.tau_minus_ms));
+        let [plus, minus] = [pairs.a_plus, pairs.a_minus].map(R::from_f64);
+        let mut pre = vec![R::ZERO; self.params.pre_cells()];
+        let mut post = vec![R::ZERO; n];
+        let mut sums = vec![R::ZERO; pre.len() * n];
+        let counts = self.steps(input, |_, state| {
+            pre.iter_mut().for_each(|trace| *trace *= of_pre);
+            post.iter_mut().for_each(|trace| *trace *= of_post);
+            // Spikes of the same step are neither before nor after each other.
+            for fired in &state.fired {
+                let row = &mut sums[fired.pre * n..][..n];
+                for (sum, &trace) in row.iter_mut().zip(&post) {
+                    *sum += -(minus * trace);
+                }
+                if let Some(j) = fired.pre.checked_sub(n_in) {
+                    for (row, &trace) in sums.chunks_exact_mut(n).zip(&pre) {
+                        row[j] += plus * trace;
+                    }
+                }
+            }
+            for fired in &state.fired {
+                pre[fired.pre] += R::ONE;
+                if let Some(j) = fired.pre.checked_sub(n_in) {
+                    post[j] += R::ONE;
+                }
+            }
+        });
+        for (at, sum) in sums.iter_mut().enumerate() {
+            *sum = match self.network.inhibits[at / n] {
+                true => R::ZERO,
+                false => *sum * self.rules.w_default[at],
+            };
+        }
+        (counts, sums)
+    }
+
+    /// A trial in which every step changes the weights, by rates that are filtered.
+    fn train_per_step(&mut self, input: &TrialInput) -> Trial {
+        let n_in = self.params.n_in;
+        let tau_ms = self.params.plasticity.tau_rate_ms;
+        let fade = R::from_f64(libm::exp(-self.params.dt_ms / tau_ms));
+        let of_spike = R::from_f64(1000.0 / tau_ms);
+        let share = R::from_f64(1.0 / self.params.steps as f64);
+        let of_class: Vec<R> = (0..self.params.neurons)
+            .map(|j| self.taught_share(j, input.target))
+            .collect();
+        let mut hz = vec![R::ZERO; self.params.pre_cells()];
+        let mut rates = self.rates(&vec![0; hz.len()], input.target);
+        let mut state = TrialState::new(&self.constants);
+        for _ in 0..self.params.steps {
+            state.step(&self.constants, &self.weights, input);
+            hz.iter_mut().for_each(|rate| *rate *= fade);
+            for fired in &state.fired {
+                hz[fired.pre] += of_spike;
+            }
+            for (in_r0, &hz) in rates.pre.iter_mut().zip(&hz) {
+                *in_r0 = hz * self.rules.per_r0;
+            }
+            for (j, &share) in of_class.iter().enumerate() {
+                rates.taught_hz[j] = share * hz[n_in + j];
+                rates.taught[j] = share * rates.pre[n_in + j];
+            }
+            self.change(&rates, share, None);
+        }
+        Trial {
+            counts: state.counts,
+            spikes: Vec::new(),
+        }
+    }
+}
+
+/// Lanes on the threads of the processor.
+pub struct CpuEngine {
+    lanes: Vec<CpuNetwork<f32>>,
+    pool: ThreadPool,
+}
+
+impl CpuEngine {
+    /// An engine of networks of one shape, at least one.
+    ///
+    /// # Errors
+    /// Threads that cannot be started.
+    pub fn new(params: &Params, networks: &[Network], threads: usize) -> Result<Self, EngineError> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+        let lane = |network: &Network| CpuNetwork::new(params.clone(), network.clone());
+        Ok(Self {
+            lanes: networks.iter().map(lane).collect(),
+            pool: pool.map_err(|error| EngineError::Threads(error.to_string()))?,
+        })
+    }
+}
+
+impl Engine for CpuEngine {
+    fn params(&self) -> &Params {
+        &self.lanes[0].params
+    }
+
+    fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    fn train(&mut self, trials_of_lanes: &[&[TrialInput]]) -> Result<Vec<Vec<Trial>>, EngineError> {
+        let lanes = &mut self.lanes;
+        Ok(self.pool.install(|| {
+            let pairs = lanes.par_iter_mut().zip(trials_of_lanes);
+            let train = |(lane, trials): (&mut CpuNetwork<f32>, &&[TrialInput])| {
+                trials.iter().map(|input| lane.train(input)).collect()
+            };
+            pairs.map(train).collect()
+        }))
+    }
+
+    fn run(&mut self, lane: usize, trials: &[TrialInput]) -> Result<Vec<Trial>, EngineError> {
+        let lane = &self.lanes[lane];
+        Ok(self.pool.install(|| {
+            let trials = trials.par_iter();
+            trials.map(|input| lane.run(input, false)).collect()
+        }))
+    }
+
+    fn record(&mut self, lane: usize, trial: &TrialInput) -> Result<Trial, EngineError> {
+        Ok(self.lanes[lane].run(trial, true))
+    }
+
+    fn read(&mut self, lane: usize) -> Result<Learnt, EngineError> {
+        Ok(Learnt {
+            weights: self.lanes[lane].weights.clone(),
+            theta_hz: self.lanes[lane].theta.clone(),
+        })
+    }
+
+    fn load(&mut self, lane: usize, learnt: &Learnt) -> Result<(), EngineError> {
+        self.lanes[lane].weights.clone_from(&learnt.weights);
+        self.lanes[lane].theta.clone_from(&learnt.theta_hz);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let threads = self.pool.current_num_threads();
+        let threads = crate::text::count(threads, "thread", "threads");
+        format!("CPU engine, single precision, {threads}")
     }
 }

@@ -17,11 +17,43 @@
 //!
 //! All are taken from the weights before the trial's change, which then are kept from 0 to a multiple of w₀.
 //!
-//! [`params`] holds sizes and rules, [`network`] cells and synapses, [`plasticity`] the change of a trial; [`cpu`] runs
-//! trials, and [`parity`] compares it with cases of an independent implementation.
+//! Where synapses tire ([`params::Redistribution`]), a spike passes on a share of their weights: u R with u ← U + u (1 − U)
+//! e^(−Δ/τ_facil), R ← 1 − (1 − R) e^(−Δ/τ_rec) and R ← R (1 − u) after it (Tsodyks & Markram 1997), or all or nothing by
+//! chance with the same mean.
+//!
+//! [`params`] holds sizes and rules, [`network`] cells and synapses, [`settings`] what the user writes and [`init`] the
+//! network it describes, in the blocks of [`weights`]; [`stimuli`] makes trials, [`trial`] runs one step by step through
+//! [`synapses`], [`plasticity`] changes weights; [`engine`] says what engines do, and [`cpu`] does it. [`model`] and
+//! [`experiment`] train, the other modules tell of what came out, and [`parity`] compares engines with cases of an
+//! independent implementation.
 
+pub mod analyse;
+pub mod analysis;
+pub mod bench;
+pub mod check;
 pub mod cpu;
+pub mod engine;
+pub mod evaluate;
+pub mod experiment;
+pub mod figures;
+pub mod findings;
+pub mod init;
+pub mod measures;
+pub mod method;
+pub mod metrics;
+pub mod model;
 pub mod network;
+pub mod open;
+pub mod pages;
 pub mod params;
 pub mod parity;
 pub mod plasticity;
+pub mod predict;
+pub mod read_out;
+pub mod record;
+pub mod sentences;
+pub mod settings;
+pub mod stimuli;
+pub mod synapses;
+pub mod trial;
+pub mod weights;

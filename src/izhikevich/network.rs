@@ -1,5 +1,8 @@
 //! Cells and synapses.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// Parameters of a neuron: a (1/ms), b, c (mV) and d.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Neuron {
@@ -14,7 +17,8 @@ pub struct Neuron {
 }
 
 /// Kinds of neurons (Izhikevich 2003; the resonator as of 2004).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Regular spiking.
     Rs,
@@ -68,9 +72,9 @@ pub struct Network {
     pub inhibits: Vec<bool>,
     /// The class that a neuron stands for, if any.
     pub classes: Vec<Option<u32>>,
-    /// Which synapses there are, `[pre, post]`.
-    pub exists: Vec<bool>,
-    /// Weight that the synapses of a pre cell have by default.
+    /// Which synapses learn, `[pre, post]`.
+    pub learns: Vec<bool>,
+    /// Default weights w₀, `[pre, post]`; 0 where there is no synapse.
     pub w_default: Vec<f32>,
     /// Weights before the first trial, `[pre, post]`; 0 where there is no synapse.
     pub weights: Vec<f32>,

@@ -4,10 +4,12 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::cpu::CpuEngine;
+use super::cpu::CpuNetwork;
+use super::engine::{TrialInput, rates_hz};
 use super::network::{Network, Neuron};
-use super::params::{Params, Plasticity};
+use super::params::{Params, Plasticity, Redistribution};
 use crate::data::Event;
+use crate::device::DeviceOptions;
 use crate::gpu::Selection;
 use crate::parity::{CaseError, CaseFile, CaseReport, ParityError, Precision};
 use crate::real::Real;
@@ -96,15 +98,20 @@ impl Case {
             c: abcd[2 * n + j],
             d: abcd[3 * n + j],
         };
+        let of_pre = singles(tensors.shaped("w_default", &[pre_cells])?.data);
+        let learns = tensors.flags("mask", &[pre_cells, n])?;
+        let w_default = learns.iter().enumerate();
         let network = Network {
             neurons: (0..n).map(neuron).collect(),
             inhibits: tensors.flags("inhibitory", &[pre_cells])?,
             classes: tensors.optional_classes("class", &[n], classes)?,
-            exists: tensors.flags("mask", &[pre_cells, n])?,
-            w_default: singles(tensors.shaped("w_default", &[pre_cells])?.data),
+            w_default: w_default
+                .map(|(at, exists)| if *exists { of_pre[at / n] } else { 0.0 })
+                .collect(),
+            learns,
             weights: singles(tensors.shaped("w", &[pre_cells, n])?.data),
         };
-        let none = network.exists.iter().zip(&network.weights);
+        let none = network.learns.iter().zip(&network.weights);
         if none.clone().any(|(exists, w)| !exists && *w != 0.0) {
             return Err(file.malformed("it has weights of synapses that are not there"));
         }
@@ -181,7 +188,9 @@ fn params_of(file: &CaseFile) -> Result<Params, CaseError> {
             eta_inhibitory: at_least_zero("eta_inhibitory")?,
             w_max_factor: at_least_zero("w_max_factor")?,
             w_max_factor_inhibitory: at_least_zero("w_max_factor_inhibitory")?,
+            ..Plasticity::default()
         },
+        redistribution: Redistribution::default(),
     })
 }
 
@@ -198,6 +207,7 @@ pub fn compare(
     file: &CaseFile,
     precision: Precision,
     selection: &Selection,
+    _: &DeviceOptions,
 ) -> Result<CaseReport, ParityError> {
     let case = Case::of(file)?;
     if matches!(selection, Selection::Adapter { .. }) {
@@ -214,14 +224,19 @@ pub fn compare(
 
 /// `tolerances`: of rates and thresholds, and of the change of the weights.
 fn run<R: Real>(case: &Case, [of_rates, of_change]: [f64; 2]) -> CaseReport {
-    let mut engine = CpuEngine::<R>::new(case.params.clone(), case.network.clone());
+    let mut engine = CpuNetwork::<R>::new(case.params.clone(), case.network.clone());
     let (mut spikes, mut rates, mut theta) = (Vec::new(), Vec::new(), Vec::new());
     for (trial, (events, target)) in case.events.iter().zip(&case.targets).enumerate() {
-        let done = engine.run(events);
-        engine.learn(&done, *target);
+        let input = TrialInput {
+            events: events.clone(),
+            target: *target,
+            ..TrialInput::default()
+        };
+        let done = engine.run(&input, true);
+        engine.learn(&done.counts, *target);
         let own = done.spikes.iter();
-        spikes.extend(own.map(|&(step, neuron)| [trial, step as usize, neuron as usize]));
-        rates.extend(done.rates_hz);
+        spikes.extend(own.map(|&[step, neuron]| [trial, step as usize, neuron as usize]));
+        rates.extend(rates_hz(&case.params, &done));
         theta.extend(engine.theta_hz());
     }
     let mut report = CaseReport {

@@ -159,12 +159,15 @@ pub fn of_study(groups: &Groups, curves: &Curves) -> Result<Sheet, Missing> {
         }
         (false, _) => "",
     };
+    let gradient = match metrics.contains(&GRADIENT_NORM) {
+        true => " Gradient norm: before clipping, mean over the optimiser steps of the epoch.",
+        false => "",
+    };
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
         caption: format!(
-            "A line for each cell of the study; epoch 0 is the untrained network. {} Gradient norm: before clipping, \
-             mean over the optimiser steps of the epoch.{loss}{}",
+            "A line for each cell of the study; epoch 0 is the untrained network. {}{gradient}{loss}{}",
             curves.measured,
             groups.remarks()
         ),
