@@ -56,6 +56,8 @@ pub enum Purpose {
     Sequences = 8,
     /// Gratings and their offsets.
     Stimuli = 9,
+    /// Disturbances as small as rounding.
+    Rounding = 10,
 }
 
 /// An endless sequence of random numbers at the address (purpose, seed, a, b).

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use super::analysis::{BlockWeights, RunAnalysis};
-use super::experiment::{
-    Experiment, ExperimentError, Subject, analysis_json, write_analysis,
-};
+use super::experiment::{Experiment, ExperimentError, Subject, analysis_json, write_analysis};
 use super::settings::Config;
 use crate::analysis::compare::wilson_percent;
 use crate::device::DeviceOptions;
@@ -133,6 +131,14 @@ fn blocks(analysis: &RunAnalysis) -> Listing {
             String::new(),
         ]
     };
-    let head = ["block", "pre × post", "synapses", "mean weight", "sd", "at 0", ""];
+    let head = [
+        "block",
+        "pre × post",
+        "synapses",
+        "mean weight",
+        "sd",
+        "at 0",
+        "",
+    ];
     Listing::new(head, analysis.blocks.iter().map(row))
 }

@@ -94,7 +94,12 @@ pub struct Tuning {
 impl Tuning {
     /// Mean of a number over the cells that have it.
     pub fn mean_of(&self, of: impl Fn(&CellTuning) -> f64) -> f64 {
-        let numbers: Vec<f64> = self.cells.iter().map(of).filter(|x| x.is_finite()).collect();
+        let numbers: Vec<f64> = self
+            .cells
+            .iter()
+            .map(of)
+            .filter(|x| x.is_finite())
+            .collect();
         numbers.iter().sum::<f64>() / numbers.len() as f64
     }
 }

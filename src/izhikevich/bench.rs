@@ -101,7 +101,9 @@ pub fn run(
                 config.name,
                 task.name()
             ));
-            report.workloads.push(subject.measured(options.repetitions())?);
+            report
+                .workloads
+                .push(subject.measured(options.repetitions())?);
         }
     }
     Ok(Summary {
@@ -153,7 +155,9 @@ impl Subject {
         let networks: Vec<_> = (0..lanes).map(lane).collect();
         let samples = stimuli.split.train.iter().cycle().take(trials);
         Ok(Self {
-            trials: samples.map(|&sample| stimuli.training_trial(0, sample)).collect(),
+            trials: samples
+                .map(|&sample| stimuli.training_trial(0, sample))
+                .collect(),
             opened: open_selected(
                 target.selection.clone(),
                 &config.params(),

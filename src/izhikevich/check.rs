@@ -77,11 +77,11 @@ fn train(checked: &Checked<'_>) -> Result<Vec<Learnt>, ExperimentError> {
         &target.options,
     )?;
     let samples = stimuli.split.train.iter();
-    let trials: Vec<_> = samples.map(|&sample| stimuli.training_trial(0, sample)).collect();
+    let trials: Vec<_> = samples
+        .map(|&sample| stimuli.training_trial(0, sample))
+        .collect();
     opened.engine.train(&[&trials, &trials])?;
-    (0..2)
-        .map(|lane| Ok(opened.engine.read(lane)?))
-        .collect()
+    (0..2).map(|lane| Ok(opened.engine.read(lane)?)).collect()
 }
 
 /// How fast networks of this family learn and run.

@@ -51,7 +51,10 @@ impl<R: Real> CpuNetwork<R> {
         let mut spikes = Vec::new();
         let counts = self.steps(input, |step, state| {
             if records {
-                let neurons = state.fired.iter().filter_map(|f| f.pre.checked_sub(self.params.n_in));
+                let neurons = state
+                    .fired
+                    .iter()
+                    .filter_map(|f| f.pre.checked_sub(self.params.n_in));
                 spikes.extend(neurons.map(|neuron| [step, neuron as u32]));
             }
         });
@@ -71,6 +74,26 @@ impl<R: Real> CpuNetwork<R> {
                 state.counts
             },
         )
+    }
+
+    /// Runs a trial in which `noise`, from −1 to 1, disturbs every voltage in every step by as much as it is rounded in
+    /// single precision, and lists every spike.
+    pub fn run_disturbed(&self, input: &TrialInput, noise: &mut impl FnMut() -> f64) -> Trial {
+        let mut state = TrialState::new(&self.constants);
+        let mut spikes = Vec::new();
+        for step in 0..self.params.steps as u32 {
+            state.disturb(|| R::from_f64(1.0 + f64::from(f32::EPSILON) * noise()));
+            state.step(&self.constants, &self.weights, input);
+            let neurons = state
+                .fired
+                .iter()
+                .filter_map(|f| f.pre.checked_sub(self.params.n_in));
+            spikes.extend(neurons.map(|neuron| [step, neuron as u32]));
+        }
+        Trial {
+            counts: state.counts,
+            spikes,
+        }
     }
 
     /// Runs a trial and learns from it.

@@ -15,9 +15,7 @@ pub enum EngineError {
     #[error("{0}")]
     Memory(String),
     /// A rule that only the processor can compute.
-    #[error(
-        "plasticity.rule {0:?} runs on the processor alone; use --device cpu, or the rule bcm"
-    )]
+    #[error("plasticity.rule {0:?} runs on the processor alone; use --device cpu, or the rule bcm")]
     ProcessorAlone(ExcitatoryRule),
     /// The GPU failed.
     #[error(transparent)]
@@ -110,7 +108,5 @@ pub trait Engine: Send {
 pub fn rates_hz(params: &Params, trial: &Trial) -> Vec<f64> {
     let counts = trial.counts[params.n_in..].iter();
     let duration_s = params.duration_s();
-    counts
-        .map(|&count| f64::from(count) / duration_s)
-        .collect()
+    counts.map(|&count| f64::from(count) / duration_s).collect()
 }

@@ -199,7 +199,10 @@ impl Experiment {
         };
         vec![
             ("name", config.name.clone()),
-            ("data", format!("{name} ({origin}), {}", count(*classes, "class", "classes"))),
+            (
+                "data",
+                format!("{name} ({origin}), {}", count(*classes, "class", "classes")),
+            ),
             (
                 "network",
                 format!(
@@ -218,7 +221,11 @@ impl Experiment {
             ),
             (
                 "trials",
-                format!("{} of training an epoch, {} test", split.train.len(), split.test.len()),
+                format!(
+                    "{} of training an epoch, {} test",
+                    split.train.len(),
+                    split.test.len()
+                ),
             ),
             ("best", self.best_rule().to_owned()),
         ]

@@ -48,10 +48,7 @@ const CURVES: RunCurves = RunCurves {
 /// Every figure of a run, in the order of a page.
 pub fn of_run(run: &RunRecord) -> Vec<Result<Sheet, Missing>> {
     let cell = CellRun::alone(run);
-    let mut all = vec![
-        training::of_run(&cell, &CURVES),
-        weights::over_time(&cell),
-    ];
+    let mut all = vec![training::of_run(&cell, &CURVES), weights::over_time(&cell)];
     let Some(analysis) = record::analysis(run) else {
         let missing = |(id, title)| Err(Missing::new(id, title, RUN_HAS_NO_ANALYSIS));
         let titles = [tuning::TITLE, maps::CELLS, weights::MATRIX];

@@ -81,8 +81,8 @@ impl Builder<'_> {
         let tau_s = settings.tau_exc_ms / 1000.0;
         // Mean current = cells × rate × weight × τ.
         let inputs = self.layout.n_in as f64 * self.input_hz;
-        let of_hidden = self.excitatory(&block.pre, &network.inhibits)
-            * self.config.plasticity.r0_hz;
+        let of_hidden =
+            self.excitatory(&block.pre, &network.inhibits) * self.config.plasticity.r0_hz;
         let per_current = |hz: f64| match hz > 0.0 {
             true => 1.0 / (hz * tau_s),
             false => 0.0,
@@ -100,9 +100,7 @@ impl Builder<'_> {
                 settings.hidden_output_drive * per_current(of_hidden),
                 settings.hidden_inhibition,
             ),
-            (pre, post) if pre == post => {
-                (settings.hidden_recurrence, settings.hidden_inhibition)
-            }
+            (pre, post) if pre == post => (settings.hidden_recurrence, settings.hidden_inhibition),
             _ => (
                 settings.hidden_drive * per_current(of_hidden),
                 settings.hidden_inhibition,

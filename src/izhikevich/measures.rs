@@ -22,7 +22,13 @@ pub const MEASURES: Measures = Measures {
     all: measures,
     groups: &[ACCURACY, CONVERGENCE, TUNING, WEIGHTS],
     words: "",
-    key: &[TEST_ACCURACY.name, ASSIGNED, READ_OUT, "range_hz", "f1_over_f0"],
+    key: &[
+        TEST_ACCURACY.name,
+        ASSIGNED,
+        READ_OUT,
+        "range_hz",
+        "f1_over_f0",
+    ],
     only_reported: &[],
     key_intro: "",
     key_note: None,
@@ -55,12 +61,13 @@ fn measures() -> &'static [Measure] {
 
 fn all() -> Vec<Measure> {
     let unit = "%/epoch";
-    let analysed = |group, name: &str, label: &str, unit, meaning: &str, of: fn(&RunAnalysis) -> f64| {
-        let meaning = format!("{meaning}, analysed checkpoint.");
-        measure(group, name, label, unit, &meaning, move |run| {
-            record::analysis(run).map_or(f64::NAN, of)
-        })
-    };
+    let analysed =
+        |group, name: &str, label: &str, unit, meaning: &str, of: fn(&RunAnalysis) -> f64| {
+            let meaning = format!("{meaning}, analysed checkpoint.");
+            measure(group, name, label, unit, &meaning, move |run| {
+                record::analysis(run).map_or(f64::NAN, of)
+            })
+        };
     vec![
         epochs_done(),
         last_epoch(ACCURACY, TEST_ACCURACY),
@@ -155,10 +162,7 @@ fn all() -> Vec<Measure> {
     ]
 }
 
-fn tuning_mean(
-    analysis: &RunAnalysis,
-    of: fn(&super::analysis::CellTuning) -> f64,
-) -> f64 {
+fn tuning_mean(analysis: &RunAnalysis, of: fn(&super::analysis::CellTuning) -> f64) -> f64 {
     let tuning = analysis.tuning.as_ref();
     tuning.map_or(f64::NAN, |tuning| tuning.mean_of(of))
 }

@@ -23,7 +23,7 @@
 //!
 //! [`params`] holds sizes and rules, [`network`] cells and synapses, [`settings`] what the user writes and [`init`] the
 //! network it describes, in the blocks of [`weights`]; [`stimuli`] makes trials, [`trial`] runs one step by step through
-//! [`synapses`], [`plasticity`] changes weights; [`engine`] says what engines do, and [`cpu`] does it. [`model`] and
+//! [`synapses`], [`plasticity`] changes weights; [`engine`] says what engines do, and [`cpu`] and [`gpu`] do it. [`model`] and
 //! [`experiment`] train, the other modules tell of what came out, and [`parity`] compares engines with cases of an
 //! independent implementation.
 
@@ -37,6 +37,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod figures;
 pub mod findings;
+pub mod gpu;
 pub mod init;
 pub mod measures;
 pub mod method;

@@ -160,7 +160,11 @@ impl NetworkModel {
             .flat_map(|population| population.cells.clone())
             .map(|cell| cell - self.layout.n_in)
             .collect();
-        mean(rates.iter().flat_map(|rates| cells.iter().map(|&j| rates[j])))
+        mean(
+            rates
+                .iter()
+                .flat_map(|rates| cells.iter().map(|&j| rates[j])),
+        )
     }
 }
 
@@ -214,21 +218,23 @@ impl Model for NetworkModel {
         let (params, classes) = (self.engine.params(), self.stimuli.classes);
         let rates = |trial: &Trial| rates_hz(params, trial);
         let rates: TrialRates = done.iter().flatten().map(rates).collect();
-        let right = rates.iter().zip(&block.labels).filter(|(rates, label)| {
-            answer(rates, &self.network.classes, classes) == **label
-        });
+        let right = rates
+            .iter()
+            .zip(&block.labels)
+            .filter(|(rates, label)| answer(rates, &self.network.classes, classes) == **label);
         let (trials, right) = (rates.len(), right.count());
         let outputs = self.outputs();
-        let of_outputs = mean(rates.iter().flat_map(|r| r[outputs.clone()].iter().copied()));
+        let of_outputs = mean(
+            rates
+                .iter()
+                .flat_map(|r| r[outputs.clone()].iter().copied()),
+        );
         let share = right as f64 / trials as f64;
         self.blocks += 1;
         self.trained.push_back(TrainedBatch {
             trials,
             loss: 1.0 - share,
-            numbers: vec![
-                ("error_share", 1.0 - share),
-                ("output_rate_hz", of_outputs),
-            ],
+            numbers: vec![("error_share", 1.0 - share), ("output_rate_hz", of_outputs)],
             sums: vec![
                 ("correct", right as f64),
                 ("output_rate_hz", of_outputs * trials as f64),
@@ -274,7 +280,10 @@ impl Model for NetworkModel {
             (TEST_ACCURACY, 100.0 * right as f64 / rates.len() as f64),
             (OWN_RATE, mean(own.into_iter())),
             (OTHER_RATE, mean(other.into_iter())),
-            (HIDDEN_RATE, self.mean_of(&rates, |name| name.starts_with("hidden"))),
+            (
+                HIDDEN_RATE,
+                self.mean_of(&rates, |name| name.starts_with("hidden")),
+            ),
             (LATERAL_RATE, self.mean_of(&rates, |name| name == "lateral")),
             (THETA, mean(of_outputs)),
         ]))

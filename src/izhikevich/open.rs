@@ -1,11 +1,14 @@
 //! Which engine runs, and the one place that builds it.
 
+use std::sync::Arc;
+
 use super::cpu::CpuEngine;
 use super::engine::{Engine, EngineError};
+use super::gpu::GpuEngine;
 use super::network::Network;
 use super::params::Params;
 use crate::device::DeviceOptions;
-use crate::gpu::Selection;
+use crate::gpu::{Gpu, Selection};
 use crate::train::manifest::DeviceInfo;
 
 /// An engine and what it runs on.
@@ -34,8 +37,10 @@ pub fn open_selected(
         Selection::CpuEngine { reason } => {
             (Box::new(CpuEngine::new(params, networks, threads)?), reason)
         }
-        Selection::Adapter { .. } => {
-            return Err(EngineError::ProcessorAlone(params.plasticity.rule));
+        Selection::Adapter { adapter, reason } => {
+            let gpu = Arc::new(Gpu::open(&adapter)?);
+            let engine = GpuEngine::new(gpu, params, networks, options.memory)?;
+            (Box::new(engine), reason)
         }
     };
     Ok(OpenedEngine {

@@ -23,17 +23,23 @@ pub fn of_run(run: &RunRecord) -> Vec<Part> {
 
 fn cells(analysis: &RunAnalysis) -> Option<Part> {
     let tuning = analysis.tuning.as_ref()?;
-    let rows = (0..).zip(&tuning.cells).zip(&analysis.cells).map(|((number, cell), of)| {
-        let numbers = [
-            of.class.into(),
-            of.assigned.map_or(f64::NAN, f64::from),
-            cell.range_hz,
-            cell.f1_over_f0,
-            cell.selectivity,
-            cell.half_width_deg,
-        ];
-        row(&format!("output {number}"), numbers.map(Entry::Number).into())
-    });
+    let rows = (0..)
+        .zip(&tuning.cells)
+        .zip(&analysis.cells)
+        .map(|((number, cell), of)| {
+            let numbers = [
+                of.class.into(),
+                of.assigned.map_or(f64::NAN, f64::from),
+                cell.range_hz,
+                cell.f1_over_f0,
+                cell.selectivity,
+                cell.half_width_deg,
+            ];
+            row(
+                &format!("output {number}"),
+                numbers.map(Entry::Number).into(),
+            )
+        });
     Some(Part {
         id: "cells",
         title: "Output cells",

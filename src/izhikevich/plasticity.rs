@@ -53,9 +53,8 @@ impl<R: Real> Rules<R> {
         let (n, rules) = (network.neurons.len(), &params.plasticity);
         let of = |of_sign: [f64; 2]| -> Vec<R> {
             let entries = network.w_default.iter().enumerate();
-            let scaled = entries.map(|(at, &w0)| {
-                of_sign[usize::from(network.inhibits[at / n])] * f64::from(w0)
-            });
+            let scaled = entries
+                .map(|(at, &w0)| of_sign[usize::from(network.inhibits[at / n])] * f64::from(w0));
             scaled.map(R::from_f64).collect()
         };
         let mut synapses = [vec![0usize; n], vec![0usize; n]];
@@ -81,10 +80,7 @@ impl<R: Real> Rules<R> {
             per_synapses_of_network: [exc, inh, exc + inh].map(per),
             decay: rules.decay,
             inhibitory: rules.inhibitory_rule,
-            is_bcm: matches!(
-                rules.rule,
-                ExcitatoryRule::Bcm | ExcitatoryRule::BcmPerStep
-            ),
+            is_bcm: matches!(rules.rule, ExcitatoryRule::Bcm | ExcitatoryRule::BcmPerStep),
         }
     }
 
@@ -119,9 +115,7 @@ impl<R: Real> Rules<R> {
                 };
                 let mean = match self.decay {
                     Decay::Synapse => *w - self.w_default[at],
-                    Decay::Multiplicative => {
-                        means.at(inhibits, j) * (*w * self.per_w_default[at])
-                    }
+                    Decay::Multiplicative => means.at(inhibits, j) * (*w * self.per_w_default[at]),
                     _ => means.at(inhibits, j),
                 };
                 let mut moved = *w + self.gain[at] * share * grown - lambda * mean;
@@ -192,5 +186,154 @@ impl<R: Real> Means<R> {
             Self::OfNeuron(means) => means[usize::from(inhibits)][post],
             Self::OfNetwork(means) => means[usize::from(inhibits)],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::izhikevich::cpu::CpuNetwork;
+    use crate::izhikevich::network::{Network, Preset};
+    use crate::izhikevich::params::{Decay, InhibitoryRule, Params, Plasticity, Redistribution};
+
+    /// Two inputs, the second of which inhibits, and two neurons, the second of which inhibits the first and excites
+    /// nobody; trials last a second, so that counts are rates.
+    fn alone(decay: Decay, inhibitory_rule: InhibitoryRule) -> (Params, Network) {
+        let params = Params {
+            n_in: 2,
+            neurons: 2,
+            steps: 10_000,
+            dt_ms: 0.1,
+            tau_exc_ms: 5.0,
+            tau_inh_ms: 10.0,
+            plasticity: Plasticity {
+                decay,
+                inhibitory_rule,
+                ..Plasticity::default()
+            },
+            redistribution: Redistribution::default(),
+        };
+        let network = Network {
+            neurons: vec![Preset::Rs.neuron(); 2],
+            inhibits: vec![false, true, false, true],
+            classes: vec![Some(0), Some(1)],
+            learns: vec![true, true, true, true, false, true, true, false],
+            w_default: vec![1.0, 1.0, 0.5, 0.5, 0.0, 1.0, 0.5, 0.0],
+            weights: vec![1.0, 1.2, 0.5, 0.5, 0.0, 1.0, 0.6, 0.0],
+        };
+        (params, network)
+    }
+
+    /// Weights after a trial with these rates of inputs and neurons, that teaches no class.
+    fn after(decay: Decay, rule: InhibitoryRule, hz: [u32; 4]) -> Vec<f64> {
+        let (params, network) = alone(decay, rule);
+        let mut engine = CpuNetwork::<f64>::new(params, network);
+        engine.learn(&hz, None);
+        engine.weights()
+    }
+
+    #[test]
+    fn depression_is_deepest_at_half_the_threshold_and_none_in_silence() {
+        let change = |y: u32| {
+            let weights = after(Decay::None, InhibitoryRule::Fixed, [20, 0, y, y]);
+            weights[0] - 1.0
+        };
+        let at: Vec<f64> = (0..=40).map(change).collect();
+        let deepest = (0..=40).min_by(|&a, &b| at[a].total_cmp(&at[b]));
+        assert_eq!(deepest, Some(10));
+        assert_eq!((at[0], at[20]), (0.0, 0.0));
+        assert!(at[30] > 0.0);
+    }
+
+    /// Changes of the three inhibitory synapses, in their default weights and the learning rate.
+    fn grown(rule: InhibitoryRule, hz: [u32; 4]) -> [f64; 3] {
+        let weights = after(Decay::None, rule, hz);
+        let changes = [
+            (weights[2] - 0.5) / 0.5,
+            (weights[3] - 0.5) / 0.5,
+            (weights[6] - f64::from(0.6f32)) / 0.5,
+        ];
+        changes.map(|change| change / 0.01)
+    }
+
+    #[test]
+    fn a_rule_of_post_cells_alone_changes_the_matrix_by_one_of_rank_one() {
+        let hz = [20, 3, 10, 30];
+        // The same for all pre cells of a post cell, whatever they did.
+        let [of_input, of_other, of_neuron] = grown(InhibitoryRule::Post, hz);
+        assert!((of_input - 0.5).abs() < 1e-12 && (of_neuron - of_input).abs() < 1e-12);
+        assert!((of_other - 1.5).abs() < 1e-12);
+        let [of_input, of_other, of_neuron] = grown(InhibitoryRule::PostSquared, hz);
+        assert!((of_input - 0.25).abs() < 1e-12 && (of_neuron - of_input).abs() < 1e-12);
+        assert!((of_other - 2.25).abs() < 1e-12);
+        let [of_input, of_other, of_neuron] = grown(InhibitoryRule::PrePost, hz);
+        assert!((of_input - 0.15 * 0.5).abs() < 1e-12 && (of_other - 0.15 * 1.5).abs() < 1e-12);
+        assert!((of_neuron - 1.5 * 0.5).abs() < 1e-12);
+        // Held at 10 Hz: nothing for the first neuron, growth for the second.
+        let [of_input, of_other, of_neuron] = grown(InhibitoryRule::Vogels, hz);
+        assert!(of_input.abs() < 1e-12 && of_neuron.abs() < 1e-12);
+        assert!((of_other - 0.15 * 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn decay_takes_the_mean_of_its_set_and_synapses_that_are_not_there_stay_away() {
+        let silent = |decay| after(decay, InhibitoryRule::Fixed, [0; 4]);
+        // Distances from the defaults: 0.2 of input 0 to neuron 1, 0.1 of neuron 1 to neuron 0.
+        let expected = [
+            (Decay::Synapse, [0.0, 0.2, 0.0, 0.1]),
+            (Decay::Neuron, [0.0, 0.1, 0.05, 0.05]),
+            (Decay::Multiplicative, [0.0, 0.12, 0.05, 0.06]),
+            (Decay::Network, [0.05; 4]),
+            (
+                Decay::NetworkBySign,
+                [0.2 / 3.0, 0.2 / 3.0, 0.1 / 3.0, 0.1 / 3.0],
+            ),
+            (Decay::None, [0.0; 4]),
+        ];
+        let before = [1.0, 1.2, 0.5, 0.6];
+        for (decay, means) in expected {
+            let weights = silent(decay);
+            let there = [weights[0], weights[1], weights[2], weights[6]];
+            for ((after, before), mean) in there.iter().zip(before).zip(means) {
+                let expected = before - 0.05 * mean;
+                // The third synapse of the network is the other input's; the sixth is silent.
+                assert!((after - expected).abs() < 1e-7, "{decay:?} {there:?}");
+            }
+            assert_eq!((weights[4], weights[7]), (0.0, 0.0));
+        }
+    }
+
+    #[test]
+    fn weights_stay_between_nothing_and_a_multiple_of_their_default() {
+        let (mut params, network) = alone(Decay::None, InhibitoryRule::Post);
+        (params.plasticity.eta, params.plasticity.eta_inhibitory) = (1e3, 1e3);
+        let ends = |y: u32| {
+            let mut engine = CpuNetwork::<f64>::new(params.clone(), network.clone());
+            engine.learn(&[20, 20, y, y], None);
+            engine.weights()
+        };
+        // Above the threshold all grow, below it excitation shrinks; both reach their bounds at once.
+        assert_eq!(ends(40), [4.0, 4.0, 5.0, 5.0, 0.0, 4.0, 5.0, 0.0]);
+        assert_eq!(ends(10), [0.0, 0.0, 5.0, 5.0, 0.0, 0.0, 5.0, 0.0]);
+    }
+
+    #[test]
+    fn cells_of_another_class_learn_from_half_their_rate() {
+        let thresholds = |target| {
+            let (params, network) = alone(Decay::None, InhibitoryRule::Fixed);
+            let mut engine = CpuNetwork::<f64>::new(params, network);
+            engine.learn(&[20, 0, 8, 8], target);
+            engine.theta_hz()
+        };
+        // θ = 20 + (y²/20 − 20)/20, with y = 8 and y = 4.
+        let of = |y: f64| 20.0 + (y * y / 20.0 - 20.0) / 20.0;
+        let near = |found: Vec<f64>, expected: [f64; 2]| {
+            let pairs = found.iter().zip(expected);
+            assert!(
+                pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-12),
+                "{found:?}"
+            );
+        };
+        near(thresholds(Some(1)), [of(4.0), of(8.0)]);
+        near(thresholds(None), [of(8.0), of(8.0)]);
     }
 }

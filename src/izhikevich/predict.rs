@@ -29,7 +29,9 @@ pub fn predict(
     let (mut network, _) = experiment.open_network(&learnt, 0)?;
     let stimuli = experiment.stimuli.with_images(&set);
     let trials = (0..count).map(|sample| stimuli.frozen_trial(sample));
-    let rates = network.frozen_rates(trials, &mut || true)?.unwrap_or_default();
+    let rates = network
+        .frozen_rates(trials, &mut || true)?
+        .unwrap_or_default();
     let classes = &experiment.network.classes;
     let answers = rates.iter();
     Ok(answers

@@ -57,7 +57,10 @@ impl ReadOut {
 
     fn scaled(&self, sample: &[f64]) -> Vec<f64> {
         let moments = self.mean.iter().zip(&self.per_sd);
-        let scaled = sample.iter().zip(moments).map(|(x, (mean, per_sd))| (x - mean) * per_sd);
+        let scaled = sample
+            .iter()
+            .zip(moments)
+            .map(|(x, (mean, per_sd))| (x - mean) * per_sd);
         scaled.chain([1.0]).collect()
     }
 
@@ -82,7 +85,9 @@ mod tests {
         let right = |labels: [u32; 4]| {
             let fitted = ReadOut::fit(&corners, &labels, 2).unwrap();
             let answers = corners.iter().zip(labels);
-            answers.filter(|(x, label)| fitted.answer(x) == *label).count()
+            answers
+                .filter(|(x, label)| fitted.answer(x) == *label)
+                .count()
         };
         assert_eq!(right([0, 0, 0, 1]), 4);
         assert_eq!(right([1, 0, 1, 0]), 4);

@@ -10,10 +10,13 @@ use serde_json::{Value, json};
 
 use super::network::Preset;
 use super::params::{Params, Plasticity, Redistribution, RedistributionKind};
-use crate::config::{Data as Images, Dataset, Requirements, Seeds, Settings, Subset, fill_in_subset};
+use crate::config::{
+    Data as Images, Dataset, Requirements, Seeds, Settings, Subset, fill_in_subset,
+};
 
 /// What the defaults describe.
-pub const DEFAULTS: &str = "20 output cells without a hidden layer that see gratings of two orientations without offset";
+pub const DEFAULTS: &str =
+    "20 output cells without a hidden layer that see gratings of two orientations without offset";
 
 /// A complete description of one experiment; `dalenet config FILE` prints it resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -406,7 +409,10 @@ impl Settings for Config {
             rate_hz * dt_ms <= 1000.0,
             "data.rate_hz",
             json!(rate_hz),
-            format!("must be {} at most: an input fires once in a step of {dt_ms} ms at most", 1000.0 / dt_ms),
+            format!(
+                "must be {} at most: an input fires once in a step of {dt_ms} ms at most",
+                1000.0 / dt_ms
+            ),
         );
         let steps = trial_ms / dt_ms;
         rules.require(
@@ -416,7 +422,8 @@ impl Settings for Config {
             format!("must be 1 to 1000000 whole steps of {dt_ms} ms"),
         );
         let listed = |values: &[f64], most: f64| {
-            (1..=64).contains(&values.len()) && values.iter().all(|x| x.is_finite() && x.abs() <= most)
+            (1..=64).contains(&values.len())
+                && values.iter().all(|x| x.is_finite() && x.abs() <= most)
         };
         rules.require(
             listed(&gratings.frequencies, 1000.0),
@@ -440,7 +447,8 @@ impl Settings for Config {
             *direct || !hidden.is_empty(),
             "network.direct",
             json!(direct),
-            "must be true where network.hidden lists no layers: nothing would reach the outputs".into(),
+            "must be true where network.hidden lists no layers: nothing would reach the outputs"
+                .into(),
         );
         rules.require(
             *feedback == 0.0 || !hidden.is_empty(),

@@ -147,7 +147,11 @@ impl Stimuli {
                 problem: "must be a set of images".into(),
             });
         };
-        self.name = format!("{} at {size} × {size}", loaded.dataset.name, size = self.data.size);
+        self.name = format!(
+            "{} at {size} × {size}",
+            loaded.dataset.name,
+            size = self.data.size
+        );
         self.origin = loaded.origin;
         self.warnings = loaded.warnings;
         self.classes = set.classes;
@@ -213,7 +217,12 @@ impl Stimuli {
             sample: (1 << 40) + number,
         };
         let drift = self.data.gratings.drift_hz;
-        self.encode(&self.rates_of_grating(grating, 0.0), Some((grating, drift)), noise, None)
+        self.encode(
+            &self.rates_of_grating(grating, 0.0),
+            Some((grating, drift)),
+            noise,
+            None,
+        )
     }
 
     /// Rates of the inputs at a grating, Hz, `seconds` after the start of a trial.

@@ -116,3 +116,60 @@ pub fn releases<R>(
     *emptied = if released { step + 1 } else { 0 };
     released
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::izhikevich::settings::Config;
+
+    fn recovery(kind: RedistributionKind, tau_facilitation_ms: f64) -> Recovery<f64> {
+        let mut config = Config::default();
+        config.redistribution.kind = kind;
+        config.redistribution.release_probability = 0.4;
+        config.redistribution.tau_recovery_ms = 50.0;
+        config.redistribution.tau_facilitation_ms = tau_facilitation_ms;
+        Recovery::new(&config.params())
+    }
+
+    const STEPS: [u32; 5] = [10, 110, 210, 2210, 2220];
+
+    #[test]
+    fn resources_are_spent_and_recover() {
+        let depressing = recovery(RedistributionKind::Deterministic, 0.0);
+        let mut resources = Resources::FULL;
+        let passed = STEPS.map(|step| resources.spend(&depressing, step));
+        assert_eq!(passed[0], 0.4);
+        // 10 ms later a share 0.6 + 0.4 (1 − e^(−0.2)) is there.
+        let there = 0.6 + 0.4 * (1.0 - libm::exp(-0.2));
+        assert!((passed[1] - 0.4 * there).abs() < 1e-12, "{passed:?}");
+        assert!(passed[2] < passed[1] && passed[3] > 0.39 && passed[4] < 0.27);
+        let facilitating = recovery(RedistributionKind::Deterministic, 500.0);
+        let mut resources = Resources::FULL;
+        let passed = STEPS.map(|step| resources.spend(&facilitating, step));
+        // u = 0.4 + 0.4 · 0.6 e^(−10/500).
+        let used = 0.4 + 0.4 * 0.6 * libm::exp(-0.02);
+        assert!((passed[1] - used * there).abs() < 1e-12, "{passed:?}");
+    }
+
+    #[test]
+    fn release_by_chance_has_the_mean_of_the_resources() {
+        let depressing = recovery(RedistributionKind::Deterministic, 0.0);
+        let stochastic = recovery(RedistributionKind::Stochastic, 0.0);
+        let mut resources = Resources::FULL;
+        let expected = STEPS.map(|step| resources.spend(&depressing, step));
+        let sites = 40_000;
+        let mut released = [0; STEPS.len()];
+        for site in 0..sites {
+            let mut emptied = 0;
+            for (released, step) in released.iter_mut().zip(STEPS) {
+                let key = [7, 3];
+                *released += u32::from(releases(&stochastic, &mut emptied, step, [site, 1], key));
+            }
+        }
+        for (released, expected) in released.iter().zip(expected) {
+            let share = f64::from(*released) / f64::from(sites);
+            let error = (expected * (1.0 - expected) / f64::from(sites)).sqrt();
+            assert!((share - expected).abs() < 4.0 * error, "{share} {expected}");
+        }
+    }
+}

@@ -67,7 +67,8 @@ pub struct TrialState<R> {
     u: Vec<R>,
     g_exc: Vec<R>,
     g_inh: Vec<R>,
-    fires: Vec<u8>,
+    /// Voltages of the newest step before resets, mV.
+    pub reached: Vec<R>,
     /// Pre cells that fired in the newest step: inputs, then neurons.
     pub fired: Vec<Fired<R>>,
     /// Spikes of every pre cell so far.
@@ -94,7 +95,7 @@ impl<R: Real> TrialState<R> {
             u: constants.b.iter().map(|&b| b * v).collect(),
             g_exc: vec![R::ZERO; n],
             g_inh: vec![R::ZERO; n],
-            fires: vec![0; n],
+            reached: vec![v; n],
             fired: Vec::new(),
             counts: vec![0; pre_cells],
             resources: vec![Resources::FULL; of(RedistributionKind::Deterministic, pre_cells)],
@@ -118,7 +119,7 @@ impl<R: Real> TrialState<R> {
         }
         if self.advance(constants) {
             for j in 0..self.v.len() {
-                if self.fires[j] != 0 {
+                if self.reached[j] >= R::from_f64(V_SPIKE_MV) {
                     self.fire(constants, constants.n_in + j);
                 }
             }
@@ -178,32 +179,90 @@ impl<R: Real> TrialState<R> {
         let n = self.v.len();
         let (v, u) = (&mut self.v[..n], &mut self.u[..n]);
         let (g_exc, g_inh) = (&mut self.g_exc[..n], &mut self.g_inh[..n]);
-        let fires = &mut self.fires[..n];
+        let reached = &mut self.reached[..n];
         let (dt_a, b) = (&constants.dt_a[..n], &constants.b[..n]);
         let (c, d) = (&constants.c[..n], &constants.d[..n]);
         let ([of_exc, of_inh], dt) = (constants.decays, constants.dt);
-        let [square, linear, constant, highest] =
-            [0.04, 5.0, 140.0, V_SPIKE_MV].map(R::from_f64);
+        let [square, middle, lowest, highest] = [0.04, 62.5, 16.25, V_SPIKE_MV].map(R::from_f64);
         let mut any = 0;
         for j in 0..n {
             let current = g_exc[j] - g_inh[j];
             let (v0, u0) = (v[j], u[j]);
-            let v1 = v0 + dt * (square * v0 * v0 + linear * v0 + constant - u0 + current);
+            // 0.04 v² + 5 v + 140 without the cancellation that single precision would suffer near rest.
+            let x = v0 + middle;
+            let v1 = v0 + dt * (square * (x * x) - lowest - u0 + current);
             let u1 = u0 + dt_a[j] * (b[j] * v1 - u0);
             let is_spike = v1 >= highest;
             v[j] = if is_spike { c[j] } else { v1 };
             u[j] = if is_spike { u1 + d[j] } else { u1 };
-            fires[j] = u8::from(is_spike);
-            any |= fires[j];
+            reached[j] = v1;
+            any |= u8::from(is_spike);
             g_exc[j] *= of_exc;
             g_inh[j] *= of_inh;
         }
         any != 0
     }
 
+    /// Multiplies every voltage by a factor of its own.
+    pub fn disturb(&mut self, mut factor: impl FnMut() -> R) {
+        self.v.iter_mut().for_each(|v| *v *= factor());
+    }
+
     /// Sets the current of a neuron, for the next step.
     #[cfg(test)]
     pub fn drive(&mut self, neuron: usize, current: R) {
         self.g_exc[neuron] = current;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::izhikevich::init::draw;
+    use crate::izhikevich::network::Preset;
+    use crate::izhikevich::settings::Config;
+    use crate::izhikevich::weights::Layout;
+
+    /// Rate of a neuron under a constant current, from its spikes in the second half of a second, Hz.
+    fn rate_hz(preset: Preset, current: f64, dt_ms: f64) -> f64 {
+        let mut config = Config::default();
+        config.network.outputs = 1;
+        config.network.lateral.cells = 0;
+        config.network.excitatory = preset;
+        config.network.dt_ms = dt_ms;
+        let layout = Layout::new(&config);
+        let network = draw(&config, &layout, 1, 20.0);
+        let constants = Constants::<f64>::new(&config.params(), &network);
+        let weights = vec![0.0; network.weights.len()];
+        let mut state = TrialState::new(&constants);
+        let mut spikes = 0;
+        for step in 0..config.steps() {
+            state.drive(0, current);
+            state.step(&constants, &weights, &TrialInput::default());
+            spikes += usize::from(step >= config.steps() / 2) * state.fired.len();
+        }
+        2.0 * spikes as f64
+    }
+
+    #[test]
+    fn rates_grow_with_the_current_and_kinds_differ() {
+        for preset in Preset::ALL {
+            let rates = [0.0, 10.0, 20.0].map(|current| rate_hz(preset, current, 0.1));
+            assert!(
+                rates[0] <= rates[1] && rates[1] < rates[2],
+                "{preset:?}: {rates:?}"
+            );
+        }
+        assert!(rate_hz(Preset::Fs, 15.0, 0.1) > 2.0 * rate_hz(Preset::Rs, 15.0, 0.1));
+        assert_eq!(rate_hz(Preset::Rs, 0.0, 0.1), 0.0);
+    }
+
+    #[test]
+    fn fast_spiking_cells_need_a_short_step() {
+        let fine = rate_hz(Preset::Fs, 10.0, 0.1);
+        let coarse = rate_hz(Preset::Fs, 10.0, 1.0);
+        assert!((0.5..0.85).contains(&(coarse / fine)), "{coarse} {fine}");
+        let finer = rate_hz(Preset::Fs, 10.0, 0.02);
+        assert!((fine / finer - 1.0).abs() < 0.1, "{fine} {finer}");
     }
 }

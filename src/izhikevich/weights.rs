@@ -113,7 +113,8 @@ impl Layout {
             populations,
             blocks: Vec::new(),
         };
-        let last_hidden = (network.hidden.len() > 0).then(|| format!("hidden{}", network.hidden.len()));
+        let last_hidden =
+            (network.hidden.len() > 0).then(|| format!("hidden{}", network.hidden.len()));
         let mut below = "input".to_owned();
         for layer in 1..=network.hidden.len() {
             let own = format!("hidden{layer}");

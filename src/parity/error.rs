@@ -34,14 +34,6 @@ pub enum CaseError {
         /// The families that can be run.
         known: String,
     },
-    /// A case of a family without kernels, and a GPU.
-    #[error("{path}: networks of the family {family} run on the processor alone: use --device cpu")]
-    ProcessorAlone {
-        /// The file.
-        path: PathBuf,
-        /// Its family.
-        family: String,
-    },
     /// A setting is missing, or nobody here knows what it means.
     #[error("{path}: setting `{key}` {problem}")]
     Setting {

@@ -94,8 +94,8 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("data.path", "7", "must be a string, or null"),
         (
             "family",
-            "\"izhikevich\"",
-            "must be \"conductance\" or \"rate_rnn\"",
+            "\"izhikevic\"",
+            "must be \"conductance\", \"rate_rnn\" or \"izhikevich\"",
         ),
         ("training.signed_loop", "1", "must be true or false"),
         (

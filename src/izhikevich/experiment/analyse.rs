@@ -55,7 +55,9 @@ impl Experiment {
         network.load(subject.now)?;
         let frozen = |samples: &[usize]| -> Vec<TrialInput> {
             let samples = samples.iter();
-            samples.map(|&sample| self.stimuli.frozen_trial(sample)).collect()
+            samples
+                .map(|&sample| self.stimuli.frozen_trial(sample))
+                .collect()
         };
         let [of_test, of_assignment] = [&self.stimuli.split.test, &self.stimuli.assignment];
         let Some(test) = network.frozen_rates(frozen(of_test).into_iter(), go_on)? else {
@@ -98,7 +100,10 @@ impl Experiment {
         let classes = self.stimuli.classes;
         let by_class = |j: usize, rates: &TrialRates, labels: &[u32]| -> Vec<f64> {
             let of_class = |class: u32| {
-                let own = rates.iter().zip(labels).filter(|(_, label)| **label == class);
+                let own = rates
+                    .iter()
+                    .zip(labels)
+                    .filter(|(_, label)| **label == class);
                 let (sum, trials) =
                     own.fold((0.0, 0.0), |(sum, n), (rates, _)| (sum + rates[j], n + 1.0));
                 sum / trials
@@ -109,7 +114,11 @@ impl Experiment {
         let of_assignment = self.labels(&self.stimuli.assignment);
         let cell = |j: usize| {
             let found = by_class(j, assignment, &of_assignment);
-            let most = found.iter().copied().filter(|hz| hz.is_finite()).fold(0.0, f64::max);
+            let most = found
+                .iter()
+                .copied()
+                .filter(|hz| hz.is_finite())
+                .fold(0.0, f64::max);
             let assigned = found.iter().position(|hz| *hz == most && most > 0.0);
             Cell {
                 class: self.network.classes[j].unwrap_or_default(),
@@ -134,7 +143,9 @@ impl Experiment {
             assigned_classes[j] = cell.assigned;
         }
         let answers = |of: &[Option<u32>]| -> Vec<u32> {
-            test.iter().map(|rates| answer(rates, of, classes)).collect()
+            test.iter()
+                .map(|rates| answer(rates, of, classes))
+                .collect()
         };
         let predicted = answers(&self.network.classes);
         let assigned = match assignment.is_empty() {
@@ -143,22 +154,37 @@ impl Experiment {
         };
         let outputs = self.layout.outputs();
         let of_outputs = |rates: &TrialRates| -> Vec<Vec<f64>> {
-            rates.iter().map(|rates| rates[outputs.clone()].to_vec()).collect()
+            rates
+                .iter()
+                .map(|rates| rates[outputs.clone()].to_vec())
+                .collect()
         };
         let known = self.labels(&self.stimuli.assignment);
         let read_out = ReadOut::fit(&of_outputs(assignment), &known, classes);
         let read: Vec<u32> = match &read_out {
-            Some(read_out) => of_outputs(test).iter().map(|x| read_out.answer(x)).collect(),
+            Some(read_out) => of_outputs(test)
+                .iter()
+                .map(|x| read_out.answer(x))
+                .collect(),
             None => Vec::new(),
         };
         let (mut own, mut other) = ((0.0, 0.0), (0.0, 0.0));
         for cell in cells {
-            for (class, &hz) in (0u32..).zip(&cell.by_class_hz).filter(|(_, hz)| hz.is_finite()) {
-                let to = if class == cell.class { &mut own } else { &mut other };
+            for (class, &hz) in (0u32..)
+                .zip(&cell.by_class_hz)
+                .filter(|(_, hz)| hz.is_finite())
+            {
+                let to = if class == cell.class {
+                    &mut own
+                } else {
+                    &mut other
+                };
                 *to = (to.0 + hz, to.1 + 1.0);
             }
         }
-        let gratings = samples.iter().filter_map(|&s| self.stimuli.frozen_grating(s));
+        let gratings = samples
+            .iter()
+            .filter_map(|&s| self.stimuli.frozen_grating(s));
         TestResult {
             accuracy_percent: share_percent(&predicted, &labels),
             assigned_accuracy_percent: share_percent(&assigned, &labels),
@@ -180,14 +206,18 @@ impl Experiment {
     ) -> Result<Option<Tuning>, ExperimentError> {
         let frequency = self.config.data.gratings.frequencies[0];
         let angles: Vec<f64> = (0..ANGLES).map(|i| PI * i as f64 / ANGLES as f64).collect();
-        let phases: Vec<f64> = (0..PHASES).map(|i| TAU * i as f64 / PHASES as f64).collect();
+        let phases: Vec<f64> = (0..PHASES)
+            .map(|i| TAU * i as f64 / PHASES as f64)
+            .collect();
         let grating = |number: usize| Grating {
             frequency,
             angle: angles[number / PHASES],
             phase: phases[number % PHASES],
         };
         let all = (0..ANGLES * PHASES).map(grating);
-        let trials = (0u64..).zip(all.clone()).map(|(n, g)| self.stimuli.grating_trial(g, n));
+        let trials = (0u64..)
+            .zip(all.clone())
+            .map(|(n, g)| self.stimuli.grating_trial(g, n));
         let trials: Vec<TrialInput> = trials.collect();
         let Some(rates) = network.frozen_rates(trials.into_iter(), go_on)? else {
             return Ok(None);
@@ -278,7 +308,10 @@ impl Experiment {
 
 /// Share of right answers, %; NaN where there are none.
 fn share_percent(answers: &[u32], labels: &[u32]) -> f64 {
-    let right = answers.iter().zip(labels).filter(|(answer, label)| answer == label);
+    let right = answers
+        .iter()
+        .zip(labels)
+        .filter(|(answer, label)| answer == label);
     match answers.is_empty() {
         true => f64::NAN,
         false => 100.0 * right.count() as f64 / answers.len() as f64,
@@ -305,9 +338,10 @@ fn cell_tuning(angles: &[f64], rates_hz: Vec<Vec<f64>>, input: Vec<Vec<f64>>) ->
     let highest = curve[best];
     tuning.range_hz = highest - lowest;
     let wave = |values: &[f64], phases: &dyn Fn(usize) -> f64| {
-        let parts = values.iter().enumerate().map(|(i, x)| {
-            [x * libm::cos(phases(i)), x * libm::sin(phases(i))]
-        });
+        let parts = values
+            .iter()
+            .enumerate()
+            .map(|(i, x)| [x * libm::cos(phases(i)), x * libm::sin(phases(i))]);
         let sums = parts.fold([0.0; 2], |sum, x| [sum[0] + x[0], sum[1] + x[1]]);
         libm::hypot(sums[0], sums[1])
     };

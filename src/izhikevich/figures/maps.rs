@@ -14,23 +14,45 @@ pub const CELLS: (&str, &str) = ("cells_by_class", "Output cells by class");
 
 /// A field for each cell and class, filled by its rate.
 pub fn cells_by_class(cells: &[Cell], checkpoint: &str) -> Result<Sheet, Missing> {
-    let rates = || cells.iter().flat_map(|cell| cell.by_class_hz.iter().copied());
+    let rates = || {
+        cells
+            .iter()
+            .flat_map(|cell| cell.by_class_hz.iter().copied())
+    };
     let most = rates().filter(|hz| hz.is_finite()).fold(0.0, f64::max);
     let classes = cells.first().map_or(0, |cell| cell.by_class_hz.len());
     if most == 0.0 {
-        return Err(Missing::new(CELLS.0, CELLS.1, "no output cell fires in any test trial"));
+        return Err(Missing::new(
+            CELLS.0,
+            CELLS.1,
+            "no output cell fires in any test trial",
+        ));
     }
     let mut table = Table::new(&["cell", "class_of_cell", "class", "rate_hz"]);
     let names = |count: usize, upwards: bool| {
         let every = count.div_ceil(24).max(1);
-        let place = move |i: usize| if upwards { (count - 1 - i) as f64 } else { i as f64 };
-        let all = (0..count).step_by(every).map(move |i| (place(i), i.to_string()));
+        let place = move |i: usize| {
+            if upwards {
+                (count - 1 - i) as f64
+            } else {
+                i as f64
+            }
+        };
+        let all = (0..count)
+            .step_by(every)
+            .map(move |i| (place(i), i.to_string()));
         all.collect::<Vec<_>>()
     };
-    let x = Axis::new("output cell").from(-0.5).to(cells.len() as f64 - 0.5);
+    let x = Axis::new("output cell")
+        .from(-0.5)
+        .to(cells.len() as f64 - 0.5);
     let y = Axis::new("class").from(-0.5).to(classes as f64 - 0.5);
     let title = format!("rate (darkest: {} Hz)", brief(most));
-    let mut panel = Panel::new(title, x.named(names(cells.len(), false)), y.named(names(classes, true)));
+    let mut panel = Panel::new(
+        title,
+        x.named(names(cells.len(), false)),
+        y.named(names(classes, true)),
+    );
     panel.grid = false;
     for (number, cell) in cells.iter().enumerate() {
         for (class, &hz) in cell.by_class_hz.iter().enumerate() {

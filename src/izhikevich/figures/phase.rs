@@ -5,11 +5,11 @@ use std::f64::consts::TAU;
 use super::tuning::{classes, colour};
 use crate::analysis::compare::wilson_percent;
 use crate::izhikevich::analysis::{Cell, TestResult, Tuning};
+use crate::report::figures::draw::mark::Mark;
 use crate::report::figures::draw::page::PanelRows;
 use crate::report::figures::draw::panel::Panel;
 use crate::report::figures::draw::scale::Axis;
 use crate::report::figures::draw::svg::{Colour, Dash, Marker, Stroke};
-use crate::report::figures::draw::mark::Mark;
 use crate::report::figures::groups::BLUE;
 use crate::report::figures::kit::line_key;
 use crate::report::figures::sheet::{Dots, Missing, Sheet, Table};
@@ -17,23 +17,39 @@ use crate::report::figures::sheet::{Dots, Missing, Sheet, Table};
 /// Bins of the offset.
 const BINS: usize = 16;
 
+const COLUMNS: [&str; 7] = [
+    "curve",
+    "cell",
+    "class",
+    "offset_deg",
+    "angle_deg",
+    "rate_hz",
+    "f1_over_f0",
+];
+
 const ACCURACY: (&str, &str) = ("accuracy_by_offset", "Accuracy against the offset");
 
 /// Curves of the classes at each offset, and each cell's modulation by the offset.
 pub fn curves(tuning: &Tuning, cells: &[Cell], checkpoint: &str) -> Result<Sheet, Missing> {
-    let mut table = Table::new(&["curve", "class", "offset_deg", "angle_deg", "rate_hz", "f1_over_f0"]);
+    let mut table = Table::new(&COLUMNS);
     let mut panels = Vec::new();
     for class in classes(cells) {
         let x = Axis::new("orientation (deg)").from(0.0).to(180.0);
         let title = format!("class {class}, a line an offset");
         let mut panel = Panel::new(title, x, Axis::new("rate (Hz)").from(0.0));
         for (phase, offset) in tuning.phases.iter().enumerate() {
-            let own = tuning.cells.iter().zip(cells).filter(|(_, of)| of.class == class);
+            let own = tuning
+                .cells
+                .iter()
+                .zip(cells)
+                .filter(|(_, of)| of.class == class);
             let own: Vec<_> = own.map(|(cell, _)| cell).collect();
             let point = |angle: usize| {
                 let hz: f64 = own.iter().map(|cell| cell.rates_hz[angle][phase]).sum();
                 let angle_deg = tuning.angles_deg[angle];
-                [class.into(), offset * 360.0 / TAU, angle_deg, hz / own.len() as f64]
+                let hz = hz / own.len() as f64;
+                let offset_deg = offset * 360.0 / TAU;
+                [f64::NAN, class.into(), offset_deg, angle_deg, hz, f64::NAN]
             };
             let points = (0..tuning.angles_deg.len()).map(point);
             let rows = table.add(&["mean of the class"], points);
@@ -41,19 +57,34 @@ pub fn curves(tuning: &Tuning, cells: &[Cell], checkpoint: &str) -> Result<Sheet
                 opacity: 0.3 + 0.7 * phase as f64 / tuning.phases.len() as f64,
                 ..Stroke::solid(colour(class), 1.0)
             };
-            panel.marks.push(table.line(&rows, ["angle_deg", "rate_hz"], stroke));
+            panel
+                .marks
+                .push(table.line(&rows, ["angle_deg", "rate_hz"], stroke));
         }
         panels.push(panel);
     }
     panels.truncate(4);
     let y = Axis::new("F1/F0").from(0.0);
-    let mut ratio = Panel::new("Modulation by the offset", Axis::new("output cell").counted(), y);
+    let mut ratio = Panel::new(
+        "Modulation by the offset",
+        Axis::new("output cell").counted(),
+        y,
+    );
     for (number, (cell, of)) in tuning.cells.iter().zip(cells).enumerate() {
         let nothing = f64::NAN;
-        let numbers = [of.class.into(), nothing, number as f64, nothing, cell.f1_over_f0];
-        let rows = table.row(&["cell (angle: its number)"], &numbers);
+        let numbers = [
+            number as f64,
+            of.class.into(),
+            nothing,
+            nothing,
+            nothing,
+            cell.f1_over_f0,
+        ];
+        let rows = table.row(&["modulation"], &numbers);
         let dots = Dots::full(Marker::Circle, 5.0, colour(of.class));
-        ratio.marks.push(table.dots(&rows, ["angle_deg", "f1_over_f0"], dots));
+        ratio
+            .marks
+            .push(table.dots(&rows, ["cell", "f1_over_f0"], dots));
     }
     ratio.room = (0.04, 0.05);
     panels.push(ratio);
@@ -66,7 +97,8 @@ pub fn curves(tuning: &Tuning, cells: &[Cell], checkpoint: &str) -> Result<Sheet
              not matter, 2 where the cell fires at one offset alone. Checkpoint: {checkpoint}.",
             tuning.phases.len()
         ),
-        alt: "Rates of the classes against the orientation at each offset, and F1/F0 of the cells.".into(),
+        alt: "Rates of the classes against the orientation at each offset, and F1/F0 of the cells."
+            .into(),
         page: PanelRows::grid(panels, 3, 120.0),
         table,
     })
@@ -85,22 +117,37 @@ pub fn accuracy(test: &TestResult, checkpoint: &str) -> Result<Sheet, Missing> {
     let x = Axis::new("offset (deg)").from(0.0).to(360.0);
     let y = Axis::new("accuracy (%)").from(0.0).to(100.0);
     let mut table = Table::new(&["offset_deg", "trials", "accuracy_percent", "low", "high"]);
-    let filled = counts.iter().enumerate().filter(|(_, [trials, _])| *trials > 0);
+    let filled = counts
+        .iter()
+        .enumerate()
+        .filter(|(_, [trials, _])| *trials > 0);
     let points = filled.map(|(bin, &[trials, correct])| {
         let [low, high] = wilson_percent(correct, trials);
         let middle = 360.0 * (bin as f64 + 0.5) / BINS as f64;
-        [middle, trials as f64, 100.0 * correct as f64 / trials as f64, low, high]
+        [
+            middle,
+            trials as f64,
+            100.0 * correct as f64 / trials as f64,
+            low,
+            high,
+        ]
     });
     let rows = table.add(&[], points);
     if table.rows.is_empty() {
-        return Err(Missing::new(ACCURACY.0, ACCURACY.1, "the analysis has no offsets"));
+        return Err(Missing::new(
+            ACCURACY.0,
+            ACCURACY.1,
+            "the analysis has no offsets",
+        ));
     }
     let mut panel = Panel::new("", x, y);
     let stroke = Stroke::solid(BLUE, 1.2);
     let intervals = table.intervals(&rows, ["offset_deg", "low", "high"], stroke);
     panel.marks.extend(intervals);
     let dots = Dots::full(Marker::Circle, 5.0, BLUE);
-    panel.marks.push(table.dots(&rows, ["offset_deg", "accuracy_percent"], dots));
+    panel
+        .marks
+        .push(table.dots(&rows, ["offset_deg", "accuracy_percent"], dots));
     let mean = Stroke::solid(Colour::Ink, 1.2).dashed(Dash::Dashed);
     panel.marks.push(Mark::Level {
         y: test.accuracy_percent,

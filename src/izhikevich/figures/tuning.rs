@@ -13,7 +13,14 @@ use crate::report::figures::sheet::{Missing, Sheet, Table};
 /// Name and title of the figure.
 pub const TITLE: (&str, &str) = ("tuning", "Tuning curves");
 
-const COLUMNS: [&str; 6] = ["curve", "run", "class", "angle_deg", "rate_hz", "input_current"];
+const COLUMNS: [&str; 6] = [
+    "curve",
+    "run",
+    "class",
+    "angle_deg",
+    "rate_hz",
+    "input_current",
+];
 
 /// The colour of a class.
 pub fn colour(class: u32) -> Colour {
@@ -57,28 +64,43 @@ fn panels(tuning: &Tuning, cells: &[Cell], words: [&str; 2], table: &mut Table) 
     };
     let mut rates = Panel::new(title("rate"), x(), Axis::new("rate (Hz)").from(0.0));
     let mut inputs = Panel::new(title("input"), x(), Axis::new("mean current").from(0.0));
-    let mut add = |table: &mut Table, curve: &str, class: u32, rate: &[f64], input: &[f64], stroke| {
-        let of = tuning.angles_deg.iter().zip(rate).zip(input);
-        let points = of.map(|((angle, hz), current)| [class.into(), *angle, *hz, *current]);
-        let rows = table.add(&[curve, run], points);
-        rates.marks.push(table.line(&rows, ["angle_deg", "rate_hz"], stroke));
-        inputs.marks.push(table.line(&rows, ["angle_deg", "input_current"], stroke));
-    };
+    let mut add =
+        |table: &mut Table, curve: &str, class: u32, rate: &[f64], input: &[f64], stroke| {
+            let of = tuning.angles_deg.iter().zip(rate).zip(input);
+            let points = of.map(|((angle, hz), current)| [class.into(), *angle, *hz, *current]);
+            let rows = table.add(&[curve, run], points);
+            rates
+                .marks
+                .push(table.line(&rows, ["angle_deg", "rate_hz"], stroke));
+            inputs
+                .marks
+                .push(table.line(&rows, ["angle_deg", "input_current"], stroke));
+        };
     for (number, (cell, of)) in tuning.cells.iter().zip(cells).enumerate() {
         let stroke = Stroke {
             opacity: 0.35,
             ..Stroke::solid(colour(of.class), 0.7)
         };
         let name = format!("output {number}");
-        add(table, &name, of.class, &cell.curve(), &cell.input_curve(), stroke);
+        add(
+            table,
+            &name,
+            of.class,
+            &cell.curve(),
+            &cell.input_curve(),
+            stroke,
+        );
     }
     let mut keys = Vec::new();
     for class in classes(cells) {
         let own = || {
             let pairs = tuning.cells.iter().zip(cells);
-            pairs.filter(|(_, of)| of.class == class).map(|(cell, _)| cell)
+            pairs
+                .filter(|(_, of)| of.class == class)
+                .map(|(cell, _)| cell)
         };
-        let [rate, input] = [CellTuning::curve, CellTuning::input_curve].map(|of| mean(own().map(of)));
+        let [rate, input] =
+            [CellTuning::curve, CellTuning::input_curve].map(|of| mean(own().map(of)));
         let stroke = Stroke::solid(colour(class), 2.0);
         add(table, "mean of the class", class, &rate, &input, stroke);
         keys.push(line_key(stroke, format!("class {class}")));
@@ -115,7 +137,8 @@ pub fn card(group: &Group) -> Result<Sheet, Missing> {
         }
     }
     if drawn.is_empty() {
-        let reason = "no run of this condition has an analysis with gratings; run `dalenet analyse`";
+        let reason =
+            "no run of this condition has an analysis with gratings; run `dalenet analyse`";
         return Err(Missing::new(id, title, reason));
     }
     Ok(Sheet {

@@ -25,7 +25,10 @@ pub fn over_time(run: &CellRun) -> Result<Sheet, Missing> {
     let mut table = Table::new(&["block", "epoch", "norm", "norm_over_start"]);
     let y = Axis::new("norm over that at the start").from(0.0);
     let mut panel = Panel::new("", epoch_axis(), y);
-    let blocks = first.by_matrix(WEIGHT_NORM).keys().filter(|name| *name != THETA);
+    let blocks = first
+        .by_matrix(WEIGHT_NORM)
+        .keys()
+        .filter(|name| *name != THETA);
     for (number, block) in blocks.enumerate() {
         let at_start = first.of_matrix(WEIGHT_NORM, block);
         let points = epochs.iter().map(|epoch| {
@@ -34,13 +37,17 @@ pub fn over_time(run: &CellRun) -> Result<Sheet, Missing> {
         });
         let rows = table.add(&[block], points);
         let stroke = Stroke::solid(PALETTE[number % PALETTE.len()], 1.5);
-        panel.marks.push(table.line(&rows, ["epoch", "norm_over_start"], stroke));
+        panel
+            .marks
+            .push(table.line(&rows, ["epoch", "norm_over_start"], stroke));
         panel.key.push(line_key(stroke, block.replace('_', " → ")));
     }
     Ok(Sheet {
         id: id.into(),
         title: title.into(),
-        caption: "Frobenius norm of every block of synapses after each epoch over that at the start.".into(),
+        caption:
+            "Frobenius norm of every block of synapses after each epoch over that at the start."
+                .into(),
         alt: "Norms of the blocks of synapses against the epoch.".into(),
         page: PanelRows::grid(vec![panel], 1, 150.0),
         table,
@@ -76,7 +83,11 @@ pub fn matrix(blocks: &[BlockWeights], checkpoint: &str) -> Result<Sheet, Missin
     let names = |list: &[(&str, usize)], at: &[usize], upwards: bool| {
         let places = list.iter().zip(at).map(|((name, size), at)| {
             let middle = *at as f64 + *size as f64 / 2.0;
-            let place = if upwards { height as f64 - middle } else { middle };
+            let place = if upwards {
+                height as f64 - middle
+            } else {
+                middle
+            };
             (place, (*name).to_owned())
         });
         places.collect::<Vec<_>>()
@@ -89,14 +100,19 @@ pub fn matrix(blocks: &[BlockWeights], checkpoint: &str) -> Result<Sheet, Missin
     panel.grid = false;
     for ((from, to), block) in named {
         let place = |list: &[(&str, usize)], at: &[usize], name: &str| {
-            list.iter().position(|(known, _)| *known == name).map(|i| at[i])
+            list.iter()
+                .position(|(known, _)| *known == name)
+                .map(|i| at[i])
         };
         let (Some(top), Some(left)) = (place(&pre, &rows_at, from), place(&post, &columns_at, to))
         else {
             continue;
         };
         let entries = block.picture.iter().flatten();
-        let most = entries.copied().filter(|w| w.is_finite()).fold(0.0, f64::max);
+        let most = entries
+            .copied()
+            .filter(|w| w.is_finite())
+            .fold(0.0, f64::max);
         let colour = if from == "lateral" { VERMILION } else { BLUE };
         for (i, row) in block.picture.iter().enumerate() {
             for (j, &weight) in row.iter().enumerate() {
