@@ -14,7 +14,7 @@
 // rates     [2, count]: a count of spikes in Hz, and in r₀
 // synapses  [4, pre, post]: η w₀, w₀, 1/w₀, largest weight
 // learns    [pre, post]: 1 where a synapse does
-// shares    [2, post]: 1 over the excitatory, and over the inhibitory, synapses of a cell
+// pull      [2, post]: λ over the excitatory, and over the inhibitory, synapses of a cell
 // sums      [lane, 2, post]: Σ (w − w₀) by sign
 // twin      `Rules::learn` in src/izhikevich/plasticity.rs
 struct Step {
@@ -33,7 +33,7 @@ const NONE: u32 = 0xffffffffu;
 @group(0) @binding(4) var<storage, read> rates: array<f32>;
 @group(0) @binding(5) var<storage, read> synapses: array<f32>;
 @group(0) @binding(6) var<storage, read> learns: array<u32>;
-@group(0) @binding(7) var<storage, read> shares: array<f32>;
+@group(0) @binding(7) var<storage, read> pull: array<f32>;
 @group(0) @binding(8) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(9) var<storage, read_write> theta: array<f32>;
 @group(0) @binding(10) var<storage, read_write> sums: array<f32>;
@@ -50,18 +50,18 @@ fn total(lane: u32, sign: u32) -> f32 {
     return sum;
 }
 
-// ⟨w − w₀⟩ of the excitatory and the inhibitory synapses of a cell, or what stands for it.
-fn means(lane: u32, post: u32) -> vec2<f32> {
+// λ ⟨w − w₀⟩ of the excitatory and the inhibitory synapses of a cell.
+fn decays(lane: u32, post: u32) -> vec2<f32> {
     if DECAY == DECAY_NETWORK {
-        let mean = (total(lane, 0u) + total(lane, 1u)) * PER_SYNAPSE;
-        return vec2<f32>(mean, mean);
+        let both = (total(lane, 0u) + total(lane, 1u)) * PULL;
+        return vec2<f32>(both, both);
     }
     if DECAY == DECAY_BY_SIGN {
-        return vec2<f32>(total(lane, 0u) * PER_EXCITATORY, total(lane, 1u) * PER_INHIBITORY);
+        return vec2<f32>(total(lane, 0u) * PULL_EXCITATORY, total(lane, 1u) * PULL_INHIBITORY);
     }
     if DECAY == DECAY_NEURON || DECAY == DECAY_MULTIPLICATIVE {
         let at = 2u * lane * NEURONS + post;
-        return vec2<f32>(sums[at] * shares[post], sums[at + NEURONS] * shares[NEURONS + post]);
+        return vec2<f32>(sums[at] * pull[post], sums[at + NEURONS] * pull[NEURONS + post]);
     }
     return vec2<f32>(0.0, 0.0);
 }
@@ -120,26 +120,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let y = share * rates[spikes];
         let post = share * rates[this_step.steps + 1u + spikes];
         let threshold = theta[lane * NEURONS + j];
-        let mean_of_sign = means(lane, j);
+        let decay_of_sign = decays(lane, j);
         for (var pre = 0u; pre < PRE; pre++) {
             let at = pre * NEURONS + j;
             if learns[at] != 0u {
                 let w = weights[row + at];
                 let own = rates[this_step.steps + 1u + counts[counted + pre]];
                 var grown = 0.0;
-                var mean = mean_of_sign.x;
+                var decay = decay_of_sign.x;
                 if inhibits[pre] != 0u {
                     grown = inhibitory(own, post);
-                    mean = mean_of_sign.y;
+                    decay = decay_of_sign.y;
                 } else if IS_BCM {
                     grown = own * post * ((y - threshold) * PER_R0);
                 }
                 if DECAY == DECAY_SYNAPSE {
-                    mean = w - synapses[ALL + at];
+                    decay = LAMBDA * (w - synapses[ALL + at]);
                 } else if DECAY == DECAY_MULTIPLICATIVE {
-                    mean = mean * (w * synapses[2u * ALL + at]);
+                    decay = decay * (w * synapses[2u * ALL + at]);
                 }
-                let moved = w + synapses[at] * grown - LAMBDA * mean;
+                let moved = w + synapses[at] * grown - decay;
                 weights[row + at] = min(max(moved, 0.0), synapses[3u * ALL + at]);
             }
         }

@@ -35,10 +35,10 @@ pub struct Rules<R> {
     pub per_w_default: Vec<R>,
     /// Largest weight of each synapse, `[pre, post]`.
     pub most: Vec<R>,
-    /// 1 over the synapses that weights are averaged over: excitatory, then inhibitory ones of each post cell.
-    pub per_synapses: [Vec<R>; 2],
+    /// λ over the synapses that weights are averaged over: excitatory, then inhibitory ones of each post cell.
+    pub pull: [Vec<R>; 2],
     /// The same of the network: of each sign, then of both.
-    pub per_synapses_of_network: [R; 3],
+    pub pull_of_network: [R; 3],
     /// Over what weights are averaged.
     pub decay: Decay,
     /// Rule of inhibitory synapses.
@@ -61,7 +61,7 @@ impl<R: Real> Rules<R> {
         for (at, &learns) in network.learns.iter().enumerate() {
             synapses[usize::from(network.inhibits[at / n])][at % n] += usize::from(learns);
         }
-        let per = |synapses: usize| R::from_f64(1.0 / synapses.max(1) as f64);
+        let pull = |synapses: usize| R::from_f64(rules.lambda / synapses.max(1) as f64);
         let [exc, inh] = [0, 1].map(|sign: usize| synapses[sign].iter().sum::<usize>());
         let reciprocal = |&w0: &f32| match w0 {
             0.0 => R::ZERO,
@@ -76,8 +76,8 @@ impl<R: Real> Rules<R> {
             w_default: of([1.0; 2]),
             per_w_default: network.w_default.iter().map(reciprocal).collect(),
             most: of([rules.w_max_factor, rules.w_max_factor_inhibitory]),
-            per_synapses: synapses.map(|of_cells| of_cells.into_iter().map(per).collect()),
-            per_synapses_of_network: [exc, inh, exc + inh].map(per),
+            pull: synapses.map(|of_cells| of_cells.into_iter().map(pull).collect()),
+            pull_of_network: [exc, inh, exc + inh].map(pull),
             decay: rules.decay,
             inhibitory: rules.inhibitory_rule,
             is_bcm: matches!(rules.rule, ExcitatoryRule::Bcm | ExcitatoryRule::BcmPerStep),
@@ -97,7 +97,6 @@ impl<R: Real> Rules<R> {
     ) {
         let n = network.neurons.len();
         let means = Means::of(self, network, weights);
-        let lambda = self.lambda * share;
         for (pre, row) in weights.chunks_exact_mut(n).enumerate() {
             let (inhibits, own) = (network.inhibits[pre], rates.pre[pre]);
             for (j, w) in row.iter_mut().enumerate() {
@@ -113,12 +112,12 @@ impl<R: Real> Rules<R> {
                     }
                     false => R::ZERO,
                 };
-                let mean = match self.decay {
-                    Decay::Synapse => *w - self.w_default[at],
+                let decay = match self.decay {
+                    Decay::Synapse => self.lambda * (*w - self.w_default[at]),
                     Decay::Multiplicative => means.at(inhibits, j) * (*w * self.per_w_default[at]),
                     _ => means.at(inhibits, j),
                 };
-                let mut moved = *w + self.gain[at] * share * grown - lambda * mean;
+                let mut moved = *w + self.gain[at] * share * grown - decay * share;
                 if let Some(added) = added {
                     moved += added[at];
                 }
@@ -146,7 +145,7 @@ impl<R: Real> Rules<R> {
     }
 }
 
-/// Mean distances of weights from their defaults, of excitatory and of inhibitory synapses.
+/// Mean distances of weights from their defaults times λ, of excitatory and of inhibitory synapses.
 enum Means<R> {
     /// By post cell.
     OfNeuron([Vec<R>; 2]),
@@ -170,13 +169,13 @@ impl<R: Real> Means<R> {
             }
         }
         let total = |sign: usize| sums[sign].iter().fold(R::ZERO, |sum, &x| sum + x);
-        let per = rules.per_synapses_of_network;
+        let pull = rules.pull_of_network;
         match rules.decay {
-            Decay::Network => Self::OfNetwork([(total(0) + total(1)) * per[2]; 2]),
-            Decay::NetworkBySign => Self::OfNetwork([0, 1].map(|sign| total(sign) * per[sign])),
+            Decay::Network => Self::OfNetwork([(total(0) + total(1)) * pull[2]; 2]),
+            Decay::NetworkBySign => Self::OfNetwork([0, 1].map(|sign| total(sign) * pull[sign])),
             _ => Self::OfNeuron([0, 1].map(|sign| {
-                let pairs = sums[sign].iter().zip(&rules.per_synapses[sign]);
-                pairs.map(|(&sum, &per)| sum * per).collect()
+                let pairs = sums[sign].iter().zip(&rules.pull[sign]);
+                pairs.map(|(&sum, &pull)| sum * pull).collect()
             })),
         }
     }

@@ -347,7 +347,7 @@ fn files_come_first_and_builtin_names_second() {
             .to_string();
         let known = families::builtin_names();
         assert!(
-            known.starts_with("coba, ping, quickstart, rnn_adding"),
+            known.starts_with("coba, orientation, orientation_offsets, ping, quickstart"),
             "{known}"
         );
         let known = format!("no such file, nor a built-in configuration (these are: {known})");

@@ -1,12 +1,21 @@
 //! Networks of Izhikevich's neurons against cases of an independent implementation.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dalenet::device::DeviceOptions;
 use dalenet::gpu::Selection;
 use dalenet::gpu::testing::test_gpu;
-use dalenet::izhikevich::cpu::CpuNetwork;
+use dalenet::izhikevich::cpu::{CpuEngine, CpuNetwork};
+use dalenet::izhikevich::engine::{Engine, TrialInput};
+use dalenet::izhikevich::gpu::GpuEngine;
+use dalenet::izhikevich::init::draw;
+use dalenet::izhikevich::network::Network;
+use dalenet::izhikevich::params::{Decay, ExcitatoryRule, InhibitoryRule, RedistributionKind};
 use dalenet::izhikevich::parity::{Case, compare};
+use dalenet::izhikevich::settings::{Channels, Config, Offset};
+use dalenet::izhikevich::stimuli::Stimuli;
+use dalenet::izhikevich::weights::Layout;
 use dalenet::parity::{CaseFile, Precision};
 
 use proptest::prelude::*;
@@ -125,4 +134,164 @@ fn planted_errors_are_noticed() {
     for (what, edit) in edits {
         assert!(differs(&case, edit), "{what}");
     }
+}
+
+/// A configuration of every part that kernels compute in their own way, made small.
+fn varied() -> Vec<Config> {
+    let small = || {
+        let mut config = Config::default();
+        config.data.size = 5;
+        config.data.gratings.offset = Offset::Random;
+        config.network.trial_ms = 150.0;
+        config.network.outputs = 7;
+        config.network.drive = 14.0;
+        config.network.hidden = vec![9, 5];
+        config.network.hidden_recurrence = 0.4;
+        config.network.output_recurrence = 0.3;
+        config.network.feedback = 0.3;
+        config.network.lateral.drive = 30.0;
+        config
+    };
+    let mut all = Vec::new();
+    for decay in [
+        Decay::Synapse,
+        Decay::Neuron,
+        Decay::Network,
+        Decay::NetworkBySign,
+        Decay::Multiplicative,
+        Decay::None,
+    ] {
+        let mut config = small();
+        config.plasticity.decay = decay;
+        all.push(config);
+    }
+    for rule in [
+        InhibitoryRule::Fixed,
+        InhibitoryRule::PostSquared,
+        InhibitoryRule::PrePost,
+        InhibitoryRule::Vogels,
+    ] {
+        let mut config = small();
+        config.plasticity.inhibitory_rule = rule;
+        all.push(config);
+    }
+    for kind in [
+        RedistributionKind::Deterministic,
+        RedistributionKind::Stochastic,
+    ] {
+        let mut config = small();
+        config.redistribution.kind = kind;
+        config.network.drive = 40.0;
+        if kind == RedistributionKind::Deterministic {
+            config.redistribution.tau_facilitation_ms = 80.0;
+        }
+        all.push(config);
+    }
+    // More neurons than threads, a number that no power of two divides, and a rule that changes nothing.
+    let mut large = small();
+    large.network.outputs = 131;
+    large.plasticity.rule = ExcitatoryRule::Fixed;
+    large.data.channels = Channels::OnOff;
+    all.push(large);
+    all
+}
+
+/// Two networks of a configuration, and three trials of each.
+fn networks_and_trials(config: &Config) -> ([Network; 2], [Vec<TrialInput>; 2]) {
+    let stimuli = Stimuli::load(config, None).unwrap();
+    let layout = Layout::new(config);
+    let network = |seed: u64| {
+        let mut config = config.clone();
+        config.seeds.weights = seed;
+        draw(&config, &layout, stimuli.classes, stimuli.mean_rate_hz())
+    };
+    let trials = |first: usize| {
+        let samples = first..first + 3;
+        samples
+            .map(|sample| stimuli.training_trial(0, sample))
+            .collect()
+    };
+    ([network(1), network(2)], [trials(0), trials(3)])
+}
+
+#[test]
+fn lanes_on_the_gpu_learn_what_they_learn_on_the_processor_and_alone() {
+    let Some(gpu) = test_gpu().map(Arc::new) else {
+        return;
+    };
+    for config in varied() {
+        let params = config.params();
+        let what = format!("{:?} {:?}", params.plasticity, params.redistribution);
+        let (networks, trials) = networks_and_trials(&config);
+        let both = [&trials[0][..], &trials[1][..]];
+        let mut on_cpu = CpuEngine::new(&params, &networks, 2).unwrap();
+        let mut on_gpu = GpuEngine::new(gpu.clone(), &params, &networks, None).unwrap();
+        let expected = on_cpu.train(&both).unwrap();
+        let done = on_gpu.train(&both).unwrap();
+        let spikes: u32 = expected
+            .iter()
+            .flatten()
+            .flat_map(|t| &t.counts[params.n_in..])
+            .sum();
+        assert!(spikes > 20, "{what}: {spikes} spikes");
+        assert!(on_cpu.read(0).unwrap() != on_cpu.read(1).unwrap());
+        // Drivers of cards may fuse products and sums.
+        if gpu.is_software() {
+            assert!(done == expected, "{what}");
+            for lane in 0..2 {
+                assert!(
+                    on_gpu.read(lane).unwrap() == on_cpu.read(lane).unwrap(),
+                    "{what}"
+                );
+            }
+        }
+        // Alone as in company, and frozen trials as the processor runs them.
+        for lane in 0..2 {
+            let mut alone =
+                GpuEngine::new(gpu.clone(), &params, &networks[lane..=lane], None).unwrap();
+            let trained = alone.train(&both[lane..=lane]).unwrap();
+            assert!(trained[0] == done[lane], "{what}");
+            assert!(
+                alone.read(0).unwrap() == on_gpu.read(lane).unwrap(),
+                "{what}"
+            );
+            if gpu.is_software() {
+                let frozen = on_gpu.run(lane, &trials[0]).unwrap();
+                assert!(frozen == on_cpu.run(lane, &trials[0]).unwrap(), "{what}");
+            }
+        }
+        let (recorded, expected) = (
+            on_gpu.record(0, &trials[1][0]),
+            on_cpu.record(0, &trials[1][0]),
+        );
+        if gpu.is_software() {
+            assert!(recorded.unwrap() == expected.unwrap(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn lanes_on_the_processor_learn_what_they_learn_alone() {
+    let config = &varied()[0];
+    let params = config.params();
+    let (networks, trials) = networks_and_trials(config);
+    let mut company = CpuEngine::new(&params, &networks, 2).unwrap();
+    company.train(&[&trials[0], &trials[1]]).unwrap();
+    for lane in 0..2 {
+        let mut alone = CpuEngine::new(&params, &networks[lane..=lane], 1).unwrap();
+        alone.train(&[&trials[lane]]).unwrap();
+        assert!(alone.read(0).unwrap() == company.read(lane).unwrap());
+    }
+}
+
+#[test]
+fn a_network_that_does_not_fit_the_memory_allowed_is_refused() {
+    let Some(gpu) = test_gpu().map(Arc::new) else {
+        return;
+    };
+    let config = &varied()[0];
+    let (networks, _) = networks_and_trials(config);
+    let refused = GpuEngine::new(gpu, &config.params(), &networks, Some(10_000)).err();
+    let refused = refused.unwrap().to_string();
+    assert_has(&refused, &["2 networks", "--memory"]);
 }

@@ -32,6 +32,7 @@ mod gpu_faults;
 #[cfg(unix)]
 mod interrupt;
 mod izhikevich;
+mod izhikevich_runs;
 mod messages;
 mod parity;
 mod parity_faults;

@@ -92,7 +92,7 @@ fn constants(params: &Params, network: &Network) -> Vec<(&'static str, Constant)
     let rules = Rules::<f32>::new(params, network);
     let recovery = Recovery::<f32>::new(params);
     let tires = params.redistribution.kind == RedistributionKind::Deterministic;
-    let [exc, inh, all] = rules.per_synapses_of_network;
+    let [exc, inh, all] = rules.pull_of_network;
     vec![
         ("WG", word(WORKGROUP)),
         ("N_IN", word(params.n_in)),
@@ -139,9 +139,9 @@ fn constants(params: &Params, network: &Network) -> Vec<(&'static str, Constant)
         ("RHO0", Constant::F32(rules.rho0)),
         ("PER_R0", Constant::F32(rules.per_r0)),
         ("PER_TAU_THETA", Constant::F32(rules.per_tau_theta)),
-        ("PER_EXCITATORY", Constant::F32(exc)),
-        ("PER_INHIBITORY", Constant::F32(inh)),
-        ("PER_SYNAPSE", Constant::F32(all)),
+        ("PULL_EXCITATORY", Constant::F32(exc)),
+        ("PULL_INHIBITORY", Constant::F32(inh)),
+        ("PULL", Constant::F32(all)),
     ]
 }
 

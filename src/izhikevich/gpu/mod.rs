@@ -131,7 +131,7 @@ impl GpuEngine {
         program.write("rates", 0, &rates)?;
         program.write("classes", 0, &classes)?;
         program.write("synapses", 0, &synapses.concat())?;
-        program.write("shares", 0, &rules.per_synapses.concat())?;
+        program.write("pull", 0, &rules.pull.concat())?;
         program.write("recovery", 0, &recovery.concat())?;
         Ok(())
     }
@@ -256,7 +256,7 @@ fn buffers(params: &Params, sizes: Sizes, lanes: usize, slots: usize) -> Vec<Buf
         BufferSpec::new("classes", "classes", n),
         BufferSpec::new("learns", "plastic synapses", synapses),
         BufferSpec::new("synapses", "default weights", 4 * synapses),
-        BufferSpec::new("shares", "shares of synapses", 2 * n),
+        BufferSpec::new("pull", "decay by cell", 2 * n),
         BufferSpec::new("rates", "rates by counts", 2 * (params.steps + 1)),
         BufferSpec::new("recovery", "recovery of synapses", recovery),
         BufferSpec::new("weights", "weights", lanes * synapses),
