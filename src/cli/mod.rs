@@ -13,6 +13,7 @@ mod eval;
 mod info;
 mod parity;
 mod predict;
+mod probe;
 mod report;
 mod resume;
 mod study;
@@ -52,6 +53,9 @@ enum Command {
     Analyse(analyse::Args),
     /// Classify new images or spike trains with a trained network
     Predict(predict::Args),
+    /// Probe single cells and synapses of Izhikevich networks, and draw what comes out
+    #[command(subcommand)]
+    Probe(probe::Command),
     /// Write the weights of a run to a plain file
     Export(weights::ExportArgs),
     /// Make a run folder that begins with the weights of a file
@@ -88,6 +92,7 @@ pub fn run() -> error::Result<u8> {
         Command::Sweep(args) => sweep::run(args),
         Command::Analyse(args) => analyse::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Probe(command) => probe::run(command),
         Command::Export(args) => weights::export(args),
         Command::Import(args) => weights::import(args),
         Command::Study(command) => study::run(command),

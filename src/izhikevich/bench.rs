@@ -15,7 +15,7 @@ use crate::bench::{
 };
 use crate::config;
 use crate::summary::{Listing, Summary};
-use crate::text::number;
+use crate::text::{count, number};
 
 /// What networks are given.
 const INPUT: &str = "stimuli as configured; images are synthetic digits (built in)";
@@ -150,7 +150,7 @@ impl Subject {
         let lane = |lane: usize| {
             let mut config = config.clone();
             config.seeds.weights = config.seeds.weights.wrapping_add(lane as u64);
-            draw(&config, &layout, stimuli.classes, stimuli.mean_rate_hz())
+            draw(&config, &layout, &stimuli)
         };
         let networks: Vec<_> = (0..lanes).map(lane).collect();
         let samples = stimuli.split.train.iter().cycle().take(trials);
@@ -214,7 +214,12 @@ fn throughput(report: &BenchReport) -> Listing {
             number(w.simulated_seconds_per_second.min),
             number(w.simulated_seconds_per_second.max),
             number(w.neuron_updates_per_second),
-            format!("{} inputs, {} neurons, {}", w.inputs, w.neurons, w.engine),
+            format!(
+                "{}, {}, {}",
+                count(w.inputs, "input", "inputs"),
+                count(w.neurons, "neuron", "neurons"),
+                w.engine
+            ),
         ]
     };
     let head = [

@@ -68,7 +68,7 @@ fn train(checked: &Checked<'_>) -> Result<Vec<Learnt>, ExperimentError> {
     config.network.hidden = vec![9];
     let stimuli = Stimuli::load(&config, None)?;
     let layout = Layout::new(&config);
-    let network = draw(&config, &layout, stimuli.classes, stimuli.mean_rate_hz());
+    let network = draw(&config, &layout, &stimuli);
     let target = checked.target;
     let mut opened = open_selected(
         target.selection.clone(),

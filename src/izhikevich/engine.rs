@@ -15,7 +15,7 @@ pub enum EngineError {
     #[error("{0}")]
     Memory(String),
     /// A rule that only the processor can compute.
-    #[error("plasticity.rule {0:?} runs on the processor alone; use --device cpu, or the rule bcm")]
+    #[error("only the processor computes plasticity.rule {0:?}; use --device cpu, or the rule bcm")]
     ProcessorAlone(ExcitatoryRule),
     /// The GPU failed.
     #[error(transparent)]

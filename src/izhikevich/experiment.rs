@@ -126,13 +126,13 @@ impl Experiment {
         check_memory(&config, &device)?;
         let stimuli = Stimuli::load(&config, place)?;
         let layout = Layout::new(&config);
-        let network = draw(&config, &layout, stimuli.classes, stimuli.mean_rate_hz());
+        let network = draw(&config, &layout, &stimuli);
         let mut warnings = stimuli.warnings.clone();
         if config.network.outputs < stimuli.classes {
             warnings.push(format!(
-                "{} for {} classes: some classes can never be answered (network.outputs)",
+                "{} for {}: some can never be answered (network.outputs)",
                 count(config.network.outputs, "output cell", "output cells"),
-                stimuli.classes
+                count(stimuli.classes, "class", "classes")
             ));
         }
         let is_fast = |preset: super::network::Preset| preset.neuron().a > 0.05;
@@ -147,7 +147,7 @@ impl Experiment {
         let needs_processor = needs_processor(config.plasticity.rule);
         if needs_processor && device.device == DeviceChoice::Auto {
             let reason = format!(
-                "CPU engine: plasticity.rule {:?} runs on the processor alone",
+                "CPU engine, which alone computes plasticity.rule {:?}",
                 config.plasticity.rule
             );
             selection = Selection::CpuEngine { reason };
@@ -415,7 +415,10 @@ fn needs_processor(rule: ExcitatoryRule) -> bool {
 
 /// Refuses a network that does not fit into memory, before any is taken for it: its synapses with their rules.
 fn check_memory(config: &Config, device: &DeviceOptions) -> Result<(), EngineError> {
-    let synapses = (config.inputs() + config.neurons()) as f64 * config.neurons() as f64;
+    let synapses = {
+        let neurons = Layout::new(config).neurons as f64;
+        (config.inputs() as f64 + neurons) * neurons
+    };
     let needed = 40.0 * synapses;
     let allowed = [device.memory, available_memory()];
     match allowed.into_iter().flatten().min() {

@@ -11,9 +11,14 @@ fn network(method: &Method) -> String {
     let q = |key: &str| method.quantity(key);
     let lateral = match method.name("network.lateral.kind").as_deref() {
         Some("none") => "no lateral inhibition".to_owned(),
-        Some("own") => format!(
-            "a lateral interneuron of its own for each output cell, which inhibits all others (current of a spike to \
-             it: {}, from it: {})",
+        Some(own @ ("own" | "own_and_self")) => format!(
+            "a lateral interneuron of its own for each output cell, which inhibits all {} (current of a spike to it: \
+             {}, from it: {})",
+            if own == "own" {
+                "others"
+            } else {
+                "output cells"
+            },
             q("network.lateral.drive"),
             q("network.lateral.weight")
         ),

@@ -50,6 +50,7 @@ pub mod params;
 pub mod parity;
 pub mod plasticity;
 pub mod predict;
+pub mod probe;
 pub mod read_out;
 pub mod record;
 pub mod sentences;

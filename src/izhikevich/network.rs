@@ -48,6 +48,32 @@ impl Preset {
         Self::Rz,
     ];
 
+    /// Its name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs => "rs",
+            Self::Ib => "ib",
+            Self::Ch => "ch",
+            Self::Fs => "fs",
+            Self::Lts => "lts",
+            Self::Tc => "tc",
+            Self::Rz => "rz",
+        }
+    }
+
+    /// What it is called.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Rs => "regular spiking",
+            Self::Ib => "intrinsically bursting",
+            Self::Ch => "chattering",
+            Self::Fs => "fast spiking",
+            Self::Lts => "low-threshold spiking",
+            Self::Tc => "thalamo-cortical",
+            Self::Rz => "resonator",
+        }
+    }
+
     /// Its parameters.
     pub fn neuron(self) -> Neuron {
         let [a, b, c, d] = match self {

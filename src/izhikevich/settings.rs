@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::network::Preset;
 use super::params::{Params, Plasticity, Redistribution, RedistributionKind};
+use super::weights::Layout;
 use crate::config::{
     Data as Images, Dataset, Requirements, Seeds, Settings, Subset, fill_in_subset,
 };
@@ -108,6 +109,9 @@ pub struct Gratings {
     pub class: GratingClass,
     /// Offset φ of a trial.
     pub offset: Offset,
+    /// Offset of the trials of test and assignment; null: as in training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_offset: Option<Offset>,
     /// The offset where it is `fixed`, degrees.
     #[schemars(range(min = -360, max = 360))]
     pub offset_deg: f64,
@@ -201,9 +205,11 @@ pub struct Network {
     pub feedback: f64,
     /// Cells that the outputs excite and that inhibit the outputs.
     pub lateral: Lateral,
+    /// The same for the excitatory cells of every hidden layer.
+    pub hidden_lateral: Lateral,
 }
 
-/// Cells that the outputs excite and that inhibit the outputs.
+/// Cells that a population excites and that inhibit it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lateral {
@@ -212,10 +218,10 @@ pub struct Lateral {
     /// Cells of the kind `shared`.
     #[schemars(range(min = 0, max = 4096))]
     pub cells: usize,
-    /// Current that a spike of an output cell adds to them.
+    /// Current that a spike of the population adds to them.
     #[schemars(range(min = 0, max = 100_000))]
     pub drive: f64,
-    /// Current that a spike of one of them takes away from an output cell.
+    /// Current that a spike of one of them takes away from a cell of the population.
     #[schemars(range(min = 0, max = 100_000))]
     pub weight: f64,
     /// Their synapses learn as all others; otherwise they stay as they are.
@@ -245,10 +251,12 @@ pub enum LateralActive {
 pub enum LateralKind {
     /// There are none.
     None,
-    /// Every output cell excites all of them, all of them inhibit every output cell.
+    /// Every cell of the population excites all of them, all of them inhibit every cell of it.
     Shared,
-    /// Each output cell excites one of its own, which inhibits all output cells but that one.
+    /// Each cell of the population excites one of its own, which inhibits all others.
     Own,
+    /// The same, but that each inhibits the cell that excites it, too.
+    OwnAndSelf,
 }
 
 /// Distribution of the initial weights, around the default ones.
@@ -270,6 +278,9 @@ pub enum Distribution {
     Uniform,
     /// Exponential.
     Exponential,
+    /// Of inputs to outputs the brightness of a grating of the cell's class over the mean one: the offsets of a class's
+    /// cells lie evenly over a cycle. Wired by hand, as a control; all others are the default weights.
+    Matched,
 }
 
 /// Epochs and blocks of trials.
@@ -302,26 +313,11 @@ impl Config {
         }
     }
 
-    /// Lateral cells.
-    pub fn lateral_cells(&self) -> usize {
-        match self.network.lateral.kind {
-            LateralKind::None => 0,
-            LateralKind::Shared => self.network.lateral.cells,
-            LateralKind::Own => self.network.outputs,
-        }
-    }
-
-    /// Neurons.
-    pub fn neurons(&self) -> usize {
-        let hidden: usize = self.network.hidden.iter().sum();
-        hidden + self.network.outputs + self.lateral_cells()
-    }
-
     /// Sizes and rules.
     pub fn params(&self) -> Params {
         Params {
             n_in: self.inputs(),
-            neurons: self.neurons(),
+            neurons: Layout::new(self).neurons,
             steps: self.steps(),
             dt_ms: self.network.dt_ms,
             tau_exc_ms: self.network.tau_exc_ms,
@@ -401,6 +397,7 @@ impl Settings for Config {
             hidden,
             direct,
             lateral,
+            hidden_lateral,
             feedback,
             outputs,
             ..
@@ -460,13 +457,25 @@ impl Settings for Config {
             lateral.kind != LateralKind::Own || *outputs > 1,
             "network.lateral.kind",
             json!(lateral.kind),
-            "must be \"shared\" or \"none\" where there is one output cell".into(),
+            "must not be \"own\" where there is one output cell".into(),
         );
         rules.require(
             lateral.active == LateralActive::Always || !lateral.learns,
             "network.lateral.learns",
             json!(lateral.learns),
             "must be false where network.lateral.active is not \"always\"".into(),
+        );
+        rules.require(
+            hidden_lateral.active == LateralActive::Always,
+            "network.hidden_lateral.active",
+            json!(hidden_lateral.active),
+            "must be \"always\"".into(),
+        );
+        rules.require(
+            self.weights.distribution != Distribution::Matched || *task == Task::Gratings,
+            "weights.distribution",
+            json!(self.weights.distribution),
+            "must not be \"matched\" where data.task is not \"gratings\"".into(),
         );
         rules.require(
             self.redistribution.kind != RedistributionKind::Stochastic
@@ -515,6 +524,7 @@ impl Default for Gratings {
             orientations_deg: vec![0.0, 90.0],
             class: GratingClass::Orientation,
             offset: Offset::Fixed,
+            test_offset: None,
             offset_deg: 0.0,
             offset_steps: 0,
             contrast: 1.0,
@@ -546,7 +556,29 @@ impl Default for Network {
             output_recurrence: 0.0,
             feedback: 0.0,
             lateral: Lateral::default(),
+            hidden_lateral: Lateral {
+                kind: LateralKind::None,
+                ..Lateral::default()
+            },
         }
+    }
+}
+
+impl Lateral {
+    /// How many there are of a population of so many excitatory cells.
+    pub fn count(&self, population: usize) -> usize {
+        match self.kind {
+            LateralKind::None => 0,
+            LateralKind::Shared => self.cells,
+            LateralKind::Own | LateralKind::OwnAndSelf => population,
+        }
+    }
+}
+
+impl Network {
+    /// Excitatory cells of a hidden layer of so many, the first ones.
+    pub fn excitatory_of(&self, hidden: usize) -> usize {
+        hidden - (self.hidden_inhibitory_fraction * hidden as f64).round() as usize
     }
 }
 

@@ -307,7 +307,11 @@ impl Stimuli {
                 (settings.frequencies[class], any(&settings.orientations_deg))
             }
         };
-        let phase = match settings.offset {
+        let offset = match draw {
+            0 => settings.test_offset.unwrap_or(settings.offset),
+            _ => settings.offset,
+        };
+        let phase = match offset {
             Offset::Fixed => settings.offset_deg * PI / 180.0,
             Offset::Random => match settings.offset_steps {
                 0 => TAU * stream.uniform_f64_open(),

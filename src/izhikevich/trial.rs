@@ -221,6 +221,7 @@ mod tests {
     use crate::izhikevich::init::draw;
     use crate::izhikevich::network::Preset;
     use crate::izhikevich::settings::Config;
+    use crate::izhikevich::stimuli::Stimuli;
     use crate::izhikevich::weights::Layout;
 
     /// Rate of a neuron under a constant current, from its spikes in the second half of a second, Hz.
@@ -231,7 +232,7 @@ mod tests {
         config.network.excitatory = preset;
         config.network.dt_ms = dt_ms;
         let layout = Layout::new(&config);
-        let network = draw(&config, &layout, 1, 20.0);
+        let network = draw(&config, &layout, &Stimuli::load(&config, None).unwrap());
         let constants = Constants::<f64>::new(&config.params(), &network);
         let weights = vec![0.0; network.weights.len()];
         let mut state = TrialState::new(&constants);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::engine::Learnt;
 use super::network::Network;
-use super::settings::{Config, LateralKind};
+use super::settings::Config;
 use crate::fault::always;
 use crate::train::checkpoint::{Tensor, Tensors};
 
@@ -52,7 +52,7 @@ always!(WeightsError => User);
 /// Cells of one purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Population {
-    /// `input`, `hidden1`, …, `output`, `lateral`.
+    /// `input`, `hidden1`, …, `output`, `lateral`, and `lateral1`, … of the hidden layers.
     pub name: String,
     /// Its cells among all pre cells.
     pub cells: Range<usize>,
@@ -87,62 +87,66 @@ impl Layout {
     pub fn new(config: &Config) -> Self {
         let n_in = config.inputs();
         let network = &config.network;
-        let mut populations = vec![Population {
-            name: "input".into(),
-            cells: 0..n_in,
-        }];
-        let hidden = (1..).zip(&network.hidden);
-        let named = hidden.map(|(layer, &cells)| (format!("hidden{layer}"), cells));
+        let hidden = || (1..).zip(&network.hidden);
+        let of_layer = |cells: usize| network.hidden_lateral.count(network.excitatory_of(cells));
+        let named = hidden().map(|(layer, &cells)| (format!("hidden{layer}"), cells));
+        let lateral = hidden().map(|(layer, &cells)| (format!("lateral{layer}"), of_layer(cells)));
+        let outputs = network.outputs;
         let others = [
-            ("output".to_owned(), network.outputs),
-            ("lateral".to_owned(), config.lateral_cells()),
+            ("output".to_owned(), outputs),
+            ("lateral".to_owned(), network.lateral.count(outputs)),
         ];
-        let mut first = n_in;
-        for (name, cells) in named.chain(others) {
-            if cells > 0 {
-                populations.push(Population {
-                    name,
-                    cells: first..first + cells,
-                });
-                first += cells;
-            }
-        }
         let mut layout = Self {
             n_in,
-            neurons: config.neurons(),
-            populations,
+            neurons: 0,
+            populations: Vec::new(),
             blocks: Vec::new(),
         };
-        let last_hidden =
-            (network.hidden.len() > 0).then(|| format!("hidden{}", network.hidden.len()));
+        layout.populate("input".into(), n_in);
+        for (name, cells) in named.chain(others).chain(lateral) {
+            layout.populate(name, cells);
+        }
+        layout.neurons -= n_in;
         let mut below = "input".to_owned();
-        for layer in 1..=network.hidden.len() {
+        for (layer, _) in hidden() {
             let own = format!("hidden{layer}");
             layout.connect(&below, &own);
             if network.hidden_recurrence > 0.0 {
                 layout.connect(&own, &own);
             }
+            let lateral = format!("lateral{layer}");
+            layout.connect(&own, &lateral);
+            layout.connect(&lateral, &own);
             below = own;
         }
         if network.direct {
             layout.connect("input", "output");
         }
-        if let Some(hidden) = &last_hidden {
-            layout.connect(hidden, "output");
+        if !network.hidden.is_empty() {
+            layout.connect(&below, "output");
             if network.feedback > 0.0 {
-                layout.connect("output", hidden);
+                layout.connect("output", &below);
             }
         }
         if network.output_recurrence > 0.0 {
             layout.connect("output", "output");
         }
-        if config.lateral_cells() > 0 && network.lateral.kind != LateralKind::None {
-            layout.connect("output", "lateral");
-            layout.connect("lateral", "output");
-        }
+        layout.connect("output", "lateral");
+        layout.connect("lateral", "output");
         layout
     }
 
+    /// Adds a population after all others, inputs counted among the neurons.
+    fn populate(&mut self, name: String, cells: usize) {
+        if cells > 0 {
+            let first = self.neurons;
+            self.neurons += cells;
+            let cells = first..self.neurons;
+            self.populations.push(Population { name, cells });
+        }
+    }
+
+    /// Adds a block where both populations are there.
     fn connect(&mut self, pre: &str, post: &str) {
         let (Some(from), Some(to)) = (self.population(pre), self.population(post)) else {
             return;

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use crate::study::StudyFolder;
 use crate::train::run_folder::RunFiles;
-pub use output::{ReportError, Written};
+pub use output::{ReportError, Written, write_figures};
 
 /// Writes the report of the run or the study in `folder` into `out`.
 ///

@@ -90,17 +90,7 @@ impl Report {
     /// [`ReportError::File`], [`ReportError::Figure`] or [`ReportError::Table`].
     pub fn write(&self, folder: &Path) -> Result<Written, ReportError> {
         let drawings = folder.join("figures");
-        fs::create_dir_all(&drawings).map_err(FileError::io("create folder", &drawings))?;
-        for figure in &self.figures {
-            let file = |kind: &str| drawings.join(format!("{}.{kind}", figure.id));
-            let png = figures::png(&figure.svg, PNG_WIDTH_PX).map_err(|source| {
-                let id = figure.id.clone();
-                ReportError::Figure { id, source }
-            })?;
-            write_atomic(&file("svg"), figure.svg.as_bytes())?;
-            write_atomic(&file("png"), &png)?;
-            write_atomic(&file("csv"), &figure.table.csv()?)?;
-        }
+        write_figures(&drawings, &self.figures)?;
         for missing in &self.missing {
             // An older page may have had the figure; nobody should take it for one of this page.
             for kind in ["svg", "png", "csv"] {
@@ -119,6 +109,25 @@ impl Report {
                 .collect(),
         })
     }
+}
+
+/// Writes figures as `ID.svg`, `.png` and `.csv` into `folder`, made if absent.
+///
+/// # Errors
+/// [`ReportError::File`], [`ReportError::Figure`] or [`ReportError::Table`].
+pub fn write_figures(folder: &Path, all: &[Figure]) -> Result<(), ReportError> {
+    fs::create_dir_all(folder).map_err(FileError::io("create folder", folder))?;
+    for figure in all {
+        let file = |kind: &str| folder.join(format!("{}.{kind}", figure.id));
+        let png = figures::png(&figure.svg, PNG_WIDTH_PX).map_err(|source| {
+            let id = figure.id.clone();
+            ReportError::Figure { id, source }
+        })?;
+        write_atomic(&file("svg"), figure.svg.as_bytes())?;
+        write_atomic(&file("png"), &png)?;
+        write_atomic(&file("csv"), &figure.table.csv()?)?;
+    }
+    Ok(())
 }
 
 /// Divides what the figures return into drawn and missing.

@@ -15,7 +15,7 @@ use crate::families::Family;
 use crate::files::FileError;
 
 /// The studies inside the program, as (name, JSON text).
-pub const BUILTINS: [(&str, &str); 6] = [
+pub const BUILTINS: [(&str, &str); 10] = [
     ("audit", include_str!("../../configs/studies/audit.json")),
     (
         "trainable_loop",
@@ -24,6 +24,22 @@ pub const BUILTINS: [(&str, &str); 6] = [
     (
         "trainable_loop_axes",
         include_str!("../../configs/studies/trainable_loop_axes.json"),
+    ),
+    (
+        "orientation",
+        include_str!("../../configs/studies/orientation.json"),
+    ),
+    (
+        "orientation_offsets",
+        include_str!("../../configs/studies/orientation_offsets.json"),
+    ),
+    (
+        "orientation_fresh",
+        include_str!("../../configs/studies/orientation_fresh.json"),
+    ),
+    (
+        "small_digits",
+        include_str!("../../configs/studies/small_digits.json"),
     ),
     (
         "short/audit",

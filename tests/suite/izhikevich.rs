@@ -203,7 +203,7 @@ fn networks_and_trials(config: &Config) -> ([Network; 2], [Vec<TrialInput>; 2]) 
     let network = |seed: u64| {
         let mut config = config.clone();
         config.seeds.weights = seed;
-        draw(&config, &layout, stimuli.classes, stimuli.mean_rate_hz())
+        draw(&config, &layout, &stimuli)
     };
     let trials = |first: usize| {
         let samples = first..first + 3;

@@ -158,7 +158,7 @@ pub fn accuracy(test: &TestResult, checkpoint: &str) -> Result<Sheet, Missing> {
         id: ACCURACY.0.into(),
         title: ACCURACY.1.into(),
         caption: format!(
-            "Share of test trials answered rightly, by the offset of their grating, with 95 % intervals (Wilson). \
+            "Share of test trials classified correctly, by the offset of their grating, with 95 % intervals (Wilson). \
              Checkpoint: {checkpoint}."
         ),
         alt: "Accuracy against the offset of the grating.".into(),

@@ -43,7 +43,7 @@ pub fn curves(tuning: &Tuning, cells: &[Cell], checkpoint: &str) -> Result<Sheet
         id: TITLE.0.into(),
         title: TITLE.1.into(),
         caption: format!(
-            "Rate of every output cell at gratings of {} cycles an image against their orientation, averaged over {} \
+            "Rate of every output cell against the orientation of gratings (cycles an image: {}), averaged over {} \
              offsets (thin), and the mean of the cells of each class (thick); beside it the mean current that inputs \
              give them by their direct synapses. Checkpoint: {checkpoint}.",
             tuning.frequency,

@@ -152,7 +152,13 @@ mod tests {
     use crate::gpu::{component_stores, workgroup_size};
     use crate::izhikevich::init::draw;
     use crate::izhikevich::settings::Config;
+    use crate::izhikevich::stimuli::Stimuli;
     use crate::izhikevich::weights::Layout;
+
+    fn network_of(config: &Config) -> Network {
+        let stimuli = Stimuli::load(config, None).unwrap();
+        draw(config, &Layout::new(config), &stimuli)
+    }
 
     fn all_kinds() -> Vec<Vec<Option<KernelSource>>> {
         let kinds = [
@@ -163,7 +169,7 @@ mod tests {
         let of = |kind| {
             let mut config = Config::default();
             config.redistribution.kind = kind;
-            let network = draw(&config, &Layout::new(&config), 2, 20.0);
+            let network = network_of(&config);
             sources(&config.params(), &network).unwrap()
         };
         kinds.map(of).into()
@@ -192,7 +198,7 @@ mod tests {
     #[test]
     fn every_shared_number_is_used_and_none_is_declared_twice() {
         let config = Config::default();
-        let network = draw(&config, &Layout::new(&config), 2, 20.0);
+        let network = network_of(&config);
         let text: String = SHADERS.iter().map(|(_, text)| *text).collect();
         let words: std::collections::HashSet<&str> = text
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')

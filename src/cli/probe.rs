@@ -1,0 +1,80 @@
+//! `dalenet probe`: single cells and synapses under protocols of the laboratory.
+
+use std::path::PathBuf;
+
+use dalenet::families::{self, Config};
+use dalenet::izhikevich::probe::{self, Probe};
+use dalenet::izhikevich::settings;
+use dalenet::report::write_figures;
+
+use super::SUCCESS;
+use super::error::Result;
+use super::output::{note, say, say_summary};
+
+/// Probe single cells and synapses of Izhikevich networks, and draw what comes out
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// What protocols of potentiation and depression change, by every rule of plasticity
+    Induction {
+        /// Run folder, or configuration, whose settings are used
+        #[arg(value_name = "RUN|CONFIG", default_value = "orientation")]
+        of: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Rate of every kind of neuron under a constant current, at several time steps
+    Neurons {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Resonance of a resonator, and what it answers to two inputs at it
+    Resonator {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Where the outcome goes.
+#[derive(clap::Args)]
+pub struct Output {
+    /// Folder for the figures
+    #[arg(long, value_name = "DIR", default_value = "probes")]
+    out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(command: Command) -> Result<u8> {
+    let (probe, output) = match command {
+        Command::Induction { of, output } => (probe::induction(&config(&of)?), output),
+        Command::Neurons { output } => (probe::neurons(), output),
+        Command::Resonator { output } => (probe::resonator(), output),
+    };
+    let Probe { summary, figures } = probe;
+    say_summary(&summary, output.json);
+    let mut drawn = Vec::new();
+    for figure in figures {
+        match figure {
+            Ok(sheet) => drawn.push(sheet.drawn()),
+            Err(missing) => note(format!("not drawn: {}: {}", missing.title, missing.reason)),
+        }
+    }
+    write_figures(&output.out, &drawn)?;
+    if !output.json {
+        for figure in drawn {
+            let file = output.out.join(format!("{}.svg", figure.id));
+            say(format!("\n{}: {}", figure.title, file.display()));
+        }
+    }
+    Ok(SUCCESS)
+}
+
+/// The settings of a run, or of a configuration.
+fn config(of: &std::path::Path) -> Result<settings::Config> {
+    let config: Config = match of.join("config.json").is_file() {
+        true => families::open(of)?.config,
+        false => families::load(Some(of), &[], None)?,
+    };
+    Ok(config.try_into()?)
+}
