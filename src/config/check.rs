@@ -92,10 +92,10 @@ impl Schema {
                     self.check_value(source, &format!("{path}[{i}]"), part, item, problems);
                 }
             }
-            _ if fits(part, value) => {}
+            _ if fits(part, value) || fits(inside, value) => {}
             _ => {
                 let mut message = format!("must be {}", self.allowed(part));
-                if let (Some(names), Some(text)) = (choices(part), value.as_str())
+                if let (Some(names), Some(text)) = (choices(inside), value.as_str())
                     && let Some(name) =
                         best(names.into_iter().map(|name| (similarity(text, name), name)))
                 {

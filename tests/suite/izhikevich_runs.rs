@@ -231,6 +231,23 @@ fn contradictions_are_refused_by_key() {
 }
 
 #[test]
+fn a_choice_that_may_be_left_out_takes_its_values_and_null() {
+    let place = Place::new();
+    for set in [
+        "orientation --set data.gratings.test_offset=random",
+        "orientation --set data.gratings.test_offset=null",
+        "rnn_standard --set training.loss=cross_entropy_last",
+    ] {
+        place.ok(&format!("config {set}"));
+    }
+    let error = place.fails(
+        "config orientation --set data.gratings.test_offset=randon",
+        2,
+    );
+    assert_has(&error, &["did you mean \"random\"?"]);
+}
+
+#[test]
 fn the_bench_times_one_network_many_lanes_and_frozen_trials() {
     let place = place();
     let told = place
