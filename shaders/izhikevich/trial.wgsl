@@ -64,6 +64,10 @@ struct Mine {
     g_inh: array<f32, PER_THREAD>,
 }
 
+fn faded(g: f32) -> f32 {
+    return select(g, 0.0, g < LEAST_CONDUCTANCE);
+}
+
 fn high_word(a: u32, b: u32) -> u32 {
     let low = (a & 0xffffu) * (b & 0xffffu);
     let middle = (a >> 16u) * (b & 0xffffu) + (low >> 16u);
@@ -251,8 +255,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                         passed_on[t % 2u * NEURONS + j] = spend(own + RESOURCES_AT + j, t);
                     }
                 }
-                mine.g_exc[k] *= DECAY_EXC;
-                mine.g_inh[k] *= DECAY_INH;
+                mine.g_exc[k] = faded(mine.g_exc[k] * DECAY_EXC);
+                mine.g_inh[k] = faded(mine.g_inh[k] * DECAY_INH);
             }
         }
         workgroupBarrier();

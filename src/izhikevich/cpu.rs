@@ -1,6 +1,6 @@
 //! The CPU engine: a lane, or a frozen trial, a thread.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -62,18 +62,12 @@ impl<R: Real> CpuNetwork<R> {
     }
 
     /// All steps of a trial with the weights as they are; `each` is told of every step. Spikes of every pre cell.
-    fn steps(&self, input: &TrialInput, mut each: impl FnMut(u32, &TrialState<R>)) -> Vec<u32> {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let mut state = TrialState::new(&self.constants);
-                for step in 0..self.params.steps as u32 {
-                    state.step(&self.constants, &self.weights, input);
-                    each(step, &state);
-                }
-                state.counts
-            },
-        )
+    fn steps(&self, input: &TrialInput, each: impl FnMut(u32, &TrialState<R>)) -> Vec<u32> {
+        Arch::new().dispatch(Steps {
+            network: self,
+            input,
+            each,
+        })
     }
 
     /// Runs a trial in which `noise`, from −1 to 1, disturbs every voltage in every step by as much as it is rounded in
@@ -229,6 +223,33 @@ impl<R: Real> CpuNetwork<R> {
             counts: state.counts,
             spikes: Vec::new(),
         }
+    }
+}
+
+/// All steps of a trial, compiled for the processor's vectors.
+struct Steps<'a, R, F> {
+    network: &'a CpuNetwork<R>,
+    input: &'a TrialInput,
+    each: F,
+}
+
+impl<R: Real, F: FnMut(u32, &TrialState<R>)> NullaryFnOnce for Steps<'_, R, F> {
+    type Output = Vec<u32>;
+
+    #[inline(always)]
+    fn call(mut self) -> Vec<u32> {
+        let CpuNetwork {
+            constants,
+            weights,
+            params,
+            ..
+        } = self.network;
+        let mut state = TrialState::new(constants);
+        for step in 0..params.steps as u32 {
+            state.step(constants, weights, self.input);
+            (self.each)(step, &state);
+        }
+        state.counts
     }
 }
 

@@ -8,6 +8,8 @@ use crate::real::Real;
 
 /// Voltage at which a neuron fires, mV.
 pub const V_SPIKE_MV: f64 = 30.0;
+/// Conductances below it are 0.
+pub const LEAST_CONDUCTANCE: f64 = 1e-30;
 /// Voltage at the start of a trial, mV.
 pub const V_START_MV: f64 = -65.0;
 
@@ -17,11 +19,8 @@ pub struct Constants<R> {
     n_in: usize,
     inhibits: Vec<bool>,
     dt: R,
-    /// Δt a.
-    dt_a: Vec<R>,
-    b: Vec<R>,
-    c: Vec<R>,
-    d: Vec<R>,
+    count: usize,
+    neurons: Vec<Neurons<R>>,
     /// Of excitatory and inhibitory conductances.
     decays: [R; 2],
     /// Of synapses.
@@ -31,23 +30,93 @@ pub struct Constants<R> {
 impl<R: Real> Constants<R> {
     /// Of a network.
     pub fn new(params: &Params, network: &Network) -> Self {
-        let of = |field: fn(&Neuron) -> f32| -> Vec<R> {
-            let neurons = network.neurons.iter();
-            neurons.map(|n| R::from_f64(field(n).into())).collect()
-        };
         let dt = R::from_f64(params.dt_ms);
         let decay = |tau_ms: f64| R::from_f64(libm::exp(-params.dt_ms / tau_ms));
         Self {
             n_in: params.n_in,
             inhibits: network.inhibits.clone(),
             dt,
-            dt_a: of(|n| n.a).into_iter().map(|a| dt * a).collect(),
-            b: of(|n| n.b),
-            c: of(|n| n.c),
-            d: of(|n| n.d),
+            count: network.neurons.len(),
+            neurons: network
+                .neurons
+                .chunks(LANES)
+                .map(|own| Neurons::new(own, dt))
+                .collect(),
             decays: [decay(params.tau_exc_ms), decay(params.tau_inh_ms)],
             recovery: Recovery::new(params),
         }
+    }
+}
+
+/// Neurons that advance side by side; a processor's vectors divide them.
+const LANES: usize = 16;
+
+/// Parameters of [`LANES`] neurons; those past the end never fire.
+#[derive(Clone, Debug)]
+struct Neurons<R> {
+    /// Δt a.
+    dt_a: [R; LANES],
+    b: [R; LANES],
+    c: [R; LANES],
+    d: [R; LANES],
+}
+
+impl<R: Real> Neurons<R> {
+    fn new(neurons: &[Neuron], dt: R) -> Self {
+        let of = |field: fn(&Neuron) -> f32| -> [R; LANES] {
+            let value = |i: usize| neurons.get(i).map_or(0.0, |n| f64::from(field(n)));
+            std::array::from_fn(|i| R::from_f64(value(i)))
+        };
+        Self {
+            dt_a: of(|n| n.a).map(|a| dt * a),
+            b: of(|n| n.b),
+            c: of(|n| n.c),
+            d: of(|n| n.d),
+        }
+    }
+
+    /// A step of these neurons, and the decay of their conductances before the next; whether any fires. Slices hold
+    /// [`LANES`] numbers.
+    #[inline(always)]
+    fn advance(
+        &self,
+        v: &mut [R],
+        u: &mut [R],
+        [g_exc, g_inh]: [&mut [R]; 2],
+        reached: &mut [R],
+        [of_exc, of_inh]: [R; 2],
+        dt: R,
+    ) -> bool {
+        let [square, middle, lowest, highest] = [0.04, 62.5, 16.25, V_SPIKE_MV].map(R::from_f64);
+        let mut any = false;
+        for i in 0..LANES {
+            let current = g_exc[i] - g_inh[i];
+            let (v0, u0) = (v[i], u[i]);
+            // 0.04 v² + 5 v + 140 without the cancellation that single precision would suffer near rest.
+            let x = v0 + middle;
+            let v1 = v0 + dt * (square * (x * x) - lowest - u0 + current);
+            let u1 = u0 + self.dt_a[i] * (self.b[i] * v1 - u0);
+            let fires = v1 >= highest;
+            let (after, jump) = (self.c[i], u1 + self.d[i]);
+            v[i] = if fires { after } else { v1 };
+            u[i] = if fires { jump } else { u1 };
+            reached[i] = v1;
+            any |= fires;
+            g_exc[i] = faded(g_exc[i] * of_exc);
+            g_inh[i] = faded(g_inh[i] * of_inh);
+        }
+        any
+    }
+}
+
+/// A conductance that has all but faded is none: it is far below the last digit of any current that it is added to, and
+/// processors and graphics drivers treat numbers that small each in their own way.
+#[inline(always)]
+fn faded<R: Real>(g: R) -> R {
+    if g < R::from_f64(LEAST_CONDUCTANCE) {
+        R::ZERO
+    } else {
+        g
     }
 }
 
@@ -83,19 +152,21 @@ pub struct TrialState<R> {
 impl<R: Real> TrialState<R> {
     /// The start of a trial.
     pub fn new(constants: &Constants<R>) -> Self {
-        let n = constants.b.len();
+        let n = constants.count;
         let v = R::from_f64(V_START_MV);
         let pre_cells = constants.n_in + n;
+        let lanes = constants.neurons.len() * LANES;
+        let b = constants.neurons.iter().flat_map(|own| own.b);
         let of = |kind: RedistributionKind, entries: usize| match constants.recovery.kind == kind {
             true => entries,
             false => 0,
         };
         Self {
-            v: vec![v; n],
-            u: constants.b.iter().map(|&b| b * v).collect(),
-            g_exc: vec![R::ZERO; n],
-            g_inh: vec![R::ZERO; n],
-            reached: vec![v; n],
+            v: vec![v; lanes],
+            u: b.map(|b| b * v).collect(),
+            g_exc: vec![R::ZERO; lanes],
+            g_inh: vec![R::ZERO; lanes],
+            reached: vec![v; lanes],
             fired: Vec::new(),
             counts: vec![0; pre_cells],
             resources: vec![Resources::FULL; of(RedistributionKind::Deterministic, pre_cells)],
@@ -118,7 +189,7 @@ impl<R: Real> TrialState<R> {
             self.seen += 1;
         }
         if self.advance(constants) {
-            for j in 0..self.v.len() {
+            for j in 0..constants.count {
                 if self.reached[j] >= R::from_f64(V_SPIKE_MV) {
                     self.fire(constants, constants.n_in + j);
                 }
@@ -139,7 +210,7 @@ impl<R: Real> TrialState<R> {
 
     #[inline(always)]
     fn pass_on(&mut self, constants: &Constants<R>, weights: &[R], key: [u32; 2]) {
-        let n = self.v.len();
+        let n = constants.count;
         for &Fired { pre, passed } in &self.fired {
             let g = match constants.inhibits[pre] {
                 true => &mut self.g_inh,
@@ -176,31 +247,27 @@ impl<R: Real> TrialState<R> {
     /// A step of all neurons, and the decay of their conductances before the next; whether any fires.
     #[inline(always)]
     fn advance(&mut self, constants: &Constants<R>) -> bool {
-        let n = self.v.len();
-        let (v, u) = (&mut self.v[..n], &mut self.u[..n]);
-        let (g_exc, g_inh) = (&mut self.g_exc[..n], &mut self.g_inh[..n]);
-        let reached = &mut self.reached[..n];
-        let (dt_a, b) = (&constants.dt_a[..n], &constants.b[..n]);
-        let (c, d) = (&constants.c[..n], &constants.d[..n]);
-        let ([of_exc, of_inh], dt) = (constants.decays, constants.dt);
-        let [square, middle, lowest, highest] = [0.04, 62.5, 16.25, V_SPIKE_MV].map(R::from_f64);
-        let mut any = 0;
-        for j in 0..n {
-            let current = g_exc[j] - g_inh[j];
-            let (v0, u0) = (v[j], u[j]);
-            // 0.04 v² + 5 v + 140 without the cancellation that single precision would suffer near rest.
-            let x = v0 + middle;
-            let v1 = v0 + dt * (square * (x * x) - lowest - u0 + current);
-            let u1 = u0 + dt_a[j] * (b[j] * v1 - u0);
-            let is_spike = v1 >= highest;
-            v[j] = if is_spike { c[j] } else { v1 };
-            u[j] = if is_spike { u1 + d[j] } else { u1 };
-            reached[j] = v1;
-            any |= u8::from(is_spike);
-            g_exc[j] *= of_exc;
-            g_inh[j] *= of_inh;
+        let mut any = false;
+        let all = self
+            .v
+            .chunks_exact_mut(LANES)
+            .zip(self.u.chunks_exact_mut(LANES));
+        let of_g = self
+            .g_exc
+            .chunks_exact_mut(LANES)
+            .zip(self.g_inh.chunks_exact_mut(LANES));
+        let all = all.zip(of_g).zip(self.reached.chunks_exact_mut(LANES));
+        for ((((v, u), (g_exc, g_inh)), reached), own) in all.zip(&constants.neurons) {
+            any |= own.advance(
+                v,
+                u,
+                [g_exc, g_inh],
+                reached,
+                constants.decays,
+                constants.dt,
+            );
         }
-        any != 0
+        any
     }
 
     /// Multiplies every voltage by a factor of its own.

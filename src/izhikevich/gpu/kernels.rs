@@ -5,7 +5,7 @@ use crate::izhikevich::network::Network;
 use crate::izhikevich::params::{Decay, InhibitoryRule, Params, RedistributionKind};
 use crate::izhikevich::plasticity::Rules;
 use crate::izhikevich::synapses::Recovery;
-use crate::izhikevich::trial::{V_SPIKE_MV, V_START_MV};
+use crate::izhikevich::trial::{LEAST_CONDUCTANCE, V_SPIKE_MV, V_START_MV};
 
 /// Threads of a workgroup.
 pub(super) const WORKGROUP: usize = 64;
@@ -106,6 +106,7 @@ fn constants(params: &Params, network: &Network) -> Vec<(&'static str, Constant)
         ("DT", float(params.dt_ms)),
         ("V_START", float(V_START_MV)),
         ("V_SPIKE", float(V_SPIKE_MV)),
+        ("LEAST_CONDUCTANCE", float(LEAST_CONDUCTANCE)),
         (
             "DECAY_EXC",
             float(libm::exp(-params.dt_ms / params.tau_exc_ms)),
