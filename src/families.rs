@@ -513,6 +513,10 @@ pub const BUILTINS: &[(&str, &str)] = &[
         "rnn_standard",
         include_str!("../configs/rnn/rnn_standard.json"),
     ),
+    (
+        "small_digits",
+        include_str!("../configs/orientation/small_digits.json"),
+    ),
 ];
 
 impl Family {

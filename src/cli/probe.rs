@@ -27,8 +27,8 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Resonance of a resonator, and what it answers to two inputs at it
-    Resonator {
+    /// What small circuits answer to two inputs: a resonator, feed-forward inhibition, two pools that inhibit each other
+    Gates {
         #[command(flatten)]
         output: Output,
     },
@@ -49,7 +49,7 @@ pub fn run(command: Command) -> Result<u8> {
     let (probe, output) = match command {
         Command::Induction { of, output } => (probe::induction(&config(&of)?), output),
         Command::Neurons { output } => (probe::neurons(), output),
-        Command::Resonator { output } => (probe::resonator(), output),
+        Command::Gates { output } => (probe::gates(), output),
     };
     let Probe { summary, figures } = probe;
     say_summary(&summary, output.json);

@@ -412,3 +412,130 @@ fn reduced(set: &ImageSet, size: usize) -> Images {
         labels: set.labels.iter().map(|&label| label.into()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stimuli(edit: impl FnOnce(&mut Config)) -> Stimuli {
+        let mut config = Config::default();
+        edit(&mut config);
+        Stimuli::load(&config, None).unwrap()
+    }
+
+    /// Spikes of each input in many trials over those expected of these rates, largest deviation in standard errors.
+    fn deviation(stimuli: &Stimuli, grating: Grating, from_s: f64, rates_hz: &[f64]) -> f64 {
+        let trials = 300;
+        let mut counts = vec![0.0; rates_hz.len()];
+        for number in 0..trials {
+            for event in stimuli.grating_trial(grating, number).events {
+                let seconds = f64::from(event.step) * 1e-4;
+                if (from_s..from_s + 0.05).contains(&seconds) {
+                    counts[event.input as usize] += 1.0;
+                }
+            }
+        }
+        let expected = rates_hz.iter().map(|hz| hz * 0.05 * trials as f64);
+        let pairs = counts.iter().zip(expected);
+        let errors = pairs.map(|(count, mean)| (count - mean).abs() / (mean + 1.0).sqrt());
+        errors.fold(0.0, f64::max)
+    }
+
+    const GRATING: Grating = Grating {
+        frequency: 2.0,
+        angle: 0.4,
+        phase: 1.1,
+    };
+
+    #[test]
+    fn inputs_fire_as_bright_as_their_pixels_are() {
+        let plain = stimuli(|_| ());
+        let rates = plain.rates_of_grating(GRATING, 0.0);
+        // Pixel 3 of row 5, by hand.
+        let place = TAU * 2.0 * (3.0 * libm::cos(0.4) + 5.0 * libm::sin(0.4)) / 8.0 + 1.1;
+        assert!((rates[43] - 20.0 * (1.0 + libm::cos(place))).abs() < 1e-9);
+        assert!(deviation(&plain, GRATING, 0.3, &rates) < 4.5);
+        assert!((plain.mean_rate_hz() - 20.0).abs() < 1e-9);
+        let faint = stimuli(|c| c.data.gratings.contrast = 0.5);
+        let halved = faint.rates_of_grating(GRATING, 0.0);
+        assert!((halved[43] - 20.0 - 0.5 * (rates[43] - 20.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn on_and_off_inputs_share_out_what_is_brighter_and_darker() {
+        let both = stimuli(|c| c.data.channels = Channels::OnOff);
+        let plain = stimuli(|_| ()).rates_of_grating(GRATING, 0.0);
+        let rates = both.rates_of_grating(GRATING, 0.0);
+        assert_eq!(rates.len(), 128);
+        for pixel in 0..64 {
+            let (on, off) = (rates[pixel], rates[64 + pixel]);
+            assert!(on == 0.0 || off == 0.0);
+            assert!((on - off - 2.0 * (plain[pixel] - 20.0)).abs() < 1e-9);
+        }
+        // Half-waves have the mean 1/π.
+        assert!((both.mean_rate_hz() - 40.0 / PI).abs() < 0.05);
+    }
+
+    #[test]
+    fn a_grating_that_drifts_fires_as_it_is_seen_at_each_moment() {
+        let drifting = stimuli(|c| c.data.gratings.drift_hz = 2.5);
+        let mut rates = vec![0.0; 64];
+        for moment in 0..50 {
+            let now = drifting.rates_of_grating(GRATING, 0.2505 + 0.001 * f64::from(moment));
+            rates
+                .iter_mut()
+                .zip(now)
+                .for_each(|(sum, hz)| *sum += hz / 50.0);
+        }
+        let still = drifting.rates_of_grating(GRATING, 0.0);
+        assert!((rates[43] - still[43]).abs() > 1.0);
+        let error = deviation(&drifting, GRATING, 0.25, &rates);
+        assert!(error < 4.5, "{error}");
+        assert!(deviation(&drifting, GRATING, 0.25, &still) > 2.0 * error);
+    }
+
+    #[test]
+    fn trials_depend_on_epoch_and_sample_and_frozen_ones_do_not() {
+        let random = stimuli(|c| c.data.gratings.offset = Offset::Random);
+        assert_eq!(random.training_trial(1, 7), random.training_trial(1, 7));
+        assert_ne!(random.training_trial(1, 7), random.training_trial(2, 7));
+        assert_ne!(random.training_trial(1, 7), random.training_trial(1, 9));
+        assert_eq!(random.frozen_trial(7), random.frozen_trial(7));
+        assert_eq!(random.training_trial(0, 7).target, Some(1));
+        assert_eq!(random.frozen_trial(7).target, None);
+        let phases: Vec<f64> = (0..200)
+            .map(|sample| random.frozen_grating(sample).unwrap().phase / TAU)
+            .collect();
+        let mean = phases.iter().sum::<f64>() / 200.0;
+        assert!((mean - 0.5).abs() < 0.1 && phases.iter().all(|p| (0.0..=1.0).contains(p)));
+        let stepped = stimuli(|c| {
+            c.data.gratings.offset = Offset::Random;
+            c.data.gratings.offset_steps = 2;
+        });
+        let two: std::collections::BTreeSet<u64> = (0..50)
+            .map(|sample| stepped.frozen_grating(sample).unwrap().phase.to_bits())
+            .collect();
+        assert_eq!(two.len(), 2);
+        let apart = stimuli(|c| c.data.gratings.test_offset = Some(Offset::Random));
+        assert_eq!(apart.grating(3, Draw::Training(0)).phase, 0.0);
+        assert_ne!(apart.frozen_grating(3).unwrap().phase, 0.0);
+    }
+
+    #[test]
+    fn images_are_reduced_to_the_mean_of_what_a_pixel_covers() {
+        let set = ImageSet {
+            name: "one".into(),
+            height: 3,
+            width: 4,
+            classes: 1,
+            pixels: vec![0, 0, 255, 255, 0, 0, 255, 255, 255, 255, 0, 0],
+            labels: vec![0],
+        };
+        let reduced = reduced(&set, 2).pixels;
+        // A pixel covers two columns and a row and a half.
+        let expected = [0.0, 1.0, 2.0 / 3.0, 1.0 / 3.0];
+        for (found, expected) in reduced.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{reduced:?}");
+        }
+    }
+}

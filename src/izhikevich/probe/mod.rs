@@ -1,14 +1,14 @@
-//! What single cells and synapses do under protocols of the laboratory: rates under a constant current, a resonator as
-//! a gate, and what induces potentiation and depression.
+//! What single cells, synapses and small circuits do under protocols of the laboratory: rates under a constant current, small
+//! circuits as gates, and what induces potentiation and depression.
 
 mod figures;
+mod gates;
 mod induction;
 mod neurons;
-mod resonator;
 
+pub use gates::{Resonance, bistable, feed_forward, gates, resonance, truth_table};
 pub use induction::induction;
 pub use neurons::{neurons, rate_hz};
-pub use resonator::{Resonance, resonance, resonator, truth_table};
 
 use crate::report::figures::sheet::{Missing, Sheet};
 use crate::summary::Summary;
