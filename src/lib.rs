@@ -4,7 +4,8 @@
 //! engine ([`conductance`], on [`gpu`] or the CPU) → training ([`train`]) → metrics and weights in a
 //! run folder → [`analysis`] → read back as a [`record`] → figures and pages ([`report`]). [`families`]
 //! joins them, [`study`] makes many of them, and [`mod@bench`] measures the engines. Each family holds its
-//! own part of every step in a folder of its own: [`conductance`], [`rate_rnn`].
+//! own part of every step in a folder of its own: [`conductance`], [`rate_rnn`],
+//! [`izhikevich`].
 
 // Outside tests nothing may panic on what a user brings.
 #![cfg_attr(

@@ -130,14 +130,10 @@ impl CellTuning {
     pub fn curve(&self) -> Vec<f64> {
         averages(&self.rates_hz)
     }
-
-    /// Current at each angle, averaged over all offsets.
-    pub fn input_curve(&self) -> Vec<f64> {
-        averages(&self.input)
-    }
 }
 
-fn averages(rows: &[Vec<f64>]) -> Vec<f64> {
+/// Mean of each row.
+pub fn averages(rows: &[Vec<f64>]) -> Vec<f64> {
     let mean = |row: &Vec<f64>| row.iter().sum::<f64>() / row.len() as f64;
     rows.iter().map(mean).collect()
 }
@@ -163,6 +159,6 @@ pub struct BlockWeights {
     /// Share of synapses that are at 0 now.
     #[serde(with = "nan_number")]
     pub share_at_zero: f64,
-    /// Weights now as a picture, `[row][column]`: means of so many pre and post cells that neither has more than 32.
+    /// Weights now as a picture, `[row][column]`: means of so many pre and post cells that neither has more than 64.
     pub picture: Vec<Vec<f64>>,
 }

@@ -18,7 +18,12 @@ pub fn over(_: &[Finished<'_>]) -> Vec<String> {
 pub fn of_condition(condition: &Finished<'_>) -> Vec<String> {
     let of = |name: &str, words: &str, unit: &str| {
         let spread = condition.spread(MEASURES.find(name)?);
-        let [low, high] = spread.interval;
+        let ends = spread.interval;
+        // No share is below nothing or above all.
+        let [low, high] = match unit {
+            " %" => ends.map(|end| end.clamp(0.0, 100.0)),
+            _ => ends,
+        };
         let interval = match low.is_finite() {
             true => format!(" ({} to {})", number(low), number(high)),
             false => String::new(),

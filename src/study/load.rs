@@ -15,7 +15,7 @@ use crate::families::Family;
 use crate::files::FileError;
 
 /// The studies inside the program, as (name, JSON text).
-pub const BUILTINS: [(&str, &str); 10] = [
+pub const BUILTINS: [(&str, &str); 11] = [
     ("audit", include_str!("../../configs/studies/audit.json")),
     (
         "trainable_loop",
@@ -52,6 +52,10 @@ pub const BUILTINS: [(&str, &str); 10] = [
     (
         "short/trainable_loop_axes",
         include_str!("../../configs/studies/short/trainable_loop_axes.json"),
+    ),
+    (
+        "short/orientation",
+        include_str!("../../configs/studies/short/orientation.json"),
     ),
 ];
 

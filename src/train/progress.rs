@@ -66,6 +66,13 @@ pub struct Reporter {
     last_batch_line: Instant,
 }
 
+impl BatchDone {
+    /// What its loss is called for a person.
+    fn loss_word(&self) -> String {
+        self.loss_name.trim_end_matches("_nats").replace('_', " ")
+    }
+}
+
 impl Reporter {
     /// Reports to standard output, with a bar if that is a terminal and `log` is for a person.
     pub fn new(log: Log, schedule: Schedule) -> Self {
@@ -184,7 +191,8 @@ impl Reporter {
             bar
         });
         bar.set_prefix(format!("epoch {}/{}", batch.epoch, schedule.epochs));
-        bar.set_message(format!("loss {}  {left}", text::fixed(batch.loss, 3)));
+        let (word, loss) = (batch.loss_word(), text::fixed(batch.loss, 3));
+        bar.set_message(format!("{word} {loss}  {left}"));
         bar.set_position(batch.batches_done);
     }
 

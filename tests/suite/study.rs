@@ -234,9 +234,14 @@ fn built_in_studies_are_whole() {
         ("audit", 6),
         ("trainable_loop", 36),
         ("trainable_loop_axes", 21),
+        ("orientation", 90),
+        ("orientation_offsets", 125),
+        ("orientation_fresh", 80),
+        ("small_digits", 20),
         ("short/audit", 4),
         ("short/trainable_loop", 12),
         ("short/trainable_loop_axes", 7),
+        ("short/orientation", 10),
     ];
     assert_eq!(cells, expected);
 }

@@ -23,7 +23,7 @@ const ANGLES: usize = 24;
 const PHASES: usize = 12;
 
 /// Most rows and columns of a block's picture.
-const MOST_PIXELS: usize = 32;
+const MOST_PIXELS: usize = 64;
 
 /// What is analysed.
 #[derive(Clone, Copy, Debug)]

@@ -53,7 +53,8 @@ pub(super) fn batch_line(
     } = schedule;
     let left = left_seconds.map_or_else(String::new, |left| format!("  left {}", duration(left)));
     format!(
-        "epoch {epoch}/{epochs}  batch {batches_done}/{batches_per_epoch}  loss {}{left}",
+        "epoch {epoch}/{epochs}  batch {batches_done}/{batches_per_epoch}  {} {}{left}",
+        batch.loss_word(),
         fixed(*loss, 3)
     )
 }
