@@ -13,7 +13,7 @@ use crate::data::load_recorded_npz;
 use crate::device::DeviceOptions;
 use crate::summary::{Listing, Summary};
 use crate::text::{count, number};
-use crate::train::stored::{StoredRun, WhichCheckpoint};
+use crate::train::stored::{StoredRun, WhichCheckpoint, checkpoint_fact};
 
 /// What counts as a rhythm, and as gamma.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -155,14 +155,7 @@ fn in_words(analysis: &RunAnalysis, path: &Path) -> (Vec<(&'static str, String)>
     let [low, high] = wilson_percent(correct, test.labels.len() as u64);
     let largest = analysis.e_cell_rate_hz.iter().copied().fold(0.0, f64::max);
     let mut facts = vec![
-        (
-            "checkpoint",
-            format!(
-                "{} (after {})",
-                path.display(),
-                count(analysis.epoch as usize, "epoch", "epochs")
-            ),
-        ),
+        checkpoint_fact(path, analysis.epoch),
         ("device", analysis.device.clone()),
         (
             "accuracy",

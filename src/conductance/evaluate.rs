@@ -16,7 +16,7 @@ use crate::device::DeviceOptions;
 use crate::summary::{Listing, Summary};
 use crate::text::{count, fixed};
 use crate::train::model::Part;
-use crate::train::stored::{StoredRun, WhichCheckpoint};
+use crate::train::stored::{StoredRun, WhichCheckpoint, checkpoint_fact};
 
 /// What only networks of this family can be asked.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -135,14 +135,7 @@ fn in_words(
 ) -> (Vec<(&'static str, String)>, Listing) {
     let m = evaluation.measures();
     let facts = vec![
-        (
-            "checkpoint",
-            format!(
-                "{} (after {})",
-                path.display(),
-                count(epoch as usize, "epoch", "epochs")
-            ),
-        ),
+        checkpoint_fact(path, epoch),
         ("device", device.to_owned()),
         (
             "accuracy",

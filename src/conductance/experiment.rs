@@ -17,20 +17,17 @@ use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, PlanError, Resources, Workload};
 use crate::conductance::settings::{Config, MatrixName};
 use crate::conductance::weights::{Layout, Weights, WeightsError, Wiring, draw_initial};
-use crate::config::ConfigError;
 use crate::data::{
     DataError, LoadedData, Samples, Split, SplitSamples, check_rate, encode_events, load_dataset,
 };
 use crate::device::{BackwardChoice, BackwardForm, DeviceOptions, available_memory};
-use crate::fault::{Blame, Fault};
-use crate::gpu::{GpuError, Selection, select};
+use crate::gpu::{Selection, select};
 use crate::train::checkpoint::{Checkpoint, NonFinite, Tensors};
 use crate::train::epochs::Recipe;
-use crate::train::experiment::{Data, OpenedDevice, Prepared};
+use crate::train::experiment::{Data, OpenedDevice, Prepared, experiment_error};
 use crate::train::interrupt::Interrupt;
 use crate::train::manifest::{DeviceInfo, program};
-use crate::train::model::{Encoder, ModelError, ModelState};
-use crate::train::run::Stopped;
+use crate::train::model::{Encoder, ModelState};
 use crate::train::session::{Session, TrainError};
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
@@ -41,67 +38,13 @@ mod analyse;
 mod spikes;
 pub mod sweep;
 
-/// An experiment could not be prepared, or its training stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ExperimentError {
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The data.
-    #[error(transparent)]
-    Data(#[from] DataError),
+experiment_error! {
     /// The memory is too small.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The device.
-    #[error(transparent)]
-    Gpu(#[from] GpuError),
+    Plan(PlanError),
     /// The engine could not be built.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// Weights do not fit the network.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The run folder.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// A run that is there already.
-    #[error(transparent)]
-    Stored(#[from] StoredRunError),
-    /// Samples that are no input of the network.
-    #[error("{0}")]
-    Samples(String),
-    /// An option that cannot be.
-    #[error("{0}")]
-    Option(String),
-    /// The network could not be evaluated.
-    #[error("{0}")]
-    Model(ModelError),
-    /// Training stopped before its end.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// An analysis could not be written as JSON.
-    #[error("the analysis cannot be written as JSON: {0}")]
-    AnalysisJson(serde_json::Error),
-}
-
-impl Blame for ExperimentError {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Config(error) => error.fault(),
-            Self::Data(error) => error.fault(),
-            Self::Plan(error) => error.fault(),
-            Self::Gpu(error) => error.fault(),
-            Self::Engine(error) => error.fault(),
-            Self::Weights(error) => error.fault(),
-            Self::Stored(error) => error.fault(),
-            Self::Train(error) => error.fault(),
-            Self::Samples(_) | Self::Option(_) => Fault::User,
-            Self::Model(error) => error.fault(),
-            Self::Stopped(error) => error.fault(),
-            Self::AnalysisJson(_) => Fault::Program,
-        }
-    }
+    Weights(WeightsError),
 }
 
 /// A configuration with its data and its plan, ready to run.

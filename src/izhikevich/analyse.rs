@@ -9,7 +9,7 @@ use crate::analysis::compare::wilson_percent;
 use crate::device::DeviceOptions;
 use crate::summary::{Listing, Summary};
 use crate::text::{count, fixed, number};
-use crate::train::stored::{StoredRun, WhichCheckpoint};
+use crate::train::stored::{StoredRun, WhichCheckpoint, checkpoint_fact};
 
 /// What only networks of this family can be asked: nothing.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -77,14 +77,7 @@ fn facts(analysis: &RunAnalysis, path: &Path) -> Vec<(&'static str, String)> {
         format!("{percent:.2} % (95 % interval {low:.1} to {high:.1}), {correct} of {trials}")
     };
     let mut facts = vec![
-        (
-            "checkpoint",
-            format!(
-                "{} (after {})",
-                path.display(),
-                count(analysis.epoch as usize, "epoch", "epochs")
-            ),
-        ),
+        checkpoint_fact(path, analysis.epoch),
         ("device", analysis.device.clone()),
         ("accuracy", accuracy(&test.predicted)),
     ];

@@ -12,8 +12,7 @@ use crate::summary::Summary;
 use crate::text::{count, fixed};
 use crate::train::metrics::TEST_ACCURACY;
 use crate::train::model::{Model, Part};
-use crate::train::session::TrainError;
-use crate::train::stored::{StoredRun, WhichCheckpoint};
+use crate::train::stored::{StoredRun, WhichCheckpoint, checkpoint_fact};
 
 /// What only networks of this family can be asked: nothing.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -47,18 +46,13 @@ pub fn evaluate(
     let learnt = experiment.learnt_of(&checkpoint)?;
     let (mut network, device) = experiment.open_network(&learnt, 0)?;
     let measured = network.evaluate(Part::Test, &mut || true);
-    let measured = measured.map_err(TrainError::Model)?.unwrap_or_default();
+    let measured = measured
+        .map_err(ExperimentError::Model)?
+        .unwrap_or_default();
     let epoch = checkpoint.content.progress.epochs_done;
     let trials = experiment.stimuli.split.test.len();
     let mut facts = vec![
-        (
-            "checkpoint",
-            format!(
-                "{} (after {})",
-                checkpoint.path.display(),
-                count(epoch as usize, "epoch", "epochs")
-            ),
-        ),
+        checkpoint_fact(&checkpoint.path, epoch),
         ("device", device.to_string()),
     ];
     let mut json = json!({

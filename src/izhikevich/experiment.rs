@@ -17,72 +17,23 @@ use super::params::ExcitatoryRule;
 use super::settings::{Config, LateralKind};
 use super::stimuli::Stimuli;
 use super::weights::{Layout, WeightsError};
-use crate::config::ConfigError;
-use crate::data::DataError;
 use crate::device::{DeviceOptions, available_memory};
-use crate::fault::{Blame, Fault};
-use crate::gpu::{DeviceChoice, GpuError, Selection, select};
+use crate::gpu::{DeviceChoice, Selection, select};
 use crate::text::{bytes, count, number};
 use crate::train::checkpoint::{Checkpoint, NonFinite, Tensors};
 use crate::train::epochs::Recipe;
-use crate::train::experiment::{Data, OpenedDevice, Prepared};
+use crate::train::experiment::{Data, OpenedDevice, Prepared, experiment_error};
 use crate::train::interrupt::Interrupt;
 use crate::train::manifest::DeviceInfo;
 use crate::train::model::ModelState;
-use crate::train::run::Stopped;
 use crate::train::session::{Session, TrainError};
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
-/// An experiment could not be prepared, or its training stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ExperimentError {
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The data.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The device.
-    #[error(transparent)]
-    Gpu(#[from] GpuError),
+experiment_error! {
     /// The engine could not be built.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// Weights do not fit the network.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The run folder.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// A run that is there already.
-    #[error(transparent)]
-    Stored(#[from] StoredRunError),
-    /// Samples that are no input of the network.
-    #[error("{0}")]
-    Samples(String),
-    /// Training stopped before its end.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// An analysis could not be written as JSON.
-    #[error("the analysis cannot be written as JSON: {0}")]
-    AnalysisJson(serde_json::Error),
-}
-
-impl Blame for ExperimentError {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Config(error) => error.fault(),
-            Self::Data(error) => error.fault(),
-            Self::Gpu(error) => error.fault(),
-            Self::Engine(error) => error.fault(),
-            Self::Weights(error) => error.fault(),
-            Self::Train(error) => error.fault(),
-            Self::Stored(error) => error.fault(),
-            Self::Samples(_) => Fault::User,
-            Self::Stopped(error) => error.fault(),
-            Self::AnalysisJson(_) => Fault::Program,
-        }
-    }
+    Weights(WeightsError),
 }
 
 /// A configuration with its stimuli, ready to run.

@@ -36,7 +36,7 @@ fn cells(analysis: &RunAnalysis) -> Option<Part> {
                 cell.half_width_deg,
             ];
             row(
-                &format!("output {number}"),
+                format!("output {number}"),
                 numbers.map(Entry::Number).into(),
             )
         });

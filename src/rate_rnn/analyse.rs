@@ -11,7 +11,7 @@ use crate::analysis::compare::wilson_percent;
 use crate::device::DeviceOptions;
 use crate::summary::{Listing, Summary};
 use crate::text::{count, fixed, number};
-use crate::train::stored::{StoredRun, WhichCheckpoint};
+use crate::train::stored::{StoredRun, WhichCheckpoint, checkpoint_fact};
 
 /// What only networks of this family can be asked: nothing.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -72,14 +72,7 @@ pub fn of_run(
 fn in_words(analysis: &RunAnalysis, path: &Path) -> (Vec<(&'static str, String)>, Listing) {
     let test = &analysis.test;
     let mut facts = vec![
-        (
-            "checkpoint",
-            format!(
-                "{} (after {})",
-                path.display(),
-                count(analysis.epoch as usize, "epoch", "epochs")
-            ),
-        ),
+        checkpoint_fact(path, analysis.epoch),
         ("device", analysis.device.clone()),
     ];
     if !test.labels.is_empty() {

@@ -8,9 +8,9 @@ use super::experiment::{Experiment, ExperimentError};
 use super::settings::Config;
 use crate::device::DeviceOptions;
 use crate::summary::Summary;
-use crate::text::{count, fixed};
+use crate::text::fixed;
 use crate::train::model::Part;
-use crate::train::stored::{StoredRun, WhichCheckpoint};
+use crate::train::stored::{StoredRun, WhichCheckpoint, checkpoint_fact};
 
 /// What only networks of this family can be asked: nothing.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -48,14 +48,7 @@ pub fn evaluate(
         .unwrap_or_default();
     let epoch = checkpoint.content.progress.epochs_done;
     let mut facts = vec![
-        (
-            "checkpoint",
-            format!(
-                "{} (after {})",
-                checkpoint.path.display(),
-                count(epoch as usize, "epoch", "epochs")
-            ),
-        ),
+        checkpoint_fact(&checkpoint.path, epoch),
         ("device", device.to_string()),
     ];
     let mut json = json!({

@@ -14,6 +14,67 @@ use crate::config::Settings;
 use crate::data::Split;
 use crate::text::count;
 
+/// Makes the `ExperimentError` of a family: what every experiment can fail with, and the family's own errors.
+macro_rules! experiment_error {
+    ($($(#[$doc:meta])* $variant:ident($error:ty)),* $(,)?) => {
+        /// An experiment could not be prepared, or its training stopped.
+        #[derive(Debug, thiserror::Error)]
+        pub enum ExperimentError {
+            /// The configuration.
+            #[error(transparent)]
+            Config(#[from] $crate::config::ConfigError),
+            /// The data.
+            #[error(transparent)]
+            Data(#[from] $crate::data::DataError),
+            /// The device.
+            #[error(transparent)]
+            Gpu(#[from] $crate::gpu::GpuError),
+            $($(#[$doc])* #[error(transparent)] $variant(#[from] $error),)*
+            /// The run folder.
+            #[error(transparent)]
+            Train(#[from] $crate::train::session::TrainError),
+            /// A run that is there already.
+            #[error(transparent)]
+            Stored(#[from] $crate::train::stored::StoredRunError),
+            /// Samples that are no input of the network.
+            #[error("{0}")]
+            Samples(String),
+            /// An option that cannot be.
+            #[error("{0}")]
+            Option(String),
+            /// The network could not be evaluated.
+            #[error("{0}")]
+            Model($crate::train::model::ModelError),
+            /// Training stopped before its end.
+            #[error(transparent)]
+            Stopped(#[from] $crate::train::run::Stopped),
+            /// An analysis could not be written as JSON.
+            #[error("the analysis cannot be written as JSON: {0}")]
+            AnalysisJson(serde_json::Error),
+        }
+
+        impl $crate::fault::Blame for ExperimentError {
+            fn fault(&self) -> $crate::fault::Fault {
+                use $crate::fault::{Blame, Fault};
+                match self {
+                    Self::Config(error) => error.fault(),
+                    Self::Data(error) => error.fault(),
+                    Self::Gpu(error) => error.fault(),
+                    $(Self::$variant(error) => Blame::fault(error),)*
+                    Self::Train(error) => error.fault(),
+                    Self::Stored(error) => error.fault(),
+                    Self::Samples(_) | Self::Option(_) => Fault::User,
+                    Self::Model(error) => error.fault(),
+                    Self::Stopped(error) => error.fault(),
+                    Self::AnalysisJson(_) => Fault::Program,
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use experiment_error;
+
 /// What an experiment is made on.
 pub struct Data<'a> {
     /// What the data set is called.

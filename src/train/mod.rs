@@ -4,6 +4,7 @@
 pub mod checkpoint;
 pub mod epochs;
 pub mod experiment;
+pub mod findings;
 pub mod interrupt;
 pub mod manifest;
 pub mod metrics;

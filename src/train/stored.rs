@@ -9,6 +9,7 @@ use super::run_folder::{RunFiles, RunFolderError};
 use super::session::run_sha256;
 use crate::config::{ConfigError, Settings};
 use crate::fault::{Blame, Fault};
+use crate::text::count;
 
 /// A run cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +148,12 @@ impl<C> StoredRun<C> {
         };
         given.map(Path::to_path_buf).or_else(before)
     }
+}
+
+/// A checkpoint in words: its file, and the epochs trained.
+pub fn checkpoint_fact(path: &Path, epoch: u64) -> (&'static str, String) {
+    let epochs = count(epoch as usize, "epoch", "epochs");
+    ("checkpoint", format!("{} (after {epochs})", path.display()))
 }
 
 impl StoredCheckpoint {

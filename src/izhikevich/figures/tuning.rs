@@ -23,8 +23,11 @@ const COLUMNS: [&str; 7] = [
     "input_current",
 ];
 
+/// What is seen of a cell's numbers `[angle][offset]`: in words, in the table, and a curve over the angles.
+type View = (&'static str, &'static str, fn(&[Vec<f64>]) -> Vec<f64>);
+
 /// Averaged over all offsets, or at the offset 0 alone.
-const VIEWS: [(&str, &str, fn(&[Vec<f64>]) -> Vec<f64>); 2] = [
+const VIEWS: [View; 2] = [
     ("over all offsets", "all", averages),
     ("at the offset 0", "0", at_no_offset),
 ];
