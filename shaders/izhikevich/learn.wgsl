@@ -1,14 +1,15 @@
-// What a trial changes of weights and thresholds, in every lane.
+// What trials change of weights and thresholds, each in a lane of its own.
 //
 //   excitatory  Δw = η w₀ (r/r₀)(y/r₀)((y − θ)/r₀)      inhibitory  Δw = η w₀ · what INHIBITORY says
 //   decay       Δw = −λ ⟨w − w₀⟩ over what DECAY says     θ ← θ + (y²/r₀ − θ)/τ
 //
-// One workgroup owns one lane; thread `tid` owns the post cells tid, tid + WG, … Sums go over pre cells, ascending.
+// One workgroup owns one trial and its lane; thread `tid` owns the post cells tid, tid + WG, … Sums go over pre cells, ascending.
 //
-// grid      one workgroup a lane
+// grid      one workgroup a trial
+// lanes     [trial]
 // weights   [lane, pre, post]
 // theta     [lane, post]
-// counts    [trial, pre]; the trial of a lane is `trial` + the lane
+// counts    [trial, pre]
 // targets   [trial]: the class that is taught, or NONE
 // classes   [post]: the class of a neuron, or NONE
 // rates     [2, count]: a count of spikes in Hz, and in r₀
@@ -37,7 +38,8 @@ const NONE: u32 = 0xffffffffu;
 @group(0) @binding(8) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(9) var<storage, read_write> theta: array<f32>;
 @group(0) @binding(10) var<storage, read_write> sums: array<f32>;
-@group(0) @binding(11) var<uniform> this_step: Step;
+@group(0) @binding(11) var<storage, read> lanes: array<u32>;
+@group(0) @binding(12) var<uniform> this_step: Step;
 
 const ALL: u32 = PRE * NEURONS;
 
@@ -88,9 +90,9 @@ fn inhibitory(pre: f32, post: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
-    let lane = group.x;
+    let trial = this_step.trial + group.x;
+    let lane = lanes[trial];
     let row = lane * ALL;
-    let trial = this_step.trial + lane;
     let counted = trial * PRE;
     for (var j = tid; j < NEURONS; j += WG) {
         var of_sign = vec2<f32>(0.0, 0.0);

@@ -10,6 +10,7 @@
 // grid      one workgroup a trial
 // cells     [4, neuron]: dt a, b, c, d
 // weights   [lane, pre, post]
+// lanes     [trial]
 // events    [event, 3]: step, input, share of the weight that is passed on (bits of a float); a trial's in their order
 // ranges    [trial + 1]: first event of each trial
 // state     [slot, 4, neuron]: v, u, g_exc, g_inh
@@ -25,13 +26,12 @@ struct Step {
     first: u32,
     count: u32,
     steps: u32,
-    // Lane of the first workgroup, and 1 where each has its own.
-    lane: u32,
-    lane_stride: u32,
     // Trial of the first workgroup.
     trial: u32,
     records: u32,
-    unused: u32,
+    unused_a: u32,
+    unused_b: u32,
+    unused_c: u32,
 }
 
 @group(0) @binding(0) var<storage, read> cells: array<f32>;
@@ -45,7 +45,8 @@ struct Step {
 @group(0) @binding(8) var<storage, read_write> scratch: array<u32>;
 @group(0) @binding(9) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(10) var<storage, read_write> raster: array<u32>;
-@group(0) @binding(11) var<uniform> this_step: Step;
+@group(0) @binding(11) var<storage, read> lanes: array<u32>;
+@group(0) @binding(12) var<uniform> this_step: Step;
 
 // Parts of a slot of `scratch`.
 const CURSOR_AT: u32 = 0u;
@@ -159,7 +160,7 @@ fn pass_on(mine: ptr<function, Mine>, tid: u32, t: u32, pre: u32, passed: f32, r
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
     let slot = group.x;
     let trial = this_step.trial + slot;
-    let row = (this_step.lane + slot * this_step.lane_stride) * PRE * NEURONS;
+    let row = lanes[trial] * PRE * NEURONS;
     let states = slot * 4u * NEURONS;
     let own = slot * SLOT_WORDS;
     let key = vec2<u32>(keys[2u * trial], keys[2u * trial + 1u]);

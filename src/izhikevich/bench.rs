@@ -174,10 +174,12 @@ impl Subject {
         let engine = self.opened.engine.as_mut();
         match self.task {
             Task::Training => {
-                engine.train(&vec![&self.trials[..]; self.lanes])?;
+                let lanes = 0..self.lanes;
+                let work: Vec<_> = lanes.map(|lane| (lane, &self.trials[..])).collect();
+                engine.train(&work)?;
             }
             Task::Inference => {
-                engine.run(0, &self.trials)?;
+                engine.run(&[(0, &self.trials)])?;
             }
         }
         Ok(())

@@ -80,7 +80,7 @@ fn train(checked: &Checked<'_>) -> Result<Vec<Learnt>, ExperimentError> {
     let trials: Vec<_> = samples
         .map(|&sample| stimuli.training_trial(0, sample))
         .collect();
-    opened.engine.train(&[&trials, &trials])?;
+    opened.engine.train(&[(0, &trials), (1, &trials)])?;
     (0..2).map(|lane| Ok(opened.engine.read(lane)?)).collect()
 }
 

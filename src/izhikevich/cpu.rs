@@ -4,7 +4,7 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::engine::{Engine, EngineError, Learnt, Trial, TrialInput};
+use super::engine::{Engine, EngineError, LaneTrials, Learnt, Trial, TrialInput};
 use super::network::Network;
 use super::params::{ExcitatoryRule, Params};
 use super::plasticity::{Rates, Rules};
@@ -283,22 +283,30 @@ impl Engine for CpuEngine {
         self.lanes.len()
     }
 
-    fn train(&mut self, trials_of_lanes: &[&[TrialInput]]) -> Result<Vec<Vec<Trial>>, EngineError> {
+    fn train(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError> {
         let lanes = &mut self.lanes;
-        Ok(self.pool.install(|| {
-            let pairs = lanes.par_iter_mut().zip(trials_of_lanes);
-            let train = |(lane, trials): (&mut CpuNetwork<f32>, &&[TrialInput])| {
-                trials.iter().map(|input| lane.train(input)).collect()
+        let place_of = |lane: usize| work.iter().position(|(own, _)| *own == lane);
+        let mut done: Vec<(usize, Vec<Trial>)> = self.pool.install(|| {
+            let lanes = lanes.par_iter_mut().enumerate();
+            let train = |(number, lane): (usize, &mut CpuNetwork<f32>)| {
+                let place = place_of(number)?;
+                let trials = work[place].1.iter();
+                Some((place, trials.map(|input| lane.train(input)).collect()))
             };
-            pairs.map(train).collect()
-        }))
+            lanes.filter_map(train).collect()
+        });
+        done.sort_by_key(|(place, _)| *place);
+        Ok(done.into_iter().map(|(_, trials)| trials).collect())
     }
 
-    fn run(&mut self, lane: usize, trials: &[TrialInput]) -> Result<Vec<Trial>, EngineError> {
-        let lane = &self.lanes[lane];
+    fn run(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError> {
+        let lanes = &self.lanes;
         Ok(self.pool.install(|| {
-            let trials = trials.par_iter();
-            trials.map(|input| lane.run(input, false)).collect()
+            let run = |(lane, trials): &LaneTrials<'_>| -> Vec<Trial> {
+                let trials = trials.par_iter();
+                trials.map(|input| lanes[*lane].run(input, false)).collect()
+            };
+            work.par_iter().map(run).collect()
         }))
     }
 

@@ -61,6 +61,9 @@ pub struct Learnt {
     pub theta_hz: Vec<f32>,
 }
 
+/// Trials of a lane.
+pub type LaneTrials<'a> = (usize, &'a [TrialInput]);
+
 /// Independent networks of one shape, the lanes, side by side on one device. What a lane computes does not depend on
 /// the others.
 pub trait Engine: Send {
@@ -70,19 +73,20 @@ pub trait Engine: Send {
     /// Networks.
     fn lanes(&self) -> usize;
 
-    /// Runs as many trials in every lane, one after another, each of which changes the weights of its lane.
+    /// Runs the trials of each lane one after another, each of which changes the weights of its lane. A lane stands once
+    /// at the most in `work`.
     ///
     /// # Errors
     /// A failure of the device.
-    fn train(&mut self, trials_of_lanes: &[&[TrialInput]]) -> Result<Vec<Vec<Trial>>, EngineError>;
+    fn train(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError>;
 
-    /// Runs trials in a lane whose weights stay as they are.
+    /// Runs trials in lanes whose weights stay as they are.
     ///
     /// # Errors
     /// A failure of the device.
-    fn run(&mut self, lane: usize, trials: &[TrialInput]) -> Result<Vec<Trial>, EngineError>;
+    fn run(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError>;
 
-    /// The same, with every spike.
+    /// Runs a trial in a lane whose weights stay as they are, and lists every spike.
     ///
     /// # Errors
     /// A failure of the device.

@@ -130,9 +130,9 @@ impl NetworkModel {
                 break;
             }
             let some: Vec<TrialInput> = trials.by_ref().take(FROZEN_TRIALS).collect();
-            let done = self.engine.run(0, &some)?;
+            let done = self.engine.run(&[(0, &some)])?;
             let params = self.engine.params();
-            rates.extend(done.iter().map(|trial| rates_hz(params, trial)));
+            rates.extend(done.iter().flatten().map(|trial| rates_hz(params, trial)));
         }
         if switched {
             self.engine.load(0, &trained)?;
@@ -214,7 +214,7 @@ impl Model for NetworkModel {
     }
 
     fn begin(&mut self, block: &Block) -> Result<(), ModelError> {
-        let done = self.engine.train(&[&block.trials])?;
+        let done = self.engine.train(&[(0, &block.trials)])?;
         let (params, classes) = (self.engine.params(), self.stimuli.classes);
         let rates = |trial: &Trial| rates_hz(params, trial);
         let rates: TrialRates = done.iter().flatten().map(rates).collect();

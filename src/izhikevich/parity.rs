@@ -291,7 +291,7 @@ fn run_engine(case: &Case, engine: &mut dyn Engine) -> Result<Computed, EngineEr
     let mut learnt = engine.read(0)?;
     for (trial, input) in case.inputs().iter().enumerate() {
         let done = engine.record(0, input)?;
-        engine.train(&[std::slice::from_ref(input)])?;
+        engine.train(&[(0, std::slice::from_ref(input))])?;
         learnt = engine.read(0)?;
         computed.add(
             case,

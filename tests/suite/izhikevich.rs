@@ -223,7 +223,7 @@ fn lanes_on_the_gpu_learn_what_they_learn_on_the_processor_and_alone() {
         let params = config.params();
         let what = format!("{:?} {:?}", params.plasticity, params.redistribution);
         let (networks, trials) = networks_and_trials(&config);
-        let both = [&trials[0][..], &trials[1][..]];
+        let both = [(0, &trials[0][..]), (1, &trials[1][..])];
         let mut on_cpu = CpuEngine::new(&params, &networks, 2).unwrap();
         let mut on_gpu = GpuEngine::new(gpu.clone(), &params, &networks, None).unwrap();
         let expected = on_cpu.train(&both).unwrap();
@@ -249,15 +249,18 @@ fn lanes_on_the_gpu_learn_what_they_learn_on_the_processor_and_alone() {
         for lane in 0..2 {
             let mut alone =
                 GpuEngine::new(gpu.clone(), &params, &networks[lane..=lane], None).unwrap();
-            let trained = alone.train(&both[lane..=lane]).unwrap();
+            let trained = alone.train(&[(0, both[lane].1)]).unwrap();
             assert!(trained[0] == done[lane], "{what}");
             assert!(
                 alone.read(0).unwrap() == on_gpu.read(lane).unwrap(),
                 "{what}"
             );
             if gpu.is_software() {
-                let frozen = on_gpu.run(lane, &trials[0]).unwrap();
-                assert!(frozen == on_cpu.run(lane, &trials[0]).unwrap(), "{what}");
+                let frozen = on_gpu.run(&[(lane, &trials[0])]).unwrap();
+                assert!(
+                    frozen == on_cpu.run(&[(lane, &trials[0])]).unwrap(),
+                    "{what}"
+                );
             }
         }
         let (recorded, expected) = (
@@ -276,10 +279,10 @@ fn lanes_on_the_processor_learn_what_they_learn_alone() {
     let params = config.params();
     let (networks, trials) = networks_and_trials(config);
     let mut company = CpuEngine::new(&params, &networks, 2).unwrap();
-    company.train(&[&trials[0], &trials[1]]).unwrap();
+    company.train(&[(1, &trials[1]), (0, &trials[0])]).unwrap();
     for lane in 0..2 {
         let mut alone = CpuEngine::new(&params, &networks[lane..=lane], 1).unwrap();
-        alone.train(&[&trials[lane]]).unwrap();
+        alone.train(&[(0, &trials[lane])]).unwrap();
         assert!(alone.read(0).unwrap() == company.read(lane).unwrap());
     }
 }

@@ -4,9 +4,10 @@
 mod kernels;
 mod steps;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::engine::{Engine, EngineError, Learnt, Trial, TrialInput};
+use super::engine::{Engine, EngineError, LaneTrials, Learnt, Trial, TrialInput};
 use super::network::Network;
 use super::params::{ExcitatoryRule, Params};
 use super::plasticity::Rules;
@@ -23,7 +24,9 @@ const STEPS_A_DISPATCH_IN_SOFTWARE: usize = 500;
 
 /// Trials on the device at a time.
 const MOST_TRIALS: usize = 2_048;
-/// Input events on the device at a time.
+/// Trials of a lane on the device at a time.
+const MOST_ROUNDS: usize = 16;
+/// Input events of frozen trials on the device at a time.
 const MOST_EVENTS: usize = 8 << 20;
 
 /// Device memory that is taken unless told otherwise, bytes.
@@ -42,15 +45,6 @@ pub struct GpuEngine {
     /// Trials that run side by side at the most.
     slots: usize,
     program: Program<STEP_WORDS>,
-}
-
-/// Where trials of a dispatch find their weights.
-#[derive(Clone, Copy)]
-enum Lanes {
-    /// Each in a lane of its own.
-    Each,
-    /// All in this one.
-    One(usize),
 }
 
 impl GpuEngine {
@@ -136,14 +130,14 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// Copies trials to the device, in this order.
-    fn upload(&mut self, trials: &[&TrialInput]) -> Result<(), EngineError> {
+    /// Copies trials and their lanes to the device, in this order.
+    fn upload(&mut self, trials: &[(usize, &TrialInput)]) -> Result<(), EngineError> {
         let n_in = self.params.n_in;
         let pre_cells = self.params.pre_cells();
         let mut events = Vec::new();
         let mut ranges = vec![0u32];
         let mut counts = vec![0u32; trials.len() * pre_cells];
-        for (trial, counts) in trials.iter().zip(counts.chunks_exact_mut(pre_cells)) {
+        for ((_, trial), counts) in trials.iter().zip(counts.chunks_exact_mut(pre_cells)) {
             let mut resources = match self.recovery.recovered.is_empty() {
                 true => Vec::new(),
                 false => vec![Resources::FULL; n_in],
@@ -159,48 +153,40 @@ impl GpuEngine {
             }
             ranges.push((events.len() / 3) as u32);
         }
-        let targets: Vec<u32> = trials.iter().map(|t| t.target.unwrap_or(NONE)).collect();
-        let keys: Vec<u32> = trials.iter().flat_map(|t| t.release_key).collect();
+        let lanes: Vec<u32> = trials.iter().map(|(lane, _)| *lane as u32).collect();
+        let inputs = || trials.iter().map(|(_, trial)| trial);
+        let targets: Vec<u32> = inputs().map(|t| t.target.unwrap_or(NONE)).collect();
+        let keys: Vec<u32> = inputs().flat_map(|t| t.release_key).collect();
         self.program.fit("events", events.len())?;
         self.program.fit("ranges", ranges.len())?;
         self.program.fit("counts", counts.len())?;
+        self.program.fit("lanes", lanes.len())?;
         self.program.fit("targets", targets.len())?;
         self.program.fit("keys", keys.len())?;
         self.program.write("events", 0, &events)?;
         self.program.write("ranges", 0, &ranges)?;
         self.program.write("counts", 0, &counts)?;
+        self.program.write("lanes", 0, &lanes)?;
         self.program.write("targets", 0, &targets)?;
         self.program.write("keys", 0, &keys)?;
         Ok(())
     }
 
     /// All steps of `trials` trials that are on the device from number `first` on.
-    fn steps(
-        &self,
-        first: usize,
-        trials: usize,
-        lanes: Lanes,
-        records: bool,
-    ) -> Vec<KernelDispatch> {
+    fn steps(&self, first: usize, trials: usize, records: bool) -> Vec<KernelDispatch> {
         let most = match self.gpu.is_software() {
             true => STEPS_A_DISPATCH_IN_SOFTWARE,
             false => STEPS_A_DISPATCH,
         };
         let steps = self.params.steps;
-        let (lane, lane_stride) = match lanes {
-            Lanes::Each => (0, 1),
-            Lanes::One(lane) => (lane as u32, 0),
-        };
         let some = |from: usize| {
             let step = TrialStep {
                 first: from as u32,
                 count: most.min(steps - from) as u32,
                 steps: steps as u32,
-                lane,
-                lane_stride,
                 trial: first as u32,
                 records: records.into(),
-                unused: 0,
+                ..TrialStep::default()
             };
             dispatch("trials", KernelId::Trial, trials, &step)
         };
@@ -217,14 +203,23 @@ impl GpuEngine {
         };
         Ok(all.chunks_exact(pre_cells).map(trial).collect())
     }
+}
 
-    /// Trials that go to the device together: groups of `lanes` trials of at most so many events.
-    fn group_len(&self, trials: &[&[TrialInput]]) -> usize {
-        let most = |trials: &&[TrialInput]| trials.iter().map(|t| t.events.len()).max();
-        let events = trials.iter().filter_map(most).max().unwrap_or(0).max(1);
-        let by_events = MOST_EVENTS / (events * trials.len()).max(1);
-        by_events.min(MOST_TRIALS / trials.len().max(1)).max(1)
+/// Parts of a list of trials that go to the device together: not too many, nor of too many events.
+fn parts(trials: &[(usize, &TrialInput)], most_trials: usize) -> Vec<Range<usize>> {
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut events = 0;
+    for (number, (_, trial)) in trials.iter().enumerate() {
+        events += trial.events.len();
+        match parts.last_mut() {
+            Some(part) if part.len() < most_trials && events <= MOST_EVENTS => part.end += 1,
+            _ => {
+                events = trial.events.len();
+                parts.push(number..number + 1);
+            }
+        }
     }
+    parts
 }
 
 /// Trials side by side that fit into `budget` bytes, at least one for each lane.
@@ -264,6 +259,7 @@ fn buffers(params: &Params, sizes: Sizes, lanes: usize, slots: usize) -> Vec<Buf
         BufferSpec::new("events", "input events", 1),
         BufferSpec::new("ranges", "trials of input events", 2),
         BufferSpec::new("counts", "spike counts", pre_cells),
+        BufferSpec::new("lanes", "lanes of trials", 1),
         BufferSpec::new("targets", "classes of trials", 1),
         BufferSpec::new("keys", "keys of trials", 2),
         BufferSpec::scratch("state", "states of neurons", 4 * n * slots),
@@ -282,52 +278,65 @@ impl Engine for GpuEngine {
         self.lanes
     }
 
-    fn train(&mut self, trials_of_lanes: &[&[TrialInput]]) -> Result<Vec<Vec<Trial>>, EngineError> {
-        let lanes = trials_of_lanes.len();
-        let trials = trials_of_lanes.first().map_or(0, |trials| trials.len());
-        let mut done = vec![Vec::with_capacity(trials); lanes];
-        let group = self.group_len(trials_of_lanes);
-        for first in (0..trials).step_by(group) {
-            let numbers = first..(first + group).min(trials);
-            // Trial by trial, all lanes of each side by side.
-            let inputs: Vec<&TrialInput> = numbers
-                .clone()
-                .flat_map(|number| trials_of_lanes.iter().map(move |own| &own[number]))
-                .collect();
+    fn train(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError> {
+        let mut done: Vec<Vec<Trial>> = vec![Vec::new(); work.len()];
+        // Trial by trial, those of all lanes side by side.
+        let longest = work.iter().map(|(_, trials)| trials.len()).max();
+        let rounds: Vec<Vec<(usize, usize, &TrialInput)>> = (0..longest.unwrap_or(0))
+            .map(|number| {
+                let own = work.iter().enumerate();
+                let own = own.filter_map(|(place, (lane, trials))| {
+                    Some((place, *lane, trials.get(number)?))
+                });
+                own.collect()
+            })
+            .collect();
+        // Whole rounds go to the device together.
+        for rounds in rounds.chunks((MOST_TRIALS / work.len().max(1)).clamp(1, MOST_ROUNDS)) {
+            let all: Vec<_> = rounds.iter().flatten().copied().collect();
+            let inputs: Vec<_> = all.iter().map(|(_, lane, trial)| (*lane, *trial)).collect();
             self.upload(&inputs)?;
             let mut dispatches = Vec::new();
-            for number in 0..numbers.len() {
-                dispatches.extend(self.steps(number * lanes, lanes, Lanes::Each, false));
+            let mut first = 0;
+            for round in rounds {
+                dispatches.extend(self.steps(first, round.len(), false));
                 let step = LearnStep {
-                    trial: (number * lanes) as u32,
+                    trial: first as u32,
                     steps: self.params.steps as u32,
                     ..LearnStep::default()
                 };
-                dispatches.push(dispatch("plasticity", KernelId::Learn, lanes, &step));
+                dispatches.push(dispatch("plasticity", KernelId::Learn, round.len(), &step));
+                first += round.len();
             }
             self.program.run(&dispatches)?;
-            for (at, trial) in self.counts(inputs.len())?.into_iter().enumerate() {
-                done[at % lanes].push(trial);
+            for ((place, ..), trial) in all.iter().zip(self.counts(all.len())?) {
+                done[*place].push(trial);
             }
         }
         Ok(done)
     }
 
-    fn run(&mut self, lane: usize, trials: &[TrialInput]) -> Result<Vec<Trial>, EngineError> {
-        let mut done = Vec::with_capacity(trials.len());
-        let group = self.group_len(&[trials]).min(self.slots);
-        for some in trials.chunks(group) {
-            self.upload(&some.iter().collect::<Vec<_>>())?;
-            let dispatches = self.steps(0, some.len(), Lanes::One(lane), false);
+    fn run(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError> {
+        let of_lane = |(lane, trials): &LaneTrials<'_>| -> Vec<(usize, TrialInput)> {
+            trials.iter().map(|trial| (*lane, trial.clone())).collect()
+        };
+        let all: Vec<(usize, TrialInput)> = work.iter().flat_map(of_lane).collect();
+        let all: Vec<(usize, &TrialInput)> = all.iter().map(|(lane, t)| (*lane, t)).collect();
+        let mut done = Vec::with_capacity(all.len());
+        for part in parts(&all, self.slots) {
+            self.upload(&all[part.clone()])?;
+            let dispatches = self.steps(0, part.len(), false);
             self.program.run(&dispatches)?;
-            done.extend(self.counts(some.len())?);
+            done.extend(self.counts(part.len())?);
         }
-        Ok(done)
+        let mut done = done.into_iter();
+        let take = |(_, trials): &LaneTrials<'_>| done.by_ref().take(trials.len()).collect();
+        Ok(work.iter().map(take).collect())
     }
 
     fn record(&mut self, lane: usize, trial: &TrialInput) -> Result<Trial, EngineError> {
-        self.upload(&[trial])?;
-        let dispatches = self.steps(0, 1, Lanes::One(lane), true);
+        self.upload(&[(lane, trial)])?;
+        let dispatches = self.steps(0, 1, true);
         self.program.run(&dispatches)?;
         let words = self.sizes.words;
         let raster: Vec<u32> = self.program.read("raster", 0..self.params.steps * words)?;

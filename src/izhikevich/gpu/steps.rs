@@ -30,11 +30,11 @@ uniform!(
         first: u32,
         count: u32,
         steps: u32,
-        lane: u32,
-        lane_stride: u32,
         trial: u32,
         records: u32,
-        unused: u32,
+        unused_a: u32,
+        unused_b: u32,
+        unused_c: u32,
     }
 );
 
