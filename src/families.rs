@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +21,7 @@ use crate::train::origin::{Origin, ReadError};
 use crate::train::progress::{Log, Reporter};
 use crate::train::run_folder::RunFiles;
 use crate::train::stored::{self, StoredRunError};
-use crate::{conductance, train};
+use crate::{conductance, izhikevich, train};
 
 /// The one list of families: calls a macro with the variant and the module of each.
 macro_rules! for_each_family {
@@ -548,6 +549,43 @@ impl Config {
         match self {
             Self::Conductance(config) => Some(config),
             _ => None,
+        }
+    }
+}
+
+/// Runs of one shape that are to share an engine.
+pub struct Lanes(Arc<izhikevich::lanes::Group>);
+
+/// The right of one run to share it. Dropped unused, the others no longer wait for that run.
+pub struct LaneTicket(izhikevich::lanes::Ticket);
+
+impl Lanes {
+    /// Of so many runs, each of which takes a ticket.
+    pub fn new(runs: usize) -> Self {
+        Self(izhikevich::lanes::Group::new(runs))
+    }
+
+    /// A ticket, one for each run.
+    pub fn ticket(&self) -> LaneTicket {
+        LaneTicket(izhikevich::lanes::ticket(&self.0))
+    }
+}
+
+impl Config {
+    /// What runs that can share an engine have in common; none where networks of this family cannot.
+    pub fn lane_shape(&self) -> Option<String> {
+        match self {
+            Self::Izhikevich(config) => izhikevich::lanes::shape(config),
+            Self::Conductance(_) | Self::RateRnn(_) => None,
+        }
+    }
+}
+
+impl Experiment {
+    /// Lets its network share an engine with other runs of its shape, where its family can.
+    pub fn share(&mut self, ticket: LaneTicket) {
+        if let Self::Izhikevich(experiment) = self {
+            experiment.share(ticket.0);
         }
     }
 }

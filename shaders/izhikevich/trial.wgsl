@@ -8,7 +8,8 @@
 // then over neurons, ascending: no bit depends on the grid.
 //
 // grid      one workgroup a trial
-// cells     [4, neuron]: dt a, b, c, d
+// cells     [4, neuron]: dt a, b, c, d; then dt, 0.04, 62.5 and 16.25: drivers rearrange sums and products of numbers that
+//           they know, and then round otherwise
 // weights   [lane, pre, post]
 // lanes     [trial]
 // events    [event, 3]: step, input, share of the weight that is passed on (bits of a float); a trial's in their order
@@ -165,6 +166,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let own = slot * SLOT_WORDS;
     let key = vec2<u32>(keys[2u * trial], keys[2u * trial + 1u]);
     let is_start = this_step.first == 0u;
+    let dt = cells[4u * NEURONS];
+    let square = cells[4u * NEURONS + 1u];
+    let middle = cells[4u * NEURONS + 2u];
+    let lowest = cells[4u * NEURONS + 3u];
     var mine = Mine();
     for (var k = 0u; k < PER_THREAD; k++) {
         let j = tid + k * WG;
@@ -242,8 +247,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let current = mine.g_exc[k] - mine.g_inh[k];
                 let v0 = mine.v[k];
                 let u0 = mine.u[k];
-                let x = v0 + 62.5;
-                let v = v0 + DT * (0.04 * (x * x) - 16.25 - u0 + current);
+                let x = v0 + middle;
+                let v = v0 + dt * (square * (x * x) - lowest - u0 + current);
                 let u = u0 + cells[j] * (cells[NEURONS + j] * v - u0);
                 mine.v[k] = v;
                 mine.u[k] = u;

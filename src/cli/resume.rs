@@ -74,5 +74,5 @@ pub fn run(args: Args) -> Result<u8> {
     for line in notes {
         note(format!("note: {line}"));
     }
-    finish(&experiment, run, args.log.into(), &interrupt)
+    finish(&experiment, run, args.log.into(), &interrupt, None)
 }

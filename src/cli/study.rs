@@ -1,5 +1,6 @@
 //! `dalenet study`: many runs along axes, and their tables.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -61,9 +62,13 @@ pub struct RunArgs {
     /// Study folder (default: studies/NAME)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Run this cell only, in this process: its index from 0, or its name
-    #[arg(long, value_name = "K|NAME")]
-    cell: Option<String>,
+    /// Run this cell only, in this process: its index from 0, or its name; several with commas between them share an
+    /// engine
+    #[arg(long, value_name = "K|NAME,…", value_delimiter = ',')]
+    cell: Vec<String>,
+    /// Cells of one shape that share an engine, side by side: a number, or auto (many on a GPU)
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = lanes)]
+    lanes: LaneChoice,
     /// Cells run at once; the threads are divided among them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: u16,
@@ -81,6 +86,19 @@ pub struct RunArgs {
     /// Stop when the standard input ends or names an exit code: for cells of a study that runs
     #[arg(long, hide = true, requires = "cell")]
     supervised: bool,
+}
+
+/// Cells that share an engine; none: as the device suggests.
+type LaneChoice = Option<NonZeroUsize>;
+
+fn lanes(text: &str) -> std::result::Result<LaneChoice, String> {
+    match text {
+        "auto" => Ok(None),
+        number => number
+            .parse()
+            .map(Some)
+            .map_err(|_| "must be auto, or a number from 1".to_owned()),
+    }
 }
 
 pub fn run(command: Command) -> Result<u8> {

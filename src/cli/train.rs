@@ -89,20 +89,21 @@ pub fn run(mut args: Args) -> Result<u8> {
     };
     let interrupt = Interrupt::install()?;
     let run = experiment.start(&folder, args.force, weights.as_ref(), command_line(), notes)?;
-    finish(&experiment, run, log, &interrupt)
+    finish(&experiment, run, log, &interrupt, None)
 }
 
-/// Trains a run that is started or resumed, and shows how it goes.
+/// Trains a run that is started or resumed, and shows how it goes; events name `cell`.
 pub fn finish(
     experiment: &Experiment,
     mut run: Run<'_>,
     log: Log,
     interrupt: &Interrupt,
+    cell: Option<usize>,
 ) -> Result<u8> {
     let mut facts = experiment.facts();
     facts.push(("device", run.device().to_owned()));
     facts.push(("folder", run.folder().display().to_string()));
-    let mut reporter = run.reporter(log);
+    let mut reporter = run.reporter(log).of_cell(cell);
     reporter.start(&facts);
     let outcome = run.train(&mut reporter, interrupt)?;
     if !matches!(outcome, Outcome::Interrupted { .. }) {

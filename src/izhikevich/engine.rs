@@ -20,12 +20,15 @@ pub enum EngineError {
     /// The GPU failed.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// The engine that several runs share failed.
+    #[error("{0}")]
+    Lanes(String),
 }
 
 impl Blame for EngineError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Threads(_) | Self::Memory(_) => Fault::Device,
+            Self::Threads(_) | Self::Memory(_) | Self::Lanes(_) => Fault::Device,
             Self::ProcessorAlone(_) => Fault::User,
             Self::Gpu(error) => error.fault(),
         }

@@ -5,11 +5,13 @@ mod analyse;
 pub use analyse::{Subject, analysis_json, write_analysis};
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::engine::{EngineError, Learnt};
+use super::engine::{Engine, EngineError, Learnt};
 use super::init::draw;
+use super::lanes::{self, LaneEngine};
 use super::model::NetworkModel;
 use super::network::Network;
 use super::open::open_selected;
@@ -52,6 +54,8 @@ pub struct Experiment {
     pub network: Network,
     device: DeviceOptions,
     selection: Selection,
+    /// The right to share an engine with other runs, until it is used.
+    ticket: Mutex<Option<lanes::Ticket>>,
 }
 
 /// Looks whether the data of a configuration are there (`place`: where they are now).
@@ -112,7 +116,13 @@ impl Experiment {
             layout,
             network,
             device,
+            ticket: Mutex::new(None),
         })
+    }
+
+    /// Lets the network of this experiment share an engine with those of other runs of its shape.
+    pub fn share(&mut self, ticket: lanes::Ticket) {
+        self.ticket = Mutex::new(Some(ticket));
     }
 
     /// Data and plan of a stored run, its data where `data` says or where it was before.
@@ -237,21 +247,9 @@ impl Experiment {
         learnt: &Learnt,
         blocks: u64,
     ) -> Result<(NetworkModel, OpenedDevice), EngineError> {
-        let networks = std::slice::from_ref(&self.network);
-        let opened = open_selected(
-            self.selection.clone(),
-            &self.config.params(),
-            networks,
-            &self.device,
-        )?;
-        let device = OpenedDevice {
-            summary: opened.engine.describe(),
-            info: opened.device,
-            reason: opened.reason,
-            note: None,
-        };
+        let (engine, device) = self.open_engine()?;
         let mut network = NetworkModel::new(
-            opened.engine,
+            engine,
             self.network.clone(),
             self.layout.clone(),
             self.stimuli.clone(),
@@ -260,6 +258,43 @@ impl Experiment {
         );
         network.load(learnt)?;
         Ok((network, device))
+    }
+
+    /// An engine of its own, or a lane of one that runs share.
+    fn open_engine(&self) -> Result<(Box<dyn Engine>, OpenedDevice), EngineError> {
+        let params = self.config.params();
+        let open = |networks: &[Network]| {
+            open_selected(self.selection.clone(), &params, networks, &self.device)
+        };
+        let ticket = self
+            .ticket
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(ticket) = ticket else {
+            let opened = open(std::slice::from_ref(&self.network))?;
+            let device = OpenedDevice {
+                summary: opened.engine.describe(),
+                info: opened.device,
+                reason: opened.reason,
+                note: None,
+            };
+            return Ok((opened.engine, device));
+        };
+        let build = |networks: Vec<Network>| {
+            let opened = open(&networks).map_err(|error| error.to_string())?;
+            Ok(lanes::Shared(opened))
+        };
+        let lane = ticket.join(self.network.clone(), build);
+        let lane = lane.map_err(EngineError::Lanes)?;
+        let device = OpenedDevice {
+            summary: "an engine shared with other runs".to_owned(),
+            info: DeviceInfo::of(&self.selection, self.device.threads()),
+            reason: self.selection.reason().to_owned(),
+            note: None,
+        };
+        let engine = LaneEngine::new(lane, params.clone(), device.summary.clone());
+        Ok((Box::new(engine), device))
     }
 }
 

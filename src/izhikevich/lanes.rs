@@ -61,13 +61,14 @@ impl Together for Shared {
         let mut answers: Vec<Option<Result<Answer, String>>> = Vec::new();
         answers.resize_with(requests.len(), || None);
         for trains in [true, false] {
-            let own = requests.iter().enumerate().filter_map(|(place, (lane, request))| {
-                match request {
+            let own = requests
+                .iter()
+                .enumerate()
+                .filter_map(|(place, (lane, request))| match request {
                     Request::Train(trials) if trains => Some((place, (*lane, &trials[..]))),
                     Request::Run(trials) if !trains => Some((place, (*lane, &trials[..]))),
                     _ => None,
-                }
-            });
+                });
             let (places, work): (Vec<usize>, Vec<LaneTrials<'_>>) = own.unzip();
             if places.is_empty() {
                 continue;
@@ -94,11 +95,14 @@ impl Together for Shared {
             (Some(answer), _) => answer,
             (None, Request::Record(trial)) => {
                 let trial = engine.record(lane, &trial);
-                trial.map(|trial| Answer::Trials(vec![trial])).map_err(|e| e.to_string())
+                trial
+                    .map(|trial| Answer::Trials(vec![trial]))
+                    .map_err(|e| e.to_string())
             }
-            (None, Request::Read) => {
-                engine.read(lane).map(Answer::Learnt).map_err(|e| e.to_string())
-            }
+            (None, Request::Read) => engine
+                .read(lane)
+                .map(Answer::Learnt)
+                .map_err(|e| e.to_string()),
             (None, Request::Load(learnt)) => {
                 let loaded = engine.load(lane, &learnt);
                 loaded.map(|()| Answer::Done).map_err(|e| e.to_string())
@@ -150,12 +154,16 @@ impl Engine for LaneEngine {
     }
 
     fn train(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError> {
-        let own = work.iter().map(|(_, trials)| self.trials(Request::Train(trials.to_vec())));
+        let own = work
+            .iter()
+            .map(|(_, trials)| self.trials(Request::Train(trials.to_vec())));
         own.collect()
     }
 
     fn run(&mut self, work: &[LaneTrials<'_>]) -> Result<Vec<Vec<Trial>>, EngineError> {
-        let own = work.iter().map(|(_, trials)| self.trials(Request::Run(trials.to_vec())));
+        let own = work
+            .iter()
+            .map(|(_, trials)| self.trials(Request::Run(trials.to_vec())));
         own.collect()
     }
 

@@ -39,6 +39,7 @@ pub mod figures;
 pub mod findings;
 pub mod gpu;
 pub mod init;
+pub mod lanes;
 pub mod measures;
 pub mod method;
 pub mod metrics;

@@ -10,6 +10,8 @@ use crate::real::Real;
 pub const V_SPIKE_MV: f64 = 30.0;
 /// Conductances below it are 0.
 pub const LEAST_CONDUCTANCE: f64 = 1e-30;
+/// 0.04 v² + 5 v + 140 is the first times the square of v and the second, less the third.
+pub const EQUATION: [f64; 3] = [0.04, 62.5, 16.25];
 /// Voltage at the start of a trial, mV.
 pub const V_START_MV: f64 = -65.0;
 
@@ -87,7 +89,8 @@ impl<R: Real> Neurons<R> {
         [of_exc, of_inh]: [R; 2],
         dt: R,
     ) -> bool {
-        let [square, middle, lowest, highest] = [0.04, 62.5, 16.25, V_SPIKE_MV].map(R::from_f64);
+        let [square, middle, lowest] = EQUATION.map(R::from_f64);
+        let highest = R::from_f64(V_SPIKE_MV);
         let mut any = false;
         for i in 0..LANES {
             let current = g_exc[i] - g_inh[i];
@@ -273,6 +276,18 @@ impl<R: Real> TrialState<R> {
     /// Multiplies every voltage by a factor of its own.
     pub fn disturb(&mut self, mut factor: impl FnMut() -> R) {
         self.v.iter_mut().for_each(|v| *v *= factor());
+    }
+
+    /// Voltages, recovery variables and conductances of the first `n` neurons.
+    #[cfg(test)]
+    pub fn numbers(&self, n: usize) -> Vec<R> {
+        [
+            &self.v[..n],
+            &self.u[..n],
+            &self.g_exc[..n],
+            &self.g_inh[..n],
+        ]
+        .concat()
     }
 
     /// Sets the current of a neuron, for the next step.

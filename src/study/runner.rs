@@ -33,10 +33,12 @@ const STDERR_TAIL_BYTES: usize = 16 << 10;
 pub struct StudyOptions {
     /// The program.
     pub program: PathBuf,
-    /// Its arguments but for the cell, which is added as `--cell INDEX`.
+    /// Its arguments but for the cells, which are added as `--cell INDEX,…`.
     pub arguments: Vec<OsString>,
-    /// Cells run at once, at least 1.
+    /// Processes run at once, at least 1.
     pub jobs: usize,
+    /// Cells of one shape that a process runs side by side, at the most.
+    pub lanes: usize,
 }
 
 /// What happens to a cell.
@@ -71,7 +73,7 @@ pub enum End {
 pub type Ends = BTreeMap<usize, End>;
 
 enum Message {
-    Started(usize, ChildStdin),
+    Started(Vec<usize>, ChildStdin),
     Output(usize, Value),
     Ended(usize, End),
 }
@@ -90,16 +92,17 @@ pub fn run(
     mut show: impl FnMut(&Cell, &StudyEvent),
 ) -> Result<Ends, StudyError> {
     let mut ends = Ends::new();
-    let mut waiting = VecDeque::new();
+    let mut waiting = Vec::new();
     for cell in &study.cells {
         match left_to_do(study, folder, cell) {
             Some(end) => {
                 show(cell, &StudyEvent::Ended(end.clone()));
                 ends.insert(cell.index, end);
             }
-            None => waiting.push_back(cell),
+            None => waiting.push(cell),
         }
     }
+    let waiting: VecDeque<Vec<&Cell>> = groups(waiting, options.lanes).into();
     let jobs = options.jobs.clamp(1, waiting.len().max(1));
     let waiting = Mutex::new(waiting);
     let next = || {
@@ -114,14 +117,17 @@ pub fn run(
         for _ in 0..jobs {
             let sender = sender.clone();
             scope.spawn(move || {
-                while let Some(cell) = next() {
-                    let end = run_cell(folder, cell, options, interrupt, &sender);
-                    // The receiver outlives this thread.
-                    let _ = sender.send(Message::Ended(cell.index, end));
+                while let Some(cells) = next() {
+                    let ends = run_cells(folder, &cells, options, interrupt, &sender);
+                    for (cell, end) in cells.into_iter().zip(ends) {
+                        // The receiver outlives this thread.
+                        let _ = sender.send(Message::Ended(cell.index, end));
+                    }
                 }
             });
         }
         drop(sender);
+        // By the first of a process's cells, the only one to stand for it.
         let mut inputs: BTreeMap<usize, ChildStdin> = BTreeMap::new();
         loop {
             if let Some(code) = interrupt.requested() {
@@ -130,21 +136,21 @@ pub fn run(
                     let _ = writeln!(input, "{code}");
                 }
             }
-            let (index, event) = match messages.recv_timeout(POLL_INTERVAL) {
-                Ok(Message::Started(index, input)) => {
-                    inputs.insert(index, input);
-                    (index, StudyEvent::Started)
+            let (indices, event) = match messages.recv_timeout(POLL_INTERVAL) {
+                Ok(Message::Started(indices, input)) => {
+                    inputs.extend(indices.first().map(|first| (*first, input)));
+                    (indices, StudyEvent::Started)
                 }
-                Ok(Message::Output(index, said)) => (index, StudyEvent::Output(said)),
+                Ok(Message::Output(index, said)) => (vec![index], StudyEvent::Output(said)),
                 Ok(Message::Ended(index, end)) => {
                     inputs.remove(&index);
                     ends.insert(index, end.clone());
-                    (index, StudyEvent::Ended(end))
+                    (vec![index], StudyEvent::Ended(end))
                 }
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            if let Some(cell) = study.cells.get(index) {
+            for cell in indices.iter().filter_map(|index| study.cells.get(*index)) {
                 show(cell, &event);
             }
         }
@@ -163,60 +169,87 @@ fn left_to_do(study: &Study, folder: &StudyFolder, cell: &Cell) -> Option<End> {
     }
 }
 
-fn run_cell(
+/// Cells that one process runs: at most `lanes` of one shape, in the order of their first.
+fn groups(cells: Vec<&Cell>, lanes: usize) -> Vec<Vec<&Cell>> {
+    let mut groups: Vec<(Option<String>, Vec<&Cell>)> = Vec::new();
+    for cell in cells {
+        let shape = cell.config.lane_shape().filter(|_| lanes > 1);
+        let has_room = |(of, own): &&mut (Option<String>, Vec<&Cell>)| {
+            shape.is_some() && *of == shape && own.len() < lanes
+        };
+        match groups.iter_mut().find(has_room) {
+            Some((_, own)) => own.push(cell),
+            None => groups.push((shape, vec![cell])),
+        }
+    }
+    groups.into_iter().map(|(_, cells)| cells).collect()
+}
+
+fn run_cells(
     folder: &StudyFolder,
-    cell: &Cell,
+    cells: &[&Cell],
     options: &StudyOptions,
     interrupt: &Interrupt,
     sender: &Sender<Message>,
-) -> End {
-    let outcome = folder
-        .clear_failure(&cell.name)
+) -> Vec<End> {
+    let cleared: Result<Vec<()>, _> = cells
+        .iter()
+        .map(|cell| folder.clear_failure(&cell.name))
+        .collect();
+    let outcome = cleared
         .map_err(StudyError::from)
-        .and_then(|()| supervise(cell, options, sender));
+        .and_then(|_| supervise(cells, options, sender));
     let (exit, stderr_tail) = match outcome {
         Ok(outcome) => outcome,
-        Err(error) => return End::Failed(error.to_string()),
+        Err(error) => return vec![End::Failed(error.to_string()); cells.len()],
     };
-    let status = folder.status(cell);
-    if let Some(problem) = folder.read_failure(&cell.name) {
-        return End::Failed(problem);
-    }
-    match status.state {
-        CellState::Finished if exit.success() => End::Finished,
-        CellState::Diverged => End::Diverged,
-        CellState::Running => End::Elsewhere,
-        _ if interrupt.requested().is_some() => End::Stopped,
-        _ => {
-            let mut problem = format!("the cell's process ended with {exit}");
-            if let Some(notes) = status.problem {
-                problem += &format!("\n{notes}");
-            }
-            if !stderr_tail.trim().is_empty() {
-                problem += &format!("\n{}", stderr_tail.trim());
-            }
-            if let Err(error) = folder.write_failure(&cell.name, &problem) {
-                problem += &format!("\n{error}");
-            }
-            End::Failed(problem)
+    // Where several share a process, another may have failed it.
+    let is_well = exit.success() || cells.len() > 1;
+    let end = |cell: &&Cell| {
+        let status = folder.status(cell);
+        if let Some(problem) = folder.read_failure(&cell.name) {
+            return End::Failed(problem);
         }
-    }
+        match status.state {
+            CellState::Finished if is_well => End::Finished,
+            CellState::Diverged => End::Diverged,
+            CellState::Running => End::Elsewhere,
+            _ if interrupt.requested().is_some() => End::Stopped,
+            _ => {
+                let mut problem = format!("the cell's process ended with {exit}");
+                if let Some(notes) = status.problem {
+                    problem += &format!("\n{notes}");
+                }
+                if !stderr_tail.trim().is_empty() {
+                    problem += &format!("\n{}", stderr_tail.trim());
+                }
+                if let Err(error) = folder.write_failure(&cell.name, &problem) {
+                    problem += &format!("\n{error}");
+                }
+                End::Failed(problem)
+            }
+        }
+    };
+    cells.iter().map(end).collect()
 }
 
-/// Starts the process of a cell, passes on what it says, and waits for its end.
+/// Starts the process of some cells, passes on what it says, and waits for its end.
 fn supervise(
-    cell: &Cell,
+    cells: &[&Cell],
     options: &StudyOptions,
     sender: &Sender<Message>,
 ) -> Result<(ExitStatus, String), StudyError> {
+    let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
     let failed = |source| StudyError::Start {
         program: options.program.clone(),
-        cell: cell.name.clone(),
+        cell: names.join(", "),
         source,
     };
+    let indices: Vec<usize> = cells.iter().map(|cell| cell.index).collect();
+    let listed: Vec<String> = indices.iter().map(usize::to_string).collect();
     let mut child: Child = Command::new(&options.program)
         .args(&options.arguments)
-        .args(["--cell", &cell.index.to_string()])
+        .args(["--cell", &listed.join(",")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -224,15 +257,23 @@ fn supervise(
         .map_err(failed)?;
     if let Some(input) = child.stdin.take() {
         // The receiver outlives this thread.
-        let _ = sender.send(Message::Started(cell.index, input));
+        let _ = sender.send(Message::Started(indices.clone(), input));
     }
     let errors = child.stderr.take();
     let stderr_tail = std::thread::spawn(move || errors.map_or(String::new(), stderr_tail));
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let Ok(line) = line else { break };
-            if let Ok(said) = serde_json::from_str(&line) {
-                let _ = sender.send(Message::Output(cell.index, said));
+            let Ok(said) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
+            // What names no cell is of the only one.
+            let named = said["cell"].as_u64().map(|cell| cell as usize);
+            let of = named
+                .filter(|cell| indices.contains(cell))
+                .or(indices.first().copied());
+            if let Some(index) = of {
+                let _ = sender.send(Message::Output(index, said));
             }
         }
     }

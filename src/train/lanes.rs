@@ -20,7 +20,9 @@ pub trait Together: Send {
 
 /// The thread that computed for all lanes ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the run that computed for all runs beside it ended early; run the study again to continue")]
+#[error(
+    "the run that computed for all runs beside it ended early; run the study again to continue"
+)]
 pub struct Broken;
 
 /// What the runs of a group share.
@@ -178,7 +180,8 @@ impl<M, T: Together> Shared<M, T> {
         requests.sort_by_key(|(lane, _)| *lane);
         let lanes: Vec<usize> = requests.iter().map(|(lane, _)| *lane).collect();
         if let Some(Ok(engine)) = &mut self.engine {
-            self.answers.extend(lanes.into_iter().zip(engine.compute(requests)));
+            self.answers
+                .extend(lanes.into_iter().zip(engine.compute(requests)));
         }
     }
 }
@@ -230,7 +233,9 @@ mod tests {
                     let Some(length) = lengths.get(run) else {
                         return Vec::new();
                     };
-                    let lane = ticket.join(100 * run as u64, |members| Ok(Sums(members))).unwrap();
+                    let lane = ticket
+                        .join(100 * run as u64, |members| Ok(Sums(members)))
+                        .unwrap();
                     (0..*length).map(|x| lane.ask(x).unwrap()).collect()
                 })
             });
@@ -248,7 +253,10 @@ mod tests {
             assert_eq!(sums, alone);
             // All who are there ask together.
             for (number, (_, together)) in results[run].iter().enumerate() {
-                assert_eq!(*together, lengths.iter().filter(|l| **l > number as u64).count());
+                assert_eq!(
+                    *together,
+                    lengths.iter().filter(|l| **l > number as u64).count()
+                );
             }
         }
         assert!(results[4].is_empty());

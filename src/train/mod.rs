@@ -6,6 +6,7 @@ pub mod epochs;
 pub mod experiment;
 pub mod findings;
 pub mod interrupt;
+pub mod lanes;
 pub mod manifest;
 pub mod metrics;
 pub mod model;

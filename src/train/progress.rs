@@ -64,6 +64,8 @@ pub struct Reporter {
     time_left: TimeLeft,
     started: Instant,
     last_batch_line: Instant,
+    /// The cell of a study that events are of, where several report to one pipe.
+    cell: Option<usize>,
 }
 
 impl BatchDone {
@@ -96,7 +98,13 @@ impl Reporter {
             time_left,
             started: now,
             last_batch_line: now,
+            cell: None,
         }
+    }
+
+    /// The same, whose events name a cell of a study.
+    pub fn of_cell(self, cell: Option<usize>) -> Self {
+        Self { cell, ..self }
     }
 
     /// The head of the run: pairs of a label and a value (network, data, device, folder ...).
@@ -254,6 +262,9 @@ impl Reporter {
 
     fn event(&mut self, event: &str, mut body: Value) {
         body["event"] = json!(event);
+        if let Some(cell) = self.cell {
+            body["cell"] = json!(cell);
+        }
         self.line(&body.to_string());
     }
 

@@ -264,3 +264,106 @@ fn the_bench_times_one_network_many_lanes_and_frozen_trials() {
         assert!(speed.as_f64().unwrap() > 0.0);
     }
 }
+
+/// A study of three seeds of the small network, and one cell of another shape.
+const STUDY: &str = r#"{
+    "name": "lanes", "title": "Lanes", "base": BASE,
+    "axes": [
+        { "name": "drive", "key": "network.drive", "values": [14, 11] },
+        { "name": "seed", "key": "seeds.weights", "values": [1, 2, 3] }
+    ],
+    "except": [{ "drive": ["drive11"], "seed": ["seed2", "seed3"] }]
+}"#;
+
+fn study_place() -> Place {
+    let place = place();
+    fs::write(place.path("lanes.json"), STUDY.replace("BASE", SMALL)).unwrap();
+    place
+}
+
+const CELLS: [&str; 4] = [
+    "drive14-seed1",
+    "drive14-seed2",
+    "drive14-seed3",
+    "drive11-seed1",
+];
+
+fn results(
+    place: &Place,
+    study: &str,
+) -> Vec<(dalenet::train::checkpoint::Checkpoint, Vec<Value>)> {
+    let cell = |cell: &&str| result(&place.path(&format!("{study}/cells/{cell}")));
+    CELLS.iter().map(cell).collect()
+}
+
+#[test]
+fn cells_that_share_an_engine_end_as_if_alone() {
+    let place = study_place();
+    place.ok("study run lanes.json --device cpu --lanes 1 --out alone");
+    let alone = results(&place, "alone");
+    let told = place.ok("study run lanes.json --device cpu --lanes auto --out auto");
+    assert!(!told.contains("failed"));
+    assert!(results(&place, "auto") == alone);
+    place.ok("study run lanes.json --device cpu --lanes 2 --out two");
+    assert!(results(&place, "two") == alone);
+    // One that is behind catches up beside others that have not begun, and another is there already.
+    let folder = place.path("behind");
+    place.ok("study run lanes.json --device cpu --cell 1 --out behind");
+    place.ok("study run lanes.json --device cpu --lanes 8 --out behind");
+    assert!(results(&place, "behind") == alone);
+    let told = place.ok("study status behind");
+    assert_eq!(told.matches("finished").count(), 4, "{told}");
+    assert!(folder.join("report.html").exists());
+    if dalenet::gpu::testing::test_gpu().is_some_and(|gpu| gpu.is_software()) {
+        place.ok("study run lanes.json --device gpu --lanes 8 --out gpu");
+        assert!(results(&place, "gpu") == alone);
+    }
+}
+
+#[test]
+fn lanes_that_are_killed_between_their_commits_catch_up() {
+    let place = study_place();
+    let more = STUDY
+        .replace("BASE", SMALL)
+        .replace("\"epochs\": 4", "\"epochs\": 25");
+    fs::write(place.path("lanes.json"), more).unwrap();
+    place.ok("study run lanes.json --device cpu --lanes 1 --out alone");
+    let alone = results(&place, "alone");
+    let line = "study run lanes.json --device cpu --cell 0,1,2 --out killed";
+    let mut kills = 0;
+    for attempt in 0..12u64 {
+        let mut command = place.command(line);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(
+            40 + (attempt * 7919) % 97 + 15 * attempt,
+        ));
+        child.kill().unwrap();
+        kills += usize::from(!child.wait().unwrap().success());
+    }
+    assert!(kills >= 5, "{kills} kills");
+    place.ok("study run lanes.json --device cpu --lanes 8 --out killed");
+    assert!(results(&place, "killed") == alone);
+}
+
+#[test]
+fn a_lane_that_cannot_go_on_fails_alone() {
+    let place = study_place();
+    place.ok("study run lanes.json --device cpu --cell 0 --out one");
+    // Its checkpoint is damaged.
+    let last = place.path("one/cells/drive14-seed1/last.safetensors");
+    let config = place.path("one/cells/drive14-seed1/config.json");
+    assert!(config.exists());
+    let bytes = fs::read(&last).unwrap();
+    fs::write(&last, &bytes[..bytes.len() / 2]).unwrap();
+    let manifest = place.path("one/cells/drive14-seed1/manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("\"finished\"", "\"interrupted\"")).unwrap();
+    let error = place.fails("study run lanes.json --device cpu --lanes 8 --out one", 1);
+    assert_has(&error, &["failed", "drive14-seed1"]);
+    let told = place.ok("study status one");
+    assert_eq!(told.matches("finished").count(), 3, "{told}");
+}

@@ -1,6 +1,6 @@
-//! One cell of a study in this process: begun, continued, or left as it is.
+//! Cells of a study in this process: begun, continued, or left as they are.
 
-use dalenet::families::{self, Experiment, ExperimentError};
+use dalenet::families::{self, Experiment, ExperimentError, LaneTicket, Lanes};
 use dalenet::study::folder::is_same_run;
 use dalenet::study::{Cell, CellState, Study, StudyFolder, runner};
 use dalenet::train::interrupt::Interrupt;
@@ -13,14 +13,47 @@ use crate::cli::error::{CliError, FAILED, Result, UsageError};
 use crate::cli::output::note;
 use crate::cli::train::finish;
 
-/// Does what is left to do of `cell`; a failure is recorded in its folder. The exit code is that of
-/// `train`.
-pub fn run(study: &Study, folder: &StudyFolder, cell: &Cell, args: &RunArgs) -> Result<u8> {
+/// Does what is left to do of `cells`, side by side on one engine where there are several; a failure is recorded in the
+/// folder of its cell. The exit code is that of `train`, of several cells the largest.
+pub fn run(study: &Study, folder: &StudyFolder, cells: &[&Cell], args: &RunArgs) -> Result<u8> {
     let interrupt = Interrupt::install()?;
     if args.supervised {
         runner::stop_with_input(&interrupt);
     }
-    let outcome = work(study, folder, cell, args, &interrupt);
+    let interrupt = &interrupt;
+    if let [cell] = cells {
+        return recorded(study, folder, cell, args, interrupt, None);
+    }
+    let lanes = Lanes::new(cells.len());
+    let outcomes: Vec<Result<u8>> = std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        for &cell in cells {
+            let ticket = Some(lanes.ticket());
+            let lane = move || recorded(study, folder, cell, args, interrupt, ticket);
+            running.push(scope.spawn(lane));
+        }
+        let ended = running.into_iter().map(|lane| match lane.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        ended.collect()
+    });
+    let mut code = SUCCESS;
+    for outcome in outcomes {
+        code = code.max(outcome?);
+    }
+    Ok(code)
+}
+
+fn recorded(
+    study: &Study,
+    folder: &StudyFolder,
+    cell: &Cell,
+    args: &RunArgs,
+    interrupt: &Interrupt,
+    lane: Option<LaneTicket>,
+) -> Result<u8> {
+    let outcome = work(study, folder, cell, args, interrupt, lane);
     if let Err(error) = &outcome
         && !is_locked(error)
     {
@@ -35,6 +68,7 @@ fn work(
     cell: &Cell,
     args: &RunArgs,
     interrupt: &Interrupt,
+    lane: Option<LaneTicket>,
 ) -> Result<u8> {
     let path = folder.cell(&cell.name);
     let state = folder.status(cell).state;
@@ -44,7 +78,7 @@ fn work(
         CellState::Diverged => FAILED,
         CellState::Pending | CellState::Begun | CellState::Failed => {
             folder.clear_failure(&cell.name)?;
-            train(folder, cell, args, interrupt)?
+            train(folder, cell, args, interrupt, lane)?
         }
     };
     if state.is_complete() {
@@ -57,10 +91,22 @@ fn work(
 }
 
 /// Trains a cell from its checkpoint, or from the start.
-fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrupt) -> Result<u8> {
+fn train(
+    folder: &StudyFolder,
+    cell: &Cell,
+    args: &RunArgs,
+    interrupt: &Interrupt,
+    lane: Option<LaneTicket>,
+) -> Result<u8> {
     let path = folder.cell(&cell.name);
     let files = RunFiles::at(&path);
     let (data, device) = (args.data.as_deref(), args.device.options());
+    let told = lane.is_some().then_some(cell.index);
+    let share = |experiment: &mut Experiment| {
+        if let Some(ticket) = lane {
+            experiment.share(ticket);
+        }
+    };
     if files.config().is_file() {
         // Its own configuration: the name may be another where `train` began it.
         let run = families::open(&path)?;
@@ -68,18 +114,20 @@ fn train(folder: &StudyFolder, cell: &Cell, args: &RunArgs, interrupt: &Interrup
             let problem = folder.status(cell).problem.unwrap_or_default();
             return Err(UsageError(format!("{}: {problem}", path.display())).into());
         }
-        let experiment = Experiment::of_run(&run, data, device)?;
+        let mut experiment = Experiment::of_run(&run, data, device)?;
+        share(&mut experiment);
         let run = experiment.resume(&path, "")?;
-        return finish(&experiment, run, args.log.into(), interrupt);
+        return finish(&experiment, run, args.log.into(), interrupt, told);
     }
-    let experiment = Experiment::prepare(cell.config.clone(), data, device)?;
+    let mut experiment = Experiment::prepare(cell.config.clone(), data, device)?;
+    share(&mut experiment);
     for warning in experiment.warnings() {
         note(format!("warning: {warning}"));
     }
     // Without its configuration, which is written last, a beginning is no run.
     let force = files.any_exists();
     let run = experiment.start(&path, force, None, command_line(), Vec::new())?;
-    finish(&experiment, run, args.log.into(), interrupt)
+    finish(&experiment, run, args.log.into(), interrupt, told)
 }
 
 /// Another process has the folder: no failure of the cell.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use dalenet::families::Experiment;
+use dalenet::gpu::{Selection, select};
 use dalenet::study::runner::{self, End, StudyOptions};
 use dalenet::study::{Cell, Study, StudyFolder, table};
 use dalenet::text;
@@ -17,6 +18,9 @@ use crate::cli::arguments::LogFormat;
 use crate::cli::error::{FAILED, Result, While};
 use crate::cli::output::{note, say};
 
+/// Lanes where nobody says how many.
+const LANES_ON_A_GPU: usize = 64;
+
 pub fn run(args: RunArgs) -> Result<u8> {
     let study = Study::load(&args.study)?;
     let folder = match &args.out {
@@ -27,10 +31,11 @@ pub fn run(args: RunArgs) -> Result<u8> {
     if args.dry_run {
         return dry_run(&study, &folder, &args);
     }
-    if let Some(wanted) = &args.cell {
-        let wanted = study.cell(wanted)?;
+    if !args.cell.is_empty() {
+        let wanted = args.cell.iter().map(|wanted| study.cell(wanted));
+        let wanted = wanted.collect::<std::result::Result<Vec<_>, _>>()?;
         folder.claim(&study)?;
-        return cell::run(&study, &folder, wanted, &args);
+        return cell::run(&study, &folder, &wanted, &args);
     }
     check_data(&study, &folder, &args)?;
     folder.claim(&study)?;
@@ -40,6 +45,7 @@ pub fn run(args: RunArgs) -> Result<u8> {
             .with_context(|| "cannot find this program to run cells with".to_owned())?,
         arguments: cell_arguments(&folder, &args),
         jobs: usize::from(args.jobs),
+        lanes: lanes(&args)?,
     };
     let mut progress = StudyProgress::new(&study, &folder, options.jobs, args.log.into());
     let ends = runner::run(&study, &folder, &options, &interrupt, |cell, event| {
@@ -95,6 +101,18 @@ pub fn run(args: RunArgs) -> Result<u8> {
         None if !failures.is_empty() => Ok(FAILED),
         None => Ok(SUCCESS),
     }
+}
+
+/// Cells of one shape that share an engine.
+fn lanes(args: &RunArgs) -> Result<usize> {
+    if let Some(lanes) = args.lanes {
+        return Ok(lanes.get());
+    }
+    Ok(match select(args.device.options().device)? {
+        Selection::Adapter { adapter, .. } if !adapter.info().kind.is_software() => LANES_ON_A_GPU,
+        // Processes of their own use a processor as well, and one that fails takes none along.
+        _ => 1,
+    })
 }
 
 /// Data that cannot be found are one error, not one of each cell; unless cells have their own.

@@ -103,7 +103,6 @@ fn constants(params: &Params, network: &Network) -> Vec<(&'static str, Constant)
         ("SLOT_WORDS", word(sizes.slot_words)),
         ("PER_THREAD", word(n.div_ceil(WORKGROUP))),
         ("PASSED_WORDS", word(if tires { 2 * n } else { 1 })),
-        ("DT", float(params.dt_ms)),
         ("V_START", float(V_START_MV)),
         ("V_SPIKE", float(V_SPIKE_MV)),
         ("LEAST_CONDUCTANCE", float(LEAST_CONDUCTANCE)),

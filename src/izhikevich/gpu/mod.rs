@@ -12,6 +12,7 @@ use super::network::Network;
 use super::params::{ExcitatoryRule, Params};
 use super::plasticity::Rules;
 use super::synapses::{Recovery, Resources};
+use super::trial::EQUATION;
 use crate::gpu::{BufferSpec, Gpu, Program};
 use crate::text::{bytes, count};
 use kernels::{KernelId, Sizes};
@@ -96,12 +97,12 @@ impl GpuEngine {
         let rules = Rules::<f32>::new(params, network);
         let dt = params.dt_ms as f32;
         let neurons = || network.neurons.iter();
-        let of = |values: Vec<f32>| values;
-        let cells = [
-            of(neurons().map(|n| dt * n.a).collect()),
-            of(neurons().map(|n| n.b).collect()),
-            of(neurons().map(|n| n.c).collect()),
-            of(neurons().map(|n| n.d).collect()),
+        let cells: [Vec<f32>; 5] = [
+            neurons().map(|n| dt * n.a).collect(),
+            neurons().map(|n| n.b).collect(),
+            neurons().map(|n| n.c).collect(),
+            neurons().map(|n| n.d).collect(),
+            [&[dt][..], &EQUATION.map(|x| x as f32)].concat(),
         ];
         let flags = |flags: &[bool]| -> Vec<u32> { flags.iter().map(|&f| f.into()).collect() };
         let (duration_s, r0_hz) = (params.duration_s(), params.plasticity.r0_hz);
@@ -246,7 +247,7 @@ fn buffers(params: &Params, sizes: Sizes, lanes: usize, slots: usize) -> Vec<Buf
     let synapses = n * pre_cells;
     let recovery = 3 * Recovery::<f32>::new(params).recovered.len().max(1);
     vec![
-        BufferSpec::new("cells", "neurons", 4 * n),
+        BufferSpec::new("cells", "neurons", 4 * n + 1 + EQUATION.len()),
         BufferSpec::new("inhibits", "signs", pre_cells),
         BufferSpec::new("classes", "classes", n),
         BufferSpec::new("learns", "plastic synapses", synapses),
@@ -373,5 +374,62 @@ impl Engine for GpuEngine {
 
     fn describe(&self) -> String {
         "GPU engine, a workgroup a trial".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::izhikevich::init::draw;
+    use crate::izhikevich::settings::{Config, LateralKind, Offset};
+    use crate::izhikevich::stimuli::Stimuli;
+    use crate::izhikevich::trial::{Constants, TrialState};
+    use crate::izhikevich::weights::Layout;
+
+    /// Spikes are too coarse to tell whether every operation is rounded as on the processor.
+    #[test]
+    fn every_state_of_every_step_is_that_of_the_processor() {
+        let Some(gpu) = crate::gpu::testing::test_gpu().filter(Gpu::is_software) else {
+            return;
+        };
+        let mut config = Config::default();
+        config.data.gratings.offset = Offset::Random;
+        config.network.trial_ms = 100.0;
+        config.network.outputs = 6;
+        config.network.hidden = vec![10];
+        config.network.feedback = 0.3;
+        config.network.drive = 14.0;
+        config.network.lateral.kind = LateralKind::Own;
+        config.network.lateral.drive = 60.0;
+        config.network.lateral.weight = 20.0;
+        let stimuli = Stimuli::load(&config, None).unwrap();
+        let network = draw(&config, &Layout::new(&config), &stimuli);
+        let params = config.params();
+        let networks = std::slice::from_ref(&network);
+        let mut engine = GpuEngine::new(Arc::new(gpu), &params, networks, None).unwrap();
+        let constants = Constants::<f32>::new(&params, &network);
+        let numbers = 4 * params.neurons;
+        for sample in 0..3 {
+            let trial = stimuli.frozen_trial(sample);
+            let mut state = TrialState::new(&constants);
+            engine.upload(&[(0, &trial)]).unwrap();
+            for step in 0..params.steps as u32 {
+                state.step(&constants, &network.weights, &trial);
+                let told = TrialStep {
+                    first: step,
+                    count: 1,
+                    steps: params.steps as u32,
+                    ..TrialStep::default()
+                };
+                let dispatch = dispatch("trials", KernelId::Trial, 1, &told);
+                engine.program.run(&[dispatch]).unwrap();
+                let found: Vec<f32> = engine.program.read("state", 0..numbers).unwrap();
+                assert!(
+                    found == state.numbers(params.neurons),
+                    "trial {sample}, step {step}"
+                );
+            }
+            assert!(state.counts.iter().sum::<u32>() > 100);
+        }
     }
 }

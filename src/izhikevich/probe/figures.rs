@@ -9,8 +9,9 @@ use crate::report::figures::draw::panel::Panel;
 use crate::report::figures::draw::scale::{Axis, Scale};
 use crate::report::figures::draw::svg::{Colour, Dash, Marker, Stroke};
 use crate::report::figures::groups::PALETTE;
-use crate::report::figures::kit::{brief, line_key};
+use crate::report::figures::kit::line_key;
 use crate::report::figures::sheet::{Dots, Missing, Sheet, Table};
+use crate::text::count;
 
 /// A panel a kind, a line a time step.
 pub(super) fn rates(curves: &[RateCurve]) -> Result<Sheet, Missing> {
@@ -137,9 +138,9 @@ pub(super) fn induction(
         id: "induction".into(),
         title: "What induces potentiation and depression".into(),
         caption: format!(
-            "Change of synapses by {} trials of a protocol, in percent of their default weight, for every rule. A bundle \
-             drives the cell by itself; in pairs the cell is made to fire, and the inputs are too weak to matter.",
-            brief(trials as f64)
+            "Change of synapses by a protocol ({}), in percent of their default weight, for every rule. A bundle drives \
+             the cell by itself; in pairs the cell is made to fire, and the inputs are too weak to matter.",
+            count(trials, "trial", "trials")
         ),
         alt: "Change of weights by frequency and by the order of spikes, for every rule.".into(),
         page: PanelRows::grid(panels.into(), 2, 140.0),
