@@ -56,8 +56,8 @@ pub enum Command {
 /// What and how to run.
 #[derive(clap::Args)]
 pub struct RunArgs {
-    /// Study file, or the name of a built-in one: audit, trainable_loop, trainable_loop_axes, each
-    /// also as short/NAME
+    /// Study file, or the name of a built-in one: audit, trainable_loop, trainable_loop_axes and orientation, each also
+    /// as short/NAME; orientation_offsets, orientation_fresh, orientation_open, small_digits
     study: PathBuf,
     /// Study folder (default: studies/NAME)
     #[arg(long, value_name = "DIR")]
@@ -69,7 +69,7 @@ pub struct RunArgs {
     /// Cells of one shape that share an engine, side by side: a number, or auto (many on a GPU)
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = lanes)]
     lanes: LaneChoice,
-    /// Cells run at once; the threads are divided among them
+    /// Processes run at once; the threads are divided among them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: u16,
     /// Folder of MNIST, or where the configured data file is

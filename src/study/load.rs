@@ -15,7 +15,7 @@ use crate::families::Family;
 use crate::files::FileError;
 
 /// The studies inside the program, as (name, JSON text).
-pub const BUILTINS: [(&str, &str); 11] = [
+pub const BUILTINS: [(&str, &str); 12] = [
     ("audit", include_str!("../../configs/studies/audit.json")),
     (
         "trainable_loop",
@@ -36,6 +36,10 @@ pub const BUILTINS: [(&str, &str); 11] = [
     (
         "orientation_fresh",
         include_str!("../../configs/studies/orientation_fresh.json"),
+    ),
+    (
+        "orientation_open",
+        include_str!("../../configs/studies/orientation_open.json"),
     ),
     (
         "small_digits",
