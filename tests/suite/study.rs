@@ -237,7 +237,7 @@ fn built_in_studies_are_whole() {
         ("orientation", 90),
         ("orientation_offsets", 125),
         ("orientation_fresh", 80),
-        ("orientation_open", 50),
+        ("orientation_open", 60),
         ("small_digits", 20),
         ("short/audit", 4),
         ("short/trainable_loop", 12),
