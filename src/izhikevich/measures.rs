@@ -14,8 +14,10 @@ use crate::train::metrics::{TEST_ACCURACY, TRAIN_ACCURACY};
 
 const TUNING: &str = "Tuning";
 const WEIGHTS: &str = "Synapses";
-const ASSIGNED: &str = "assigned_accuracy_percent";
-const READ_OUT: &str = "read_out_accuracy_percent";
+/// Name of the accuracy by assigned classes.
+pub const ASSIGNED: &str = "assigned_accuracy_percent";
+/// Name of the accuracy of a logistic read-out.
+pub const READ_OUT: &str = "read_out_accuracy_percent";
 
 /// The measures, and what pages show of them.
 pub const MEASURES: Measures = Measures {

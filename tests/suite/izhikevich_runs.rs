@@ -313,7 +313,8 @@ fn cells_that_share_an_engine_end_as_if_alone() {
     assert!(results(&place, "behind") == alone);
     let told = place.ok("study status behind");
     assert_eq!(told.matches("finished").count(), 4, "{told}");
-    assert!(folder.join("report.html").exists());
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert_has(&page, &["The task stays unlearned in every condition"]);
     if dalenet::gpu::testing::test_gpu().is_some_and(|gpu| gpu.is_software()) {
         place.ok("study run lanes.json --device gpu --lanes 8 --out gpu");
         assert!(results(&place, "gpu") == alone);
