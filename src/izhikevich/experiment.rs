@@ -402,7 +402,7 @@ fn needs_processor(rule: ExcitatoryRule) -> bool {
 /// Refuses a network that does not fit into memory, before any is taken for it: its synapses with their rules.
 fn check_memory(config: &Config, device: &DeviceOptions) -> Result<(), EngineError> {
     let synapses = {
-        let neurons = Layout::new(config).neurons as f64;
+        let neurons = config.neurons() as f64;
         (config.inputs() as f64 + neurons) * neurons
     };
     let needed = 40.0 * synapses;

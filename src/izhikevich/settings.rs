@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::network::Preset;
 use super::params::{Params, Plasticity, Redistribution, RedistributionKind};
-use super::weights::Layout;
 use crate::config::{
     Data as Images, Dataset, Requirements, Seeds, Settings, Subset, fill_in_subset,
 };
@@ -313,11 +312,20 @@ impl Config {
         }
     }
 
+    /// Neurons of all populations.
+    pub fn neurons(&self) -> usize {
+        let network = &self.network;
+        let of_layer =
+            |&cells: &usize| cells + network.hidden_lateral.count(network.excitatory_of(cells));
+        let hidden: usize = network.hidden.iter().map(of_layer).sum();
+        hidden + network.outputs + network.lateral.count(network.outputs)
+    }
+
     /// Sizes and rules.
     pub fn params(&self) -> Params {
         Params {
             n_in: self.inputs(),
-            neurons: Layout::new(self).neurons,
+            neurons: self.neurons(),
             steps: self.steps(),
             dt_ms: self.network.dt_ms,
             tau_exc_ms: self.network.tau_exc_ms,

@@ -200,6 +200,7 @@ fn varied() -> Vec<Config> {
 fn networks_and_trials(config: &Config) -> ([Network; 2], [Vec<TrialInput>; 2]) {
     let stimuli = Stimuli::load(config, None).unwrap();
     let layout = Layout::new(config);
+    assert_eq!(layout.neurons, config.neurons());
     let network = |seed: u64| {
         let mut config = config.clone();
         config.seeds.weights = seed;
