@@ -44,7 +44,8 @@ pub enum DataError {
     /// No folder that was looked at holds the four MNIST files.
     #[error(
         "MNIST was not found. Looked in:\n{}\nFetch it with `dalenet data fetch mnist`, name its folder with \
-         `--data DIR` or DALENET_DATA, or use the built-in synthetic digits: `--set data.dataset=digits --set data.subset=stratified`.",
+         `--data DIR` or DALENET_DATA, or use the built-in synthetic digits: `--set data.dataset=digits --set data.subset=stratified` (`data.images.…` in \
+         families that have other data, too).",
         list(looked_in)
     )]
     MnistNotFound {
