@@ -55,7 +55,7 @@ pub fn cells_by_class(cells: &[Cell], checkpoint: &str) -> Result<Sheet, Missing
     );
     panel.grid = false;
     for (number, cell) in cells.iter().enumerate() {
-        for (class, &hz) in cell.by_class_hz.iter().enumerate() {
+        for (class, &hz) in cell.by_class_hz.iter().take(classes).enumerate() {
             let numbers = [number as f64, cell.class.into(), class as f64, hz];
             let rows = table.row(&[], &numbers);
             let at = (number as f64, (classes - 1 - class) as f64);

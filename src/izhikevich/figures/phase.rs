@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use super::tuning::{classes, colour};
 use crate::analysis::compare::wilson_percent;
-use crate::izhikevich::analysis::{Cell, TestResult, Tuning};
+use crate::izhikevich::analysis::{Cell, CellTuning, TestResult, Tuning};
 use crate::report::figures::draw::mark::Mark;
 use crate::report::figures::draw::page::PanelRows;
 use crate::report::figures::draw::panel::Panel;
@@ -45,7 +45,7 @@ pub fn curves(tuning: &Tuning, cells: &[Cell], checkpoint: &str) -> Result<Sheet
                 .filter(|(_, of)| of.class == class);
             let own: Vec<_> = own.map(|(cell, _)| cell).collect();
             let point = |angle: usize| {
-                let hz: f64 = own.iter().map(|cell| cell.rates_hz[angle][phase]).sum();
+                let hz: f64 = own.iter().map(|cell| rate(cell, angle, phase)).sum();
                 let angle_deg = tuning.angles_deg[angle];
                 let hz = hz / own.len() as f64;
                 let offset_deg = offset * 360.0 / TAU;
@@ -102,6 +102,14 @@ pub fn curves(tuning: &Tuning, cells: &[Cell], checkpoint: &str) -> Result<Sheet
         page: PanelRows::grid(panels, 3, 120.0),
         table,
     })
+}
+
+/// Rate at an angle and an offset; NaN where a damaged file has none.
+fn rate(cell: &CellTuning, angle: usize, phase: usize) -> f64 {
+    let row = cell.rates_hz.get(angle);
+    row.and_then(|row| row.get(phase))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 /// Accuracy of the test trials by their offset.
@@ -165,4 +173,34 @@ pub fn accuracy(test: &TestResult, checkpoint: &str) -> Result<Sheet, Missing> {
         page: PanelRows::grid(vec![panel], 1, 150.0),
         table,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_analysis_is_drawn_as_far_as_it_goes() {
+        let cell = CellTuning {
+            rates_hz: vec![vec![1.0, 2.0], vec![3.0]],
+            input: Vec::new(),
+            f1_over_f0: 0.5,
+            range_hz: 1.0,
+            selectivity: 0.1,
+            half_width_deg: 20.0,
+        };
+        let tuning = Tuning {
+            frequency: 2.0,
+            angles_deg: vec![0.0, 60.0, 120.0],
+            phases: vec![0.0, 3.0],
+            cells: vec![cell],
+            mean_correlation: f64::NAN,
+        };
+        let cells = [Cell {
+            class: 0,
+            assigned: None,
+            by_class_hz: vec![1.0],
+        }];
+        assert!(curves(&tuning, &cells, "last").is_ok());
+    }
 }

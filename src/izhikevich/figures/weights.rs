@@ -119,7 +119,8 @@ pub fn matrix(blocks: &[BlockWeights], checkpoint: &str) -> Result<Sheet, Missin
                 let rows = table.row(&[&block.name], &[i as f64, j as f64, weight]);
                 let weight = table.number(&rows, "weight");
                 if weight > 0.0 {
-                    let (x, y) = ((left + j) as f64, (height - top - i) as f64);
+                    // In floating point: a damaged file may have rows that lie below the picture.
+                    let (x, y) = ((left + j) as f64, height as f64 - (top + i) as f64);
                     panel.marks.push(Mark::Bar {
                         from: (x, y - 1.0),
                         to: (x + 1.0, y),
