@@ -322,6 +322,17 @@ fn cells_that_share_an_engine_end_as_if_alone() {
 }
 
 #[test]
+fn cells_of_different_shapes_do_not_share_an_engine() {
+    let place = study_place();
+    let error = place.fails(
+        "study run lanes.json --device cpu --cell 0,3 --out mixed",
+        2,
+    );
+    assert_has(&error, &["drive14-seed1, drive11-seed1", "one by one"]);
+    assert!(!place.path("mixed/cells/drive14-seed1/config.json").exists());
+}
+
+#[test]
 fn lanes_that_are_killed_between_their_commits_catch_up() {
     let place = study_place();
     let more = STUDY
