@@ -21,7 +21,7 @@ use crate::train::origin::{Origin, ReadError};
 use crate::train::progress::{Log, Reporter};
 use crate::train::run_folder::RunFiles;
 use crate::train::stored::{self, StoredRunError};
-use crate::{conductance, izhikevich, train};
+use crate::{conductance, izhikevich, rate_rnn, train};
 
 /// The one list of families: calls a macro with the variant and the module of each.
 macro_rules! for_each_family {
@@ -554,20 +554,37 @@ impl Config {
 }
 
 /// Runs of one shape that are to share an engine.
-pub struct Lanes(Arc<izhikevich::lanes::Group>);
+pub enum Lanes {
+    /// Of Izhikevich networks.
+    Izhikevich(Arc<izhikevich::lanes::Group>),
+    /// Of rate RNNs.
+    RateRnn(Arc<rate_rnn::lanes::Group>),
+}
 
 /// The right of one run to share it. Dropped unused, the others no longer wait for that run.
-pub struct LaneTicket(izhikevich::lanes::Ticket);
+pub enum LaneTicket {
+    /// Of an Izhikevich network.
+    Izhikevich(izhikevich::lanes::Ticket),
+    /// Of a rate RNN.
+    RateRnn(rate_rnn::lanes::Ticket),
+}
 
 impl Lanes {
-    /// Of so many runs, each of which takes a ticket.
-    pub fn new(runs: usize) -> Self {
-        Self(izhikevich::lanes::Group::new(runs))
+    /// Of so many runs, each of which takes a ticket; none where networks of this family cannot.
+    pub fn new(family: Family, runs: usize) -> Option<Self> {
+        match family {
+            Family::Conductance => None,
+            Family::Izhikevich => Some(Self::Izhikevich(izhikevich::lanes::Group::new(runs))),
+            Family::RateRnn => Some(Self::RateRnn(rate_rnn::lanes::Group::new(runs))),
+        }
     }
 
     /// A ticket, one for each run.
     pub fn ticket(&self) -> LaneTicket {
-        LaneTicket(izhikevich::lanes::ticket(&self.0))
+        match self {
+            Self::Izhikevich(group) => LaneTicket::Izhikevich(izhikevich::lanes::ticket(group)),
+            Self::RateRnn(group) => LaneTicket::RateRnn(rate_rnn::lanes::Ticket::of(group)),
+        }
     }
 }
 
@@ -576,7 +593,8 @@ impl Config {
     pub fn lane_shape(&self) -> Option<String> {
         match self {
             Self::Izhikevich(config) => izhikevich::lanes::shape(config),
-            Self::Conductance(_) | Self::RateRnn(_) => None,
+            Self::RateRnn(config) => rate_rnn::lanes::shape(config),
+            Self::Conductance(_) => None,
         }
     }
 }
@@ -584,8 +602,13 @@ impl Config {
 impl Experiment {
     /// Lets its network share an engine with other runs of its shape, where its family can.
     pub fn share(&mut self, ticket: LaneTicket) {
-        if let Self::Izhikevich(experiment) = self {
-            experiment.share(ticket.0);
+        match (self, ticket) {
+            (Self::Izhikevich(experiment), LaneTicket::Izhikevich(ticket)) => {
+                experiment.share(ticket)
+            }
+            (Self::RateRnn(experiment), LaneTicket::RateRnn(ticket)) => experiment.share(ticket),
+            // Dropped: nobody waits for it.
+            _ => {}
         }
     }
 }

@@ -146,6 +146,8 @@ pub trait Real:
     const UNREDUCED_MOST: Self;
     /// |x|.
     fn abs(self) -> Self;
+    /// Whether the sign bit is set: also that of −0.
+    fn is_sign_negative(self) -> bool;
     /// √x.
     fn sqrt(self) -> Self;
     /// self · a + b with one rounding. One instruction in loops compiled for vectors; a library call
@@ -185,6 +187,10 @@ impl Real for f64 {
     #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
+    }
+    #[inline(always)]
+    fn is_sign_negative(self) -> bool {
+        f64::is_sign_negative(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -254,6 +260,10 @@ impl Real for f32 {
     #[inline(always)]
     fn abs(self) -> Self {
         f32::abs(self)
+    }
+    #[inline(always)]
+    fn is_sign_negative(self) -> bool {
+        f32::is_sign_negative(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {

@@ -36,6 +36,32 @@ pub fn singular_values(
     matrix.singular_values().map_err(|_| failed())
 }
 
+/// The matrix of the singular vectors of `matrix` and of these singular values, largest first: U diag(σ) Vᵀ.
+///
+/// # Errors
+/// As [`singular_values`].
+pub fn with_singular_values(
+    matrix: &[f64],
+    [rows, columns]: [usize; 2],
+    values: &[f64],
+) -> Result<Vec<f64>, SpectrumError> {
+    let failed = || SpectrumError {
+        what: "singular vectors",
+        rows,
+        columns,
+    };
+    finite(matrix).ok_or_else(failed)?;
+    let svd = MatRef::from_row_major_slice(matrix, rows, columns).thin_svd();
+    let svd = svd.map_err(|_| failed())?;
+    let (u, v) = (svd.U(), svd.V());
+    let entry = |row: usize, column: usize| -> f64 {
+        let terms = values.iter().enumerate();
+        terms.map(|(k, s)| s * u[(row, k)] * v[(column, k)]).sum()
+    };
+    let entries = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+    Ok(entries.map(|(row, column)| entry(row, column)).collect())
+}
+
 /// Eigenvalues of an n × n matrix, as real and imaginary parts, in no order.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 // squares of gradient and weights of each workgroup's share, added in a fixed tree. A matrix that
 // learns in u = ln |w| enters with the gradient with respect to u, which is w times that by w.
 //
-// grid      at most MAX_PARTIALS workgroups; each strides through the matrix
+// grid      at most MAX_PARTIALS workgroups, each of which strides through the matrix; lanes in z
 // stored    all matrices
 // gradient  whole gradient, all trained matrices (same places as the weights)
 // partials  [matrix, MAX_PARTIALS, 2]
@@ -12,9 +12,10 @@ struct Step {
     clamped: u32,
     matrix: u32,
     log: u32,
-    unused_a: u32,
-    unused_b: u32,
-    unused_c: u32,
+    // From a lane to the next, in entries and in matrices.
+    lane_stride: u32,
+    lane_matrices: u32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<storage, read> stored: array<f32>;
@@ -32,7 +33,7 @@ fn main(
 ) {
     var sum = vec2<f32>(0.0, 0.0);
     for (var i = group.x * WG + tid; i < this_step.len; i += grid.x * WG) {
-        let at = this_step.offset + i;
+        let at = this_step.offset + group.z * this_step.lane_stride + i;
         let w = stored[at];
         var g = gradient[at];
         if this_step.clamped != 0u && w < 0.0 {
@@ -50,6 +51,7 @@ fn main(
         }
     }
     if tid == 0u {
-        partials[this_step.matrix * MAX_PARTIALS + group.x] = sums[0];
+        let matrix = this_step.matrix + group.z * this_step.lane_matrices;
+        partials[matrix * MAX_PARTIALS + group.x] = sums[0];
     }
 }

@@ -3,7 +3,7 @@
 // The step Δ is Adam's or that of plain descent; it is subtracted from w, or from u = ln |w|, whose
 // gradient is w g: w ← w exp(−Δ).
 //
-// grid      one invocation an entry, in two dimensions past 65,535 workgroups
+// grid      one invocation an entry, in two dimensions past 65,535 workgroups; lanes in z
 // stored, gradient, m, v  flat, the trained matrices in the same places
 // clip      steps skipped so far, then the bits of the factors
 // twin      `Adam::update` in src/optim/mod.rs
@@ -27,8 +27,9 @@ struct Step {
     skipped: u32,
     earlier_rate: f32,
     earlier_root: f32,
-    unused_a: u32,
-    unused_b: u32,
+    // From a lane to the next, in entries and in factors.
+    lane_stride: u32,
+    lane_factors: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> stored: array<f32>;
@@ -46,6 +47,13 @@ fn adam(at: u32, g: f32, rate: f32, root: f32) -> f32 {
     return rate * first / (sqrt(second) * root + this_step.epsilon);
 }
 
+// `w`, or a zero with the sign of `old` where it is zero or has the other one. A NaN stays one.
+fn of_the_sign(old: f32, w: f32) -> f32 {
+    let sign = bitcast<u32>(old) & 0x80000000u;
+    let has_changed = select(w <= 0.0, w >= 0.0, sign != 0u);
+    return select(w, bitcast<f32>(sign), has_changed);
+}
+
 @compute @workgroup_size(WG)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -56,14 +64,14 @@ fn main(
     if i >= this_step.len {
         return;
     }
-    let factor = bitcast<f32>(clip[this_step.factor_at]);
+    let factor = bitcast<f32>(clip[this_step.factor_at + group.z * this_step.lane_factors]);
     if factor < 0.0 {
         return;
     }
     let is_earlier = clip[0] != this_step.skipped;
     let rate = select(this_step.rate, this_step.earlier_rate, is_earlier);
     let root = select(this_step.root, this_step.earlier_root, is_earlier);
-    let at = this_step.offset + i;
+    let at = this_step.offset + group.z * this_step.lane_stride + i;
     let is_log = (this_step.flags & LOG) != 0u;
     let old = stored[at];
     let g = select(gradient[at], old * gradient[at], is_log) * factor;
@@ -76,5 +84,11 @@ fn main(
         // Short steps add what they change, with one rounding; long ones must not end at zero.
         w = select(old * exp_of(-delta), old + old * expm1(-delta), abs(delta) <= 1.0);
     }
-    stored[at] = select(w, 0.0, (this_step.flags & PROJECT) != 0u && w < 0.0);
+    if (this_step.flags & PROJECT) != 0u {
+        w = select(w, 0.0, w < 0.0);
+    }
+    if (this_step.flags & KEEP_SIGN) != 0u {
+        w = of_the_sign(old, w);
+    }
+    stored[at] = w;
 }

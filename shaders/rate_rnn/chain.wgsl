@@ -1,7 +1,7 @@
 // The gradient by a stored tensor from that by the effective matrix, G: itself with the signs of the columns, or for
 // the tensors of a dann, E, I and X with the matrix E − I X: G, −G Xᵀ, −Iᵀ G. Biases are copied.
 //
-// grid      one invocation an entry of the tensor, in two dimensions past 65,535 workgroups
+// grid      one invocation an entry of the tensor, in two dimensions past 65,535 workgroups; lanes in z
 // gradient  the tensor at to_at
 // twin      `chain` in src/rate_rnn/cpu/effective.rs
 struct Step {
@@ -13,7 +13,12 @@ struct Step {
     to_at: u32,
     // Stored X for the gradient of I, and I for that of X.
     other_at: u32,
-    unused: u32,
+    // From a lane to the next.
+    from_stride: u32,
+    stored_stride: u32,
+    unused_a: u32,
+    unused_b: u32,
+    unused_c: u32,
 }
 
 @group(0) @binding(0) var<storage, read> stored: array<f32>;
@@ -21,30 +26,30 @@ struct Step {
 @group(0) @binding(2) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(3) var<uniform> this_step: Step;
 
-fn of_columns(i: u32) -> f32 {
-    let g = by_effective[this_step.from_at + i];
+fn of_columns(i: u32, from_at: u32) -> f32 {
+    let g = by_effective[from_at + i];
     return select(g, -g, i % this_step.pre + this_step.inhibitory >= this_step.pre);
 }
 
 // [post, inhibitory]
-fn of_ei(i: u32) -> f32 {
+fn of_ei(i: u32, from_at: u32, lane_at: u32) -> f32 {
     let post = i / this_step.inhibitory;
-    let x_at = this_step.other_at + (i % this_step.inhibitory) * this_step.pre;
+    let x_at = lane_at + this_step.other_at + (i % this_step.inhibitory) * this_step.pre;
     var sum = 0.0;
     for (var pre = 0u; pre < this_step.pre; pre++) {
-        sum += by_effective[this_step.from_at + post * this_step.pre + pre] * stored[x_at + pre];
+        sum += by_effective[from_at + post * this_step.pre + pre] * stored[x_at + pre];
     }
     return -sum;
 }
 
 // [inhibitory, pre]
-fn of_ix(i: u32) -> f32 {
+fn of_ix(i: u32, from_at: u32, lane_at: u32) -> f32 {
     let unit = i / this_step.pre;
     let pre = i % this_step.pre;
     var sum = 0.0;
     for (var post = 0u; post < this_step.post; post++) {
-        let g = by_effective[this_step.from_at + post * this_step.pre + pre];
-        sum += g * stored[this_step.other_at + post * this_step.inhibitory + unit];
+        let g = by_effective[from_at + post * this_step.pre + pre];
+        sum += g * stored[lane_at + this_step.other_at + post * this_step.inhibitory + unit];
     }
     return -sum;
 }
@@ -56,13 +61,16 @@ fn main(
     @builtin(local_invocation_index) tid: u32,
 ) {
     let i = (group.y * grid.x + group.x) * WG + tid;
+    let from_at = this_step.from_at + group.z * this_step.from_stride;
+    let lane_at = group.z * this_step.stored_stride;
+    let to = lane_at + this_step.to_at + i;
     if this_step.part == COLUMNS && i < this_step.post * this_step.pre {
-        gradient[this_step.to_at + i] = of_columns(i);
+        gradient[to] = of_columns(i, from_at);
     }
     if this_step.part == INHIBITION && i < this_step.post * this_step.inhibitory {
-        gradient[this_step.to_at + i] = of_ei(i);
+        gradient[to] = of_ei(i, from_at, lane_at);
     }
     if this_step.part == INTO_INHIBITION && i < this_step.inhibitory * this_step.pre {
-        gradient[this_step.to_at + i] = of_ix(i);
+        gradient[to] = of_ix(i, from_at, lane_at);
     }
 }

@@ -1,6 +1,6 @@
 // Some steps of one layer: h(t) = relu(U x(t) + W h(t−1) + b), h(−1) = 0.
 //
-// grid        one workgroup for TRIALS trials; its threads share out the units
+// grid        one workgroup for TRIALS trials, whose threads share out the units; lanes in z
 // x           [step, trial, channel], below the first layer
 // h           a layer at its place, [step, trial, unit]
 // transposed  effective matrices, [pre, post]
@@ -18,6 +18,11 @@ struct Step {
     input_at: u32,
     recurrent_at: u32,
     bias_at: u32,
+    // From a lane to the next.
+    below_stride: u32,
+    own_stride: u32,
+    effective_stride: u32,
+    stored_stride: u32,
     unused: u32,
 }
 
@@ -28,13 +33,20 @@ struct Step {
 @group(0) @binding(4) var<uniform> this_step: Step;
 
 // Adds Σ_k w[k, unit] · from[row, k] for the workgroup's trials.
-fn add_from_x(sums: ptr<function, array<f32, TRIALS>>, unit: u32, first_row: u32, rows: u32) {
+fn add_from_x(
+    sums: ptr<function, array<f32, TRIALS>>,
+    unit: u32,
+    first_row: u32,
+    rows: u32,
+    x_at: u32,
+    matrix_at: u32,
+) {
     let n = this_step.below;
     for (var k = 0u; k < n; k++) {
-        let w = transposed[this_step.input_at + k * this_step.units + unit];
+        let w = transposed[matrix_at + k * this_step.units + unit];
         for (var r = 0u; r < TRIALS; r++) {
             if r < rows {
-                (*sums)[r] += w * x[(first_row + r) * n + k];
+                (*sums)[r] += w * x[x_at + (first_row + r) * n + k];
             }
         }
     }
@@ -62,6 +74,11 @@ fn add_from_h(
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
     let units = this_step.units;
+    let below_at = this_step.below_at + group.z * this_step.below_stride;
+    let own_at = this_step.own_at + group.z * this_step.own_stride;
+    let input_at = this_step.input_at + group.z * this_step.effective_stride;
+    let recurrent_at = this_step.recurrent_at + group.z * this_step.effective_stride;
+    let bias_at = this_step.bias_at + group.z * this_step.stored_stride;
     let first_trial = group.x * TRIALS;
     let rows = min(TRIALS, this_step.trials - first_trial);
     for (var t = this_step.first; t < this_step.first + this_step.count; t++) {
@@ -69,19 +86,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var unit = tid; unit < units; unit += WG) {
             var sums = array<f32, TRIALS>();
             if this_step.below_is_x != 0u {
-                add_from_x(&sums, unit, row, rows);
+                add_from_x(&sums, unit, row, rows, below_at, input_at);
             } else {
-                add_from_h(&sums, unit, row, rows, this_step.below, this_step.below_at, this_step.input_at);
+                add_from_h(&sums, unit, row, rows, this_step.below, below_at, input_at);
             }
             if t > 0u {
-                add_from_h(&sums, unit, row - this_step.trials, rows, units, this_step.own_at,
-                    this_step.recurrent_at);
+                add_from_h(&sums, unit, row - this_step.trials, rows, units, own_at, recurrent_at);
             }
-            let bias = stored[this_step.bias_at + unit];
+            let bias = stored[bias_at + unit];
             for (var r = 0u; r < rows; r++) {
                 let sum = sums[r] + bias;
                 // A NaN stays one.
-                h[this_step.own_at + (row + r) * units + unit] = select(sum, 0.0, sum < 0.0);
+                h[own_at + (row + r) * units + unit] = select(sum, 0.0, sum < 0.0);
             }
         }
         storageBarrier();

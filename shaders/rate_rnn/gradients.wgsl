@@ -1,7 +1,7 @@
 // Adds to the gradient of an effective matrix Σ λ[row, post] · h[row, pre] over the rows of some trial groups: for each
 // group every step, for each step its trials. So the sum does not depend on how many trials are on the device.
 //
-// grid          one workgroup for a tile of TILE × TILE entries
+// grid          one workgroup for a tile of TILE × TILE entries; lanes in z
 // by_effective  [post, pre] at to_at
 // twin          `GroupScratch::backward` in src/rate_rnn/cpu/group.rs
 struct Step {
@@ -20,9 +20,10 @@ struct Step {
     // Of the rows in this order.
     first: u32,
     count: u32,
-    unused_a: u32,
-    unused_b: u32,
-    unused_c: u32,
+    // From a lane to the next.
+    left_stride: u32,
+    right_stride: u32,
+    to_stride: u32,
 }
 
 @group(0) @binding(0) var<storage, read> delta: array<f32>;
@@ -42,28 +43,28 @@ fn place(row: u32) -> vec2<u32> {
     return vec2<u32>(step, group * TRIAL_GROUP + row % TRIAL_GROUP);
 }
 
-fn left_of(row: u32, post: u32) -> f32 {
+fn left_of(row: u32, post: u32, left_at: u32) -> f32 {
     let at = place(row);
     if post >= this_step.post || row >= this_step.first + this_step.count || at.y >= this_step.trials {
         return 0.0;
     }
-    let i = ((this_step.left_first + at.x) * this_step.trials + at.y) * this_step.post + post;
+    let i = left_at + ((this_step.left_first + at.x) * this_step.trials + at.y) * this_step.post + post;
     if this_step.left_is_output != 0u {
         return output_derivatives[i];
     }
-    return delta[this_step.left_at + i];
+    return delta[i];
 }
 
-fn right_of(row: u32, pre: u32) -> f32 {
+fn right_of(row: u32, pre: u32, right_at: u32) -> f32 {
     let at = place(row);
     if pre >= this_step.pre || row >= this_step.first + this_step.count || at.y >= this_step.trials {
         return 0.0;
     }
-    let i = ((this_step.right_first + at.x) * this_step.trials + at.y) * this_step.pre + pre;
+    let i = right_at + ((this_step.right_first + at.x) * this_step.trials + at.y) * this_step.pre + pre;
     if this_step.right_is_x != 0u {
         return x[i];
     }
-    return h[this_step.right_at + i];
+    return h[i];
 }
 
 @compute @workgroup_size(TILE, TILE)
@@ -71,15 +72,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let pre = group.x * TILE + local.x;
     let post = group.y * TILE + local.y;
     let is_inside = post < this_step.post && pre < this_step.pre;
-    let to = this_step.to_at + post * this_step.pre + pre;
+    let left_at = this_step.left_at + group.z * this_step.left_stride;
+    let right_at = this_step.right_at + group.z * this_step.right_stride;
+    let to = this_step.to_at + group.z * this_step.to_stride + post * this_step.pre + pre;
     var sum = 0.0;
     if is_inside {
         sum = by_effective[to];
     }
     for (var k = 0u; k < this_step.count; k += TILE) {
         // [post, row] and [row, pre].
-        left[local.y * TILE + local.x] = left_of(this_step.first + k + local.x, post);
-        right[local.y * TILE + local.x] = right_of(this_step.first + k + local.y, pre);
+        left[local.y * TILE + local.x] = left_of(this_step.first + k + local.x, post, left_at);
+        right[local.y * TILE + local.x] = right_of(this_step.first + k + local.y, pre, right_at);
         workgroupBarrier();
         for (var i = 0u; i < TILE; i++) {
             sum += left[local.y * TILE + i] * right[i * TILE + local.x];

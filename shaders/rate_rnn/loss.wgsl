@@ -1,7 +1,7 @@
 // Loss of each row (step and trial) that has a target, whether its largest output is right, and `factor` times the
 // derivative by its outputs.
 //
-// grid                one workgroup a row, in two dimensions past 65,535
+// grid                one workgroup a row, in two dimensions past 65,535; lanes in z
 // targets             class of each row, or bits of the values, [row, output]
 // output_derivatives  [step, trial, output], as outputs
 // losses              [row] of (loss, 1 if right)
@@ -14,9 +14,14 @@ struct Step {
     n_out: u32,
     has_classes: u32,
     factor: f32,
-    unused_a: u32,
-    unused_b: u32,
-    unused_c: u32,
+    outputs_at: u32,
+    targets_at: u32,
+    losses_at: u32,
+    // From a lane to the next.
+    outputs_stride: u32,
+    targets_stride: u32,
+    losses_stride: u32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<storage, read> outputs: array<f32>;
@@ -68,7 +73,7 @@ fn sum_up(own: f32, tid: u32) -> f32 {
     return sums[0];
 }
 
-fn cross_entropy(row: u32, at: u32, tid: u32) {
+fn cross_entropy(row: u32, at: u32, targets_at: u32, losses_at: u32, tid: u32) {
     find_top(at, tid);
     let top = tops[0];
     var own = 0.0;
@@ -76,28 +81,28 @@ fn cross_entropy(row: u32, at: u32, tid: u32) {
         own += exp_of(outputs[at + i] - top);
     }
     let sum = sum_up(own, tid);
-    let class_of_row = targets[row];
+    let class_of_row = targets[targets_at + row];
     for (var i = tid; i < this_step.n_out; i += WG) {
         let p = exp_of(outputs[at + i] - top) / sum;
         output_derivatives[at + i] = this_step.factor * select(p, p - 1.0, i == class_of_row);
     }
     if tid == 0u {
         let loss = top + log(sum) - outputs[at + class_of_row];
-        losses[row] = vec2<f32>(loss, select(0.0, 1.0, answers[0] == class_of_row));
+        losses[losses_at + row] = vec2<f32>(loss, select(0.0, 1.0, answers[0] == class_of_row));
     }
 }
 
-fn squared_error(row: u32, at: u32, tid: u32) {
+fn squared_error(row: u32, at: u32, targets_at: u32, losses_at: u32, tid: u32) {
     let entries = f32(this_step.n_out);
     var own = 0.0;
     for (var i = tid; i < this_step.n_out; i += WG) {
-        let error = outputs[at + i] - bitcast<f32>(targets[row * this_step.n_out + i]);
+        let error = outputs[at + i] - bitcast<f32>(targets[targets_at + row * this_step.n_out + i]);
         own += error * error;
         output_derivatives[at + i] = this_step.factor * 2.0 * error / entries;
     }
     let sum = sum_up(own, tid);
     if tid == 0u {
-        losses[row] = vec2<f32>(sum / entries, 0.0);
+        losses[losses_at + row] = vec2<f32>(sum / entries, 0.0);
     }
 }
 
@@ -111,10 +116,13 @@ fn main(
     if row >= this_step.rows {
         return;
     }
-    let at = (this_step.first_row + row) * this_step.n_out;
+    let outputs_at = this_step.outputs_at + group.z * this_step.outputs_stride;
+    let at = outputs_at + (this_step.first_row + row) * this_step.n_out;
+    let targets_at = this_step.targets_at + group.z * this_step.targets_stride;
+    let losses_at = this_step.losses_at + group.z * this_step.losses_stride;
     if this_step.has_classes != 0u {
-        cross_entropy(row, at, tid);
+        cross_entropy(row, at, targets_at, losses_at, tid);
     } else {
-        squared_error(row, at, tid);
+        squared_error(row, at, targets_at, losses_at, tid);
     }
 }

@@ -6,7 +6,7 @@ use crate::conductance::params::Params;
 use crate::conductance::settings;
 use crate::conductance::settings::{Dale, MatrixName};
 use crate::fault::always;
-use crate::optim::Rule;
+use crate::optim::{Constraint, Rule};
 use crate::random::{Purpose, Stream};
 
 impl MatrixName {
@@ -72,8 +72,8 @@ pub struct Slot {
     pub trained: bool,
     /// The forward pass uses max(w, 0), and the gradient passes only where w ≥ 0.
     pub clamped: bool,
-    /// Stored weights are set to max(w, 0) after every optimiser step.
-    pub projected: bool,
+    /// What stored weights are held to after every optimiser step.
+    pub constraint: Constraint,
     /// How it learns.
     pub rule: Rule,
     /// The matrix has an effect: it is trained or not everywhere zero.
@@ -192,7 +192,10 @@ impl Layout {
                     offset: 0,
                     trained,
                     clamped: !raw,
-                    projected: !raw && training.dale == Dale::Project,
+                    constraint: match !raw && training.dale == Dale::Project {
+                        true => Constraint::NonNegative,
+                        false => Constraint::Free,
+                    },
                     rule: training.rule(name.is_loop()),
                     active: trained || matrix.data.iter().any(|&w| w != 0.0),
                 });

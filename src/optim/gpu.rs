@@ -1,7 +1,7 @@
 //! The optimiser on a GPU: norms of the tensors, and their steps. Families run the same kernels,
 //! `shaders/optim/norms.wgsl` and `shaders/optim/update.wgsl`.
 
-use super::{Adam, Optimiser, Parametrisation, Rule};
+use super::{Adam, Constraint, Optimiser, Parametrisation, Rule};
 use std::ops::Range;
 
 use crate::gpu::{Constant, flags, uniform};
@@ -20,9 +20,9 @@ uniform!(
         clamped: u32,
         matrix: u32,
         log: u32,
-        unused_a: u32,
-        unused_b: u32,
-        unused_c: u32,
+        lane_stride: u32,
+        lane_matrices: u32,
+        unused: u32,
     }
 );
 
@@ -43,8 +43,8 @@ uniform!(
         skipped: u32,
         earlier_rate: f32,
         earlier_root: f32,
-        unused_a: u32,
-        unused_b: u32,
+        lane_stride: u32,
+        lane_factors: u32,
     }
 );
 
@@ -67,6 +67,8 @@ flags!(
         DESCENT = 1,
         /// The step is taken in ln |w|.
         LOG = 2,
+        /// Weights keep their signs.
+        KEEP_SIGN = 3,
     }
 );
 
@@ -130,7 +132,7 @@ pub(crate) fn update_step(
     (rule, adam): (&Rule, &Adam),
     number: StepNumber,
     factor: usize,
-    projected: bool,
+    constraint: Constraint,
 ) -> UpdateStep {
     let (rate, root) = adam.rates(rule, number.t);
     let (earlier_rate, earlier_root) = adam.rates(rule, number.t.saturating_sub(1).max(1));
@@ -138,7 +140,8 @@ pub(crate) fn update_step(
     UpdateStep {
         offset: offset as u32,
         len: len as u32,
-        flags: flag(projected, update::PROJECT)
+        flags: flag(constraint == Constraint::NonNegative, update::PROJECT)
+            | flag(constraint == Constraint::KeepSign, update::KEEP_SIGN)
             | flag(rule.optimiser == Optimiser::Sgd, update::DESCENT)
             | flag(rule.parametrisation == Parametrisation::Log, update::LOG),
         factor_at: factor_at(factor) as u32,
@@ -152,7 +155,7 @@ pub(crate) fn update_step(
         skipped: number.skipped,
         earlier_rate: earlier_rate as f32,
         earlier_root: earlier_root as f32,
-        unused_a: 0,
-        unused_b: 0,
+        lane_stride: 0,
+        lane_factors: 0,
     }
 }

@@ -29,6 +29,43 @@ pub enum Parametrisation {
     Log,
 }
 
+/// What weights are held to after each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// Nothing.
+    Free,
+    /// max(w, 0).
+    NonNegative,
+    /// The sign they had: one that would change it becomes a zero of its old sign. Of zeros, too, the sign counts.
+    KeepSign,
+}
+
+impl Constraint {
+    /// `new`, which was `old` before the step, or the nearest that is allowed.
+    #[inline(always)]
+    fn hold<R: Real>(self, old: R, new: R) -> R {
+        match self {
+            Self::Free => new,
+            Self::NonNegative => new.at_least(R::ZERO),
+            // A NaN stays one.
+            Self::KeepSign if old.is_sign_negative() => {
+                if new >= R::ZERO {
+                    -R::ZERO
+                } else {
+                    new
+                }
+            }
+            Self::KeepSign => {
+                if new <= R::ZERO {
+                    R::ZERO
+                } else {
+                    new
+                }
+            }
+        }
+    }
+}
+
 /// How the weights of one matrix learn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
@@ -86,14 +123,13 @@ impl Adam {
 
     /// One step over a slice of a matrix, with its gradient multiplied by `clip_factor`: Adam's (Kingma
     /// & Ba 2015, algorithm 1) or plain descent, which leaves the moments alone. The step Δ is
-    /// subtracted from w, or from u = ln |w|: w ← w exp(−Δ). With `project`, weights are set to
-    /// max(w, 0) afterwards.
+    /// subtracted from w, or from u = ln |w|: w ← w exp(−Δ). Then weights are held to `constraint`.
     pub fn update<R: Real>(
         &self,
         rule: &Rule,
         t: u64,
         clip_factor: f64,
-        project: bool,
+        constraint: Constraint,
         gradient: &[R],
         m: &mut [R],
         v: &mut [R],
@@ -119,7 +155,7 @@ impl Adam {
             }
         };
         let slices = (gradient, m, v, weights);
-        let each = (*rule, clip, project);
+        let each = (*rule, clip, constraint);
         match (rule.optimiser, rule.parametrisation) {
             (Optimiser::Adam, Parametrisation::Linear) => update_each(each, slices, adam, linear),
             (Optimiser::Adam, Parametrisation::Log) => update_each(each, slices, adam, log),
@@ -134,17 +170,14 @@ impl Adam {
 /// A loop of its own for each rule, so that each vectorises.
 #[inline(always)]
 fn update_each<R: Real>(
-    (rule, clip, project): (Rule, R, bool),
+    (rule, clip, constraint): (Rule, R, Constraint),
     (gradient, m, v, weights): (&[R], &mut [R], &mut [R], &mut [R]),
     step: impl Fn(R, &mut R, &mut R) -> R,
     moved: impl Fn(R, R) -> R,
 ) {
     for (((&g, m), v), w) in gradient.iter().zip(m).zip(v).zip(weights) {
         let g = rule.gradient(*w, g) * clip;
-        *w = moved(*w, step(g, m, v));
-        if project {
-            *w = w.at_least(R::ZERO);
-        }
+        *w = constraint.hold(*w, moved(*w, step(g, m, v)));
     }
 }
 
@@ -188,9 +221,18 @@ mod tests {
     }
 
     /// One first step from `w` under `gradient`, clipped by a half.
-    fn step(rule: Rule, w: f64, gradient: f64, project: bool) -> (f64, f64, f64) {
+    fn step(rule: Rule, w: f64, gradient: f64, constraint: Constraint) -> (f64, f64, f64) {
         let (mut m, mut v, mut w) = ([0.0], [0.0], [w]);
-        adam().update::<f64>(&rule, 1, 0.5, project, &[gradient], &mut m, &mut v, &mut w);
+        adam().update::<f64>(
+            &rule,
+            1,
+            0.5,
+            constraint,
+            &[gradient],
+            &mut m,
+            &mut v,
+            &mut w,
+        );
         (w[0], m[0], v[0])
     }
 
@@ -201,17 +243,17 @@ mod tests {
     #[test]
     fn first_step_moves_by_the_learning_rate() {
         let rule = usual();
-        let (w, ..) = step(rule, 1.0, 3.0, false);
+        let (w, ..) = step(rule, 1.0, 3.0, Constraint::Free);
         assert!((1.0 - w - 4e-4).abs() < 1e-11, "moved by {}", 1.0 - w);
     }
 
     #[test]
     fn descent_moves_along_the_clipped_gradient_and_keeps_no_moments() {
         let rule = rule(Optimiser::Sgd, Parametrisation::Linear, 0.1);
-        let (w, m, v) = step(rule, 1.0, 3.0, false);
+        let (w, m, v) = step(rule, 1.0, 3.0, Constraint::Free);
         close(w, 1.0 - 0.1 * 0.5 * 3.0);
         assert_eq!((m, v), (0.0, 0.0));
-        assert_eq!(step(rule, 0.1, 30.0, true).0, 0.0);
+        assert_eq!(step(rule, 0.1, 30.0, Constraint::NonNegative).0, 0.0);
     }
 
     #[test]
@@ -219,20 +261,27 @@ mod tests {
         let descent = rule(Optimiser::Sgd, Parametrisation::Log, 0.1);
         for w in [2.0f64, -2.0] {
             let u = w.abs().ln() - 0.1 * 0.5 * (w * 3.0);
-            close(step(descent, w, 3.0, false).0, w.signum() * u.exp());
+            close(
+                step(descent, w, 3.0, Constraint::Free).0,
+                w.signum() * u.exp(),
+            );
         }
         let adam = rule(Optimiser::Adam, Parametrisation::Log, 0.1);
-        let (w, m, _) = step(adam, 2.0, 3.0, false);
+        let (w, m, _) = step(adam, 2.0, 3.0, Constraint::Free);
         close(m, 0.1 * 0.5 * 6.0);
         assert!((w - 2.0 * (-0.1f64).exp()).abs() < 1e-8, "{w}");
         for rule in [descent, adam] {
-            assert_eq!(step(rule, 0.0, 3.0, false).0, 0.0);
+            assert_eq!(step(rule, 0.0, 3.0, Constraint::Free).0, 0.0);
             assert!(
-                step(rule, 1e-3, 1e6, true).0 > 0.0,
+                step(rule, 1e-3, 1e6, Constraint::NonNegative).0 > 0.0,
                 "not after a step of 50 either"
             );
         }
-        assert_eq!(step(descent, -2.0, 3.0, true).0, 0.0, "projected");
+        assert_eq!(
+            step(descent, -2.0, 3.0, Constraint::NonNegative).0,
+            0.0,
+            "projected"
+        );
         let squares = sum_of_gradient_squares(&adam, &[2.0, -1.0], &[3.0, 4.0]);
         assert_eq!(squares, 36.0 + 16.0);
     }
@@ -240,8 +289,24 @@ mod tests {
     #[test]
     fn projection_keeps_weights_at_zero_or_above() {
         let rule = usual();
-        assert_eq!(step(rule, 1e-5, 2.0, true).0, 0.0);
-        assert!(step(rule, 1e-5, -2.0, true).0 > 1e-5);
+        assert_eq!(step(rule, 1e-5, 2.0, Constraint::NonNegative).0, 0.0);
+        assert!(step(rule, 1e-5, -2.0, Constraint::NonNegative).0 > 1e-5);
+    }
+
+    #[test]
+    fn a_weight_that_keeps_its_sign_ends_at_a_zero_of_that_sign_and_may_leave_it_again() {
+        let descent = rule(Optimiser::Sgd, Parametrisation::Linear, 1.0);
+        let of = |w: f64, gradient: f64| step(descent, w, 2.0 * gradient, Constraint::KeepSign).0;
+        for sign in [1.0, -1.0] {
+            assert_eq!(of(2.0 * sign, sign), sign);
+            for gradient in [2.0, 3.0] {
+                let zero = of(2.0 * sign, gradient * sign);
+                assert_eq!((zero, zero.signum()), (0.0, sign));
+                assert_eq!(of(zero, -sign), sign);
+                assert_eq!(of(zero, sign).signum(), sign);
+            }
+        }
+        assert!(of(1.0, f64::NAN).is_nan());
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub enum EngineError {
     /// The GPU failed.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// The engine that several runs share failed.
+    #[error("{0}")]
+    Lanes(String),
 }
 
 impl Blame for EngineError {
@@ -35,7 +38,7 @@ impl Blame for EngineError {
         match self {
             Self::Weights(error) => error.fault(),
             Self::Gpu(error) => error.fault(),
-            Self::Threads(_) | Self::Memory(_) => Fault::Device,
+            Self::Threads(_) | Self::Memory(_) | Self::Lanes(_) => Fault::Device,
             Self::Batch(_) => Fault::Program,
         }
     }
@@ -104,6 +107,14 @@ pub trait Engine: Send {
     /// # Errors
     /// A failure of the device.
     fn step(&mut self) -> Result<StepReport, EngineError>;
+
+    /// [`gradient`](Self::gradient), then [`step`](Self::step).
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    fn train(&mut self, batch: &Batch) -> Result<(Scores, StepReport), EngineError> {
+        Ok((self.gradient(batch)?, self.step()?))
+    }
 
     /// Copies a quantity to the host.
     ///

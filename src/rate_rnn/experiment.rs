@@ -5,14 +5,17 @@ mod analyse;
 pub use analyse::{AnalysedWeights, analysis_json, write_analysis};
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::TRIAL_GROUP;
 use super::engine::EngineError;
+use super::gpu::LaneStart;
 use super::init::draw;
+use super::lanes::Ticket;
 use super::model::NetworkModel;
-use super::open::open_selected;
+use super::open::open_shared;
 use super::params::{Kind, Params};
 use super::settings::Config;
 use super::tasks::Sequences;
@@ -53,6 +56,8 @@ pub struct Experiment {
     pub params: Params,
     device: DeviceOptions,
     selection: Selection,
+    /// The right to share an engine with other runs, until it is used.
+    ticket: Mutex<Option<Ticket>>,
 }
 
 /// Looks whether the data of a configuration are there (`place`: where they are now).
@@ -94,7 +99,13 @@ impl Experiment {
             warnings,
             params,
             device,
+            ticket: Mutex::new(None),
         })
+    }
+
+    /// Lets the network of this experiment share an engine with those of other runs of its shape.
+    pub fn share(&mut self, ticket: Ticket) {
+        self.ticket = Mutex::new(Some(ticket));
     }
 
     /// Data and plan of a stored run, its data where `data` says or where it was before.
@@ -210,13 +221,13 @@ impl Experiment {
     ) -> Result<(NetworkModel, OpenedDevice), EngineError> {
         let batch = self.config.training.batch_size;
         let shape = [self.sequences.steps, batch];
-        let opened = open_selected(
-            self.selection.clone(),
-            self.params.clone(),
-            weights,
-            &self.device,
-            shape,
-        )?;
+        let ticket = self.ticket.lock();
+        let ticket = ticket.unwrap_or_else(PoisonError::into_inner).take();
+        let start = LaneStart {
+            params: self.params.clone(),
+            weights: weights.to_vec(),
+        };
+        let opened = open_shared(self.selection.clone(), start, &self.device, shape, ticket)?;
         let device = OpenedDevice {
             summary: opened.engine.describe(),
             info: opened.device,

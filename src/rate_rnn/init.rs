@@ -10,13 +10,16 @@
 //!   is the mean of the rows of the excitatory matrix, rows of I are Exp, normalised to the sum 1, so that the columns
 //!   of the effective matrix sum to 0.
 //!
+//! A `standard` network may instead begin with effective matrices put together from starts of two kinds, U diag(σ) Vᵀ.
+//!
 //! Biases are 0.
 
 use super::cpu::effective_matrix;
 use super::params::{Kind, Params};
+use super::settings::Transplant;
 use super::weights::{Layout, Link, Parts, TensorSpec};
 use crate::random::{Purpose, Stream};
-use crate::spectra::{SpectrumError, spectral_radius};
+use crate::spectra::{SpectrumError, singular_values, spectral_radius, with_singular_values};
 
 /// What initial weights depend on beside the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +31,10 @@ pub struct InitialWeights {
     /// In `dann`, draw the weights into inhibitory units like those of the excitatory matrix instead of taking its
     /// mean row.
     pub random_inhibition: bool,
+    /// Spectral radius of the recurrent matrices of `standard`; none: as drawn.
+    pub standard_radius: Option<f64>,
+    /// What a `standard` network begins with instead of its own draws.
+    pub transplant: Option<Transplant>,
 }
 
 /// Draws the stored weights of a network, flat. An entry depends on the seed, its tensor and its place in it.
@@ -35,6 +42,9 @@ pub struct InitialWeights {
 /// # Errors
 /// Eigenvalues that do not converge.
 pub fn draw(params: &Params, initial: &InitialWeights) -> Result<Vec<f32>, SpectrumError> {
+    if let Some(transplant) = initial.transplant {
+        return transplanted(params, initial, transplant);
+    }
     let layout = Layout::new(params);
     let mut flat = vec![0.0; layout.len];
     for (number, link) in layout.links.iter().enumerate() {
@@ -48,6 +58,51 @@ pub fn draw(params: &Params, initial: &InitialWeights) -> Result<Vec<f32>, Spect
             link,
         };
         draw.link(&mut flat)?;
+    }
+    Ok(flat)
+}
+
+/// The start of a `standard` network from those of two kinds.
+fn transplanted(
+    params: &Params,
+    initial: &InitialWeights,
+    transplant: Transplant,
+) -> Result<Vec<f32>, SpectrumError> {
+    let of = |kind| -> Result<Vec<f64>, SpectrumError> {
+        let params = Params {
+            kind,
+            ..params.clone()
+        };
+        let initial = InitialWeights {
+            transplant: None,
+            ..*initial
+        };
+        let layout = Layout::new(&params);
+        let stored = draw(&params, &initial)?;
+        let stored: Vec<f64> = stored.into_iter().map(f64::from).collect();
+        let links = layout.links.iter();
+        Ok(links
+            .flat_map(|link| effective_matrix(&layout, link, &stored))
+            .collect())
+    };
+    let (vectors, spectrum) = (of(transplant.vectors)?, of(transplant.spectrum)?);
+    let layout = Layout::new(params);
+    let mut flat = vec![0.0; layout.len];
+    for link in &layout.links {
+        let Parts::Columns { w, .. } = link.parts else {
+            continue;
+        };
+        let shape = [link.post, link.pre];
+        let matrix = match transplant.vectors == transplant.spectrum {
+            true => vectors[link.range()].to_vec(),
+            false => {
+                let values = singular_values(&spectrum[link.range()], shape)?;
+                with_singular_values(&vectors[link.range()], shape, &values)?
+            }
+        };
+        for (to, x) in flat[layout.tensors[w].range()].iter_mut().zip(matrix) {
+            *to = x as f32;
+        }
     }
     Ok(flat)
 }
@@ -68,7 +123,10 @@ impl Draw<'_> {
         match self.link.parts {
             Parts::Columns { w, .. } if self.params.kind == Kind::Standard => {
                 self.standard(w, flat);
-                Ok(())
+                match self.initial.standard_radius {
+                    Some(radius) if self.is_recurrent => self.rescale(w, radius, flat),
+                    _ => Ok(()),
+                }
             }
             Parts::Columns { w, inhibitory } => self.columns(w, inhibitory, flat),
             Parts::Dann { ex, ix, ei, .. } => {
@@ -140,12 +198,17 @@ impl Draw<'_> {
         for own in stored.iter_mut().step_by(self.link.pre + 1) {
             *own = 0.0;
         }
+        self.rescale(w, self.initial.spectral_radius, flat)
+    }
+
+    /// Gives a recurrent matrix this spectral radius.
+    fn rescale(&self, w: usize, radius: f64, flat: &mut [f32]) -> Result<(), SpectrumError> {
         let whole: Vec<f64> = flat.iter().map(|&x| f64::from(x)).collect();
         let matrix = effective_matrix(self.layout, self.link, &whole);
         // Rounded, so that the weights are the same where vector units sum in another order.
-        let radius = spectral_radius(&matrix, self.link.pre)? as f32;
-        if radius > 0.0 {
-            let factor = self.initial.spectral_radius / f64::from(radius);
+        let drawn = spectral_radius(&matrix, self.link.pre)? as f32;
+        if drawn > 0.0 {
+            let factor = radius / f64::from(drawn);
             for x in &mut flat[self.layout.tensors[w].range()] {
                 *x = (f64::from(*x) * factor) as f32;
             }
@@ -212,6 +275,8 @@ mod tests {
             seed,
             spectral_radius: 1.5,
             random_inhibition: false,
+            standard_radius: None,
+            transplant: None,
         };
         let flat = draw(params, &initial).unwrap();
         flat.into_iter().map(f64::from).collect()
@@ -254,6 +319,48 @@ mod tests {
                 "{n} {kind:?} {fraction}: {mean:.4}"
             );
         }
+    }
+
+    #[test]
+    fn a_transplant_has_the_vectors_of_one_start_and_the_singular_values_of_another() {
+        let own = params(Kind::Standard, &[40, 30], 10);
+        let layout = Layout::new(&own);
+        let start = |params: &Params, standard_radius, transplant| {
+            let initial = InitialWeights {
+                seed: 4,
+                spectral_radius: 1.5,
+                random_inhibition: false,
+                standard_radius,
+                transplant,
+            };
+            let stored = draw(params, &initial).unwrap();
+            let stored: Vec<f64> = stored.into_iter().map(f64::from).collect();
+            let layout = Layout::new(params);
+            let matrix = |link| effective_matrix(&layout, link, &stored);
+            layout.links.iter().map(matrix).collect::<Vec<_>>()
+        };
+        let columns = start(&params(Kind::ColEi, &[40, 30], 10), None, None);
+        let free = start(&own, None, None);
+        let of = |vectors, spectrum| start(&own, None, Some(Transplant { vectors, spectrum }));
+        assert_eq!(of(Kind::ColEi, Kind::ColEi), columns);
+        assert_eq!(of(Kind::Standard, Kind::Standard), free);
+        let mixed = of(Kind::ColEi, Kind::Standard);
+        for (number, link) in layout.links.iter().enumerate() {
+            let shape = [link.post, link.pre];
+            let values = |matrix: &[f64]| singular_values(matrix, shape).unwrap();
+            for (a, b) in values(&mixed[number]).iter().zip(values(&free[number])) {
+                assert!((a - b).abs() < 1e-5, "{}: {a} {b}", link.name);
+            }
+            // With the singular values that belong to its vectors it is the start that those are of.
+            let back =
+                with_singular_values(&mixed[number], shape, &values(&columns[number])).unwrap();
+            for (a, b) in back.iter().zip(&columns[number]) {
+                assert!((a - b).abs() < 1e-4, "{}: {a} {b}", link.name);
+            }
+        }
+        let rescaled = start(&own, Some(1.41), None);
+        assert!((spectral_radius(&rescaled[1], 40).unwrap() - 1.41).abs() < 1e-5);
+        assert_eq!(rescaled[0], free[0]);
     }
 
     #[test]

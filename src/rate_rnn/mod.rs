@@ -48,6 +48,7 @@ pub mod figures;
 pub mod findings;
 pub mod gpu;
 pub mod init;
+pub mod lanes;
 pub mod loss;
 pub mod measures;
 pub mod method;

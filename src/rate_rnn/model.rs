@@ -103,8 +103,7 @@ impl Model for NetworkModel {
     }
 
     fn begin(&mut self, batch: &Batch) -> Result<(), ModelError> {
-        let scores = self.engine.gradient(batch)?;
-        let step = self.engine.step()?;
+        let (scores, step) = self.engine.train(batch)?;
         let (trials, loss) = (batch.trials as f64, scores.mean_loss());
         let right = scores.correct as f64 / scores.outputs as f64;
         let (numbers, sums) = match self.sequences.has_classes() {

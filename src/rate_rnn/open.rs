@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cpu::CpuEngine;
+use super::cpu::{self, CpuEngine};
 use super::engine::{Engine, EngineError};
-use super::gpu::GpuEngine;
+use super::gpu::{GpuEngine, LaneStart};
+use super::lanes::Ticket;
 use super::params::Params;
 use crate::device::DeviceOptions;
 use crate::gpu::{Gpu, Selection};
@@ -32,19 +33,51 @@ pub fn open_selected(
     options: &DeviceOptions,
     shape: [usize; 2],
 ) -> Result<OpenedEngine, EngineError> {
+    let weights = weights.to_vec();
+    open_shared(
+        selection,
+        LaneStart { params, weights },
+        options,
+        shape,
+        None,
+    )
+}
+
+/// The same, or a lane of an engine that runs share where there is a ticket for it.
+///
+/// # Errors
+/// Too little memory on the device, or a failure of it.
+pub fn open_shared(
+    selection: Selection,
+    start: LaneStart,
+    options: &DeviceOptions,
+    shape: [usize; 2],
+    ticket: Option<Ticket>,
+) -> Result<OpenedEngine, EngineError> {
     let threads = options.threads();
     let device = DeviceInfo::of(&selection, threads);
     let (engine, reason): (Box<dyn Engine>, String) = match selection {
         Selection::CpuEngine { reason } => (
-            Box::new(CpuEngine::<f32>::new(params, weights, threads)?),
+            {
+                let pool = match ticket {
+                    Some(ticket) => ticket.pool(threads)?,
+                    None => Arc::new(cpu::pool(threads)?),
+                };
+                let LaneStart { params, weights } = start;
+                Box::new(CpuEngine::<f32>::in_pool(params, &weights, pool))
+            },
             reason,
         ),
         Selection::Adapter { adapter, reason } => {
-            let gpu = Arc::new(Gpu::open(&adapter)?);
-            (
-                Box::new(GpuEngine::new(gpu, params, weights, options.memory, shape)?),
-                reason,
-            )
+            let build = |starts: &[LaneStart]| {
+                let gpu = Arc::new(Gpu::open(&adapter)?);
+                GpuEngine::of_lanes(gpu, starts, options.memory, shape)
+            };
+            let engine: Box<dyn Engine> = match ticket {
+                Some(ticket) => Box::new(ticket.lane(start, build)?),
+                None => Box::new(build(&[start])?),
+            };
+            (engine, reason)
         }
     };
     Ok(OpenedEngine {

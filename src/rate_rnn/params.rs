@@ -60,6 +60,8 @@ pub struct Recipe {
     pub adam_beta2: f64,
     /// Adam's ε.
     pub adam_epsilon: f64,
+    /// Entries of the matrices of a `standard` network keep the signs they start with.
+    pub frozen_signs: bool,
 }
 
 impl Recipe {
@@ -74,6 +76,7 @@ impl Recipe {
             adam_beta1: 0.9,
             adam_beta2: 0.999,
             adam_epsilon: 1e-8,
+            frozen_signs: false,
         }
     }
 

@@ -158,6 +158,24 @@ pub struct Weights {
     /// In `dann`, draw the weights into inhibitory units like those of the excitatory matrix instead of taking its mean
     /// row.
     pub random_inhibition: bool,
+    /// Spectral radius of the recurrent matrices of `standard`, to which they are rescaled; null: as drawn.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_radius: Option<f64>,
+    /// A `standard` network that begins with effective matrices put together from those of two kinds; null: as drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transplant: Option<Transplant>,
+}
+
+/// The start of a `standard` network whose every matrix is U diag(σ) Vᵀ, U and V the singular vectors of a start of one
+/// kind, σ the singular values of a start of another. Where both are one kind, the start is that kind's as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transplant {
+    /// The kind that the singular vectors are of.
+    pub vectors: Kind,
+    /// The kind that the singular values are of.
+    pub spectrum: Kind,
 }
 
 /// Loss, optimiser, epochs and batches.
@@ -197,9 +215,18 @@ pub struct Training {
     /// Adam's ε.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub adam_epsilon: f64,
+    /// Entries of the matrices keep the signs they start with: one that would change its sign is set to zero. Of
+    /// `standard` alone, as the other kinds have signs.
+    #[serde(skip_serializing_if = "is_false")]
+    pub frozen_signs: bool,
     /// The last checkpoint is written every so many epochs.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub checkpoint_every_epochs: u64,
+}
+
+/// For serde, which leaves out what is as it always was.
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Config {
@@ -227,6 +254,7 @@ impl Config {
                 adam_beta1: training.adam_beta1,
                 adam_beta2: training.adam_beta2,
                 adam_epsilon: training.adam_epsilon,
+                frozen_signs: training.frozen_signs,
             },
         }
     }
@@ -237,6 +265,8 @@ impl Config {
             seed: self.seeds.weights,
             spectral_radius: self.weights.spectral_radius,
             random_inhibition: self.weights.random_inhibition,
+            standard_radius: self.weights.standard_radius,
+            transplant: self.weights.transplant,
         }
     }
 }
@@ -326,6 +356,49 @@ impl Settings for Config {
             json!(self.network.inhibitory_fraction),
             "must leave every layer of a col_ei network excitatory and inhibitory units".into(),
         );
+        let is_standard = self.network.kind == Kind::Standard;
+        let weights = &self.weights;
+        for (key, is_set, value) in [
+            (
+                "weights.standard_radius",
+                weights.standard_radius.is_some(),
+                json!(weights.standard_radius),
+            ),
+            (
+                "weights.transplant",
+                weights.transplant.is_some(),
+                json!(weights.transplant),
+            ),
+            (
+                "training.frozen_signs",
+                self.training.frozen_signs,
+                json!(self.training.frozen_signs),
+            ),
+        ] {
+            rules.require(
+                is_standard || !is_set,
+                key,
+                value,
+                r#"needs network.kind "standard""#.into(),
+            );
+        }
+        for kind in weights
+            .transplant
+            .iter()
+            .flat_map(|t| [t.vectors, t.spectrum])
+        {
+            let params = Params {
+                kind,
+                ..params.clone()
+            };
+            let has_both = |&units: &usize| (1..units).contains(&params.inhibitory(units));
+            rules.require(
+                kind != Kind::ColEi || layers.iter().all(has_both),
+                "network.inhibitory_fraction",
+                json!(self.network.inhibitory_fraction),
+                "must leave every layer of the col_ei start excitatory and inhibitory units".into(),
+            );
+        }
         let loss = self.training.loss;
         let fits = match (task, loss) {
             (_, None) | (Task::Sequences, _) => true,
@@ -418,6 +491,8 @@ impl Default for Weights {
         Self {
             spectral_radius: 1.5,
             random_inhibition: false,
+            standard_radius: None,
+            transplant: None,
         }
     }
 }
@@ -436,6 +511,7 @@ impl Default for Training {
             adam_beta1: 0.9,
             adam_beta2: 0.999,
             adam_epsilon: 1e-8,
+            frozen_signs: false,
             checkpoint_every_epochs: 1,
         }
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::params::{Kind, Params};
 use crate::fault::always;
+use crate::optim::Constraint;
 use crate::train::checkpoint::Tensor;
 
 /// Why tensors do not fit a network.
@@ -51,8 +52,8 @@ pub struct TensorSpec {
     pub offset: usize,
     /// Factor of its gradient before clipping.
     pub correction: f64,
-    /// Set to max(w, 0) after each step.
-    pub projected: bool,
+    /// What it is held to after each step.
+    pub constraint: Constraint,
     /// Tensors with the same number are clipped together.
     pub clip_group: usize,
 }
@@ -164,6 +165,11 @@ impl Layout {
     pub fn new(params: &Params) -> Self {
         let mut builder = Builder {
             kind: params.kind,
+            of_matrices: match (params.kind, params.recipe.frozen_signs) {
+                (Kind::Standard, false) => Constraint::Free,
+                (Kind::Standard, true) => Constraint::KeepSign,
+                (Kind::ColEi | Kind::Dann, _) => Constraint::NonNegative,
+            },
             group: 0,
             layout: Self {
                 tensors: Vec::new(),
@@ -187,7 +193,7 @@ impl Layout {
             };
             let input = builder.link(format!("l{l}.u"), [units, below], of_input);
             let recurrent = builder.link(format!("l{l}.w"), [units, units], own);
-            let bias = builder.tensor(format!("l{l}.b"), vec![units], 1.0, false);
+            let bias = builder.tensor(format!("l{l}.b"), vec![units], 1.0, Constraint::Free);
             builder.layout.layers.push(Layer {
                 units,
                 input,
@@ -202,7 +208,7 @@ impl Layout {
             _ => params.inhibitory(below),
         };
         builder.layout.read_out = builder.link("out.w".into(), [params.n_out, below], inhibitory);
-        let bias = builder.tensor("out.b".into(), vec![params.n_out], 1.0, false);
+        let bias = builder.tensor("out.b".into(), vec![params.n_out], 1.0, Constraint::Free);
         builder.layout.read_out_bias = bias;
         builder.layout
     }
@@ -218,7 +224,11 @@ impl Layout {
     /// One that is missing, of another shape, or below 0 where it may not be.
     pub fn flatten(&self, tensors: &BTreeMap<String, Tensor>) -> Result<Vec<f32>, WeightsError> {
         let flat = self.flatten_signed(tensors)?;
-        for spec in self.tensors.iter().filter(|spec| spec.projected) {
+        for spec in self
+            .tensors
+            .iter()
+            .filter(|spec| spec.constraint == Constraint::NonNegative)
+        {
             if let Some(&value) = flat[spec.range()].iter().find(|w| **w < 0.0) {
                 let name = spec.name.clone();
                 return Err(WeightsError::Negative { name, value });
@@ -268,6 +278,7 @@ impl Layout {
 
 struct Builder {
     kind: Kind,
+    of_matrices: Constraint,
     group: usize,
     layout: Layout,
 }
@@ -278,7 +289,7 @@ impl Builder {
         name: String,
         shape: Vec<usize>,
         correction: f64,
-        projected: bool,
+        constraint: Constraint,
     ) -> usize {
         let number = self.layout.tensors.len();
         let spec = TensorSpec {
@@ -286,7 +297,7 @@ impl Builder {
             shape,
             offset: self.layout.len,
             correction,
-            projected,
+            constraint,
             clip_group: match self.kind {
                 Kind::Dann => self.group,
                 Kind::Standard | Kind::ColEi => number,
@@ -300,8 +311,7 @@ impl Builder {
     fn link(&mut self, name: String, [post, pre]: [usize; 2], inhibitory: usize) -> usize {
         let parts = match self.kind {
             Kind::Standard | Kind::ColEi => {
-                let projected = self.kind == Kind::ColEi;
-                let w = self.tensor(name.clone(), vec![post, pre], 1.0, projected);
+                let w = self.tensor(name.clone(), vec![post, pre], 1.0, self.of_matrices);
                 Parts::Columns { w, inhibitory }
             }
             Kind::Dann => {
@@ -313,9 +323,9 @@ impl Builder {
                 ];
                 let [ex, ix, ei] = shapes;
                 Parts::Dann {
-                    ex: self.tensor(format!("{name}_ex"), ex, 1.0, true),
-                    ix: self.tensor(format!("{name}_ix"), ix, of_ix, true),
-                    ei: self.tensor(format!("{name}_ei"), ei, of_ei, true),
+                    ex: self.tensor(format!("{name}_ex"), ex, 1.0, self.of_matrices),
+                    ix: self.tensor(format!("{name}_ix"), ix, of_ix, self.of_matrices),
+                    ei: self.tensor(format!("{name}_ei"), ei, of_ei, self.of_matrices),
                     inhibitory,
                 }
             }
@@ -392,7 +402,11 @@ mod tests {
             let spec = of(name);
             assert_eq!((&spec.shape, spec.clip_group), (&shape, group), "{name}");
             assert!((spec.correction - correction).abs() < 1e-15, "{name}");
-            assert_eq!(spec.projected, !name.ends_with(".b"));
+            let expected = match name.ends_with(".b") {
+                true => Constraint::Free,
+                false => Constraint::NonNegative,
+            };
+            assert_eq!(spec.constraint, expected);
         }
     }
 

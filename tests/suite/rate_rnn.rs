@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use dalenet::gpu::Gpu;
 use dalenet::gpu::testing::test_gpu;
+use dalenet::optim::Constraint;
 use dalenet::optim::Optimiser;
 use dalenet::parity::{CaseFile, CaseReport, Precision};
 use dalenet::random::{Purpose, Stream};
 use dalenet::rate_rnn::batch::{Batch, Targets};
 use dalenet::rate_rnn::cpu::CpuEngine;
 use dalenet::rate_rnn::engine::{Engine, Quantity};
-use dalenet::rate_rnn::gpu::GpuEngine;
+use dalenet::rate_rnn::gpu::{GpuEngine, LaneStart};
 use dalenet::rate_rnn::init::{InitialWeights, draw};
 use dalenet::rate_rnn::params::{Kind, Loss, Params, Recipe};
 use dalenet::rate_rnn::parity::{Case, run};
@@ -67,6 +68,8 @@ fn drawn(kind: Kind, loss: Loss, sizes: Sizes) -> Setup {
         seed: 11,
         spectral_radius: 1.5,
         random_inhibition: true,
+        standard_radius: None,
+        transplant: None,
     };
     let mut weights = draw(&params, &initial).expect("converges");
     let mut stream = Stream::new(Purpose::Weights, 12, 0, 0);
@@ -525,11 +528,11 @@ fn stored_weights_of_networks_with_signs_stay_at_zero_or_above() {
             trained(engine.as_mut(), &setup.batch);
             let weights = engine.read(Quantity::Weights).expect("reads");
             let layout = engine.layout();
-            let of = |projected: bool| {
+            let of = |is_held: bool| {
                 let tensors = layout
                     .tensors
                     .iter()
-                    .filter(move |t| t.projected == projected);
+                    .filter(move |t| (t.constraint == Constraint::NonNegative) == is_held);
                 tensors.flat_map(|t| weights[t.range()].iter().copied())
             };
             assert!(
@@ -538,6 +541,163 @@ fn stored_weights_of_networks_with_signs_stay_at_zero_or_above() {
             );
             assert!(of(false).any(|b| b < 0.0), "{name}: biases are free");
         }
+    }
+}
+
+#[test]
+fn frozen_signs_stay_as_they_were_drawn_through_zero_and_back() {
+    let mut setup = drawn(Kind::Standard, Loss::CrossEntropyLast, SMALL);
+    setup.params.recipe = Recipe {
+        frozen_signs: true,
+        ..Recipe::descent(1.0, None)
+    };
+    for (name, _, mut engine) in engines(&setup) {
+        let matrices: Vec<_> = (engine.layout().tensors.iter())
+            .filter(|t| t.constraint == Constraint::KeepSign)
+            .map(|t| t.range())
+            .collect();
+        let (mut zeros, mut left) = (0, 0);
+        let mut before: Vec<f64> = setup.weights.iter().map(|&w| f64::from(w)).collect();
+        for _ in 0..6 {
+            engine.train(&setup.batch).expect("trains");
+            let now = engine.read(Quantity::Weights).expect("reads");
+            for at in matrices.iter().cloned().flatten() {
+                let start = f64::from(setup.weights[at]);
+                let same = now[at].is_sign_negative() == start.is_sign_negative();
+                assert!(same, "{name}: {start} became {}", now[at]);
+                zeros += usize::from(now[at] == 0.0);
+                left += usize::from(before[at] == 0.0 && now[at] != 0.0);
+            }
+            before = now;
+        }
+        assert!(zeros > 0 && left > 0, "{name}: {zeros} {left}");
+    }
+}
+
+/// Networks of one shape in all that may differ: kinds, fractions, rates, clipping, signs, seeds.
+fn company(lanes: usize) -> Vec<Setup> {
+    let of = |lane: usize| {
+        let kind = [Kind::Standard, Kind::ColEi, Kind::ColEi][lane % 3];
+        let mut setup = drawn(kind, Loss::CrossEntropyLast, SMALL);
+        setup.params.inhibitory_fraction = [0.3, 0.3, 0.5][lane % 3];
+        setup.params.recipe = Recipe {
+            frozen_signs: lane.is_multiple_of(6),
+            ..Recipe::descent(0.05 + 0.01 * (lane % 5) as f64, Some(0.5))
+        };
+        for (i, w) in setup.weights.iter_mut().enumerate() {
+            *w *= 1.0 + ((i + lane) % 7) as f32 / 20.0;
+        }
+        for (i, x) in setup.batch.x.iter_mut().enumerate() {
+            *x += ((i * (lane + 1)) % 5) as f32 / 10.0;
+        }
+        setup
+    };
+    (0..lanes).map(of).collect()
+}
+
+#[test]
+fn lanes_of_the_gpu_learn_what_they_learn_alone_whatever_goes_beside_them() {
+    let Some(gpu) = gpu() else {
+        return;
+    };
+    const LANES: usize = 32;
+    const MISTAKEN: usize = 5;
+    let mut setups = company(LANES);
+    // The gradient of one is not finite.
+    setups[MISTAKEN].batch.x[4] = f32::NAN;
+    let start = |setup: &Setup| LaneStart {
+        params: setup.params.clone(),
+        weights: setup.weights.clone(),
+    };
+    let starts: Vec<_> = setups.iter().map(start).collect();
+    let shape = [setups[0].batch.steps, setups[0].batch.trials];
+    let together = |memory| GpuEngine::of_lanes(gpu.clone(), &starts, memory, shape);
+    let mut all = together(None).expect("is made");
+    // The second round leaves every fourth behind, the third is of those alone.
+    let rounds: [&dyn Fn(usize) -> bool; 3] =
+        [&|_| true, &|lane| lane % 4 != 0, &|lane| lane % 4 == 0];
+    let mut reports = vec![Vec::new(); LANES];
+    for wanted in rounds {
+        let lanes: Vec<usize> = (0..LANES).filter(|&lane| wanted(lane)).collect();
+        let work: Vec<_> = lanes.iter().map(|&l| (l, &setups[l].batch)).collect();
+        let scores = all.gradient_lanes(&work).expect("runs");
+        let steps = all.step_lanes(&lanes).expect("steps");
+        for ((lane, scores), step) in lanes.into_iter().zip(scores).zip(steps) {
+            reports[lane].push((scores, step));
+        }
+    }
+    let work: Vec<_> = (0..LANES).map(|l| (l, &setups[l].batch)).collect();
+    let forward = all.forward_lanes(&work, true).expect("runs");
+    for (lane, setup) in setups.iter().enumerate() {
+        let mut alone = on_gpu(&gpu, setup, None);
+        let expected: Vec<_> = (0..2)
+            .map(|_| alone.train(&setup.batch).expect("trains"))
+            .collect();
+        let of = format!("lane {lane}");
+        let read = |quantity| all.read_lane(lane, quantity).expect("reads");
+        assert_eq!(
+            read(Quantity::Weights),
+            alone.read(Quantity::Weights).expect("reads"),
+            "{of}"
+        );
+        if lane == MISTAKEN {
+            assert!(reports[lane].iter().all(|(_, step)| step.skipped));
+            continue;
+        }
+        assert!(reports[lane].iter().all(|(_, step)| !step.skipped));
+        assert_eq!(reports[lane], expected, "{of}");
+        assert_eq!(
+            read(Quantity::Gradient),
+            alone.read(Quantity::Gradient).expect("reads"),
+            "{of}"
+        );
+        assert_eq!(
+            forward[lane],
+            alone.forward(&setup.batch, true).expect("runs"),
+            "{of}"
+        );
+    }
+    let refused = together(Some(10_000))
+        .map(|_| ())
+        .expect_err("has no room")
+        .to_string();
+    assert!(
+        refused.contains("--memory") && refused.contains("--lanes"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn engines_that_share_worker_threads_learn_what_they_learn_alone() {
+    let setups = company(6);
+    let pool = Arc::new(dalenet::rate_rnn::cpu::pool(2).expect("starts"));
+    let together: Vec<_> = std::thread::scope(|scope| {
+        let run = |setup| {
+            let pool = pool.clone();
+            scope.spawn(move || {
+                let Setup {
+                    params,
+                    weights,
+                    batch,
+                }: &Setup = setup;
+                let mut engine = CpuEngine::<f32>::in_pool(params.clone(), weights, pool);
+                for _ in 0..5 {
+                    engine.train(batch).expect("trains");
+                }
+                engine.read(Quantity::Weights).expect("reads")
+            })
+        };
+        let runs: Vec<_> = setups.iter().map(run).collect();
+        runs.into_iter()
+            .map(|run| run.join().expect("runs"))
+            .collect()
+    });
+    for (setup, found) in setups.iter().zip(together) {
+        let mut alone = on_cpu(setup, 1);
+        for _ in 0..5 {
+            alone.train(&setup.batch).expect("trains");
+        }
+        assert_eq!(found, alone.read(Quantity::Weights).expect("reads"));
     }
 }
 

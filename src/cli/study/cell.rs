@@ -26,16 +26,17 @@ pub fn run(study: &Study, folder: &StudyFolder, cells: &[&Cell], args: &RunArgs)
     }
     let mut shapes = cells.iter().map(|cell| cell.config.lane_shape());
     let first = shapes.next().flatten();
-    if first.is_none() || shapes.any(|shape| shape != first) {
+    let lanes = Lanes::new(study.family(), cells.len());
+    let lanes = lanes.filter(|_| first.is_some() && shapes.all(|shape| shape == first));
+    let Some(lanes) = lanes else {
         let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
         return Err(UsageError(format!(
-            "{} cannot share an engine: only cells that differ in seeds alone can, of a family that has lanes; run them \
-             one by one",
+            "{} cannot share an engine: only cells whose networks and data are of one shape can, of a family that has \
+             lanes; run them one by one",
             names.join(", ")
         ))
         .into());
-    }
-    let lanes = Lanes::new(cells.len());
+    };
     let outcomes: Vec<Result<u8>> = std::thread::scope(|scope| {
         let mut running = Vec::new();
         for &cell in cells {

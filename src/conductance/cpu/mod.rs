@@ -338,9 +338,9 @@ impl<R: Real> Engine for CpuEngine<R> {
             self.pool.install(|| {
                 parts.for_each(|(((gradient, m), v), stored)| {
                     let (t, clip) = (self.optimiser_steps, report.clip_factor);
-                    let (rule, project) = (&slot.rule, slot.projected);
+                    let (rule, constraint) = (&slot.rule, slot.constraint);
                     self.adam
-                        .update(rule, t, clip, project, gradient, m, v, stored);
+                        .update(rule, t, clip, constraint, gradient, m, v, stored);
                 });
             });
         }

@@ -47,7 +47,7 @@ impl GpuEngine {
         };
         for slot in &slots {
             let place = [slot.offset, slot.len()];
-            let step = update_step(place, (&slot.rule, &self.adam), number, 0, slot.projected);
+            let step = update_step(place, (&slot.rule, &self.adam), number, 0, slot.constraint);
             dispatches.push(optimiser_dispatch(linear_grid(slot.len(), WORKGROUP), step));
             dispatches.push(self.effective_of(slot));
         }

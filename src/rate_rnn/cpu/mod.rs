@@ -3,7 +3,7 @@
 mod effective;
 mod group;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -23,8 +23,7 @@ use group::{GroupScratch, Network};
 pub struct CpuEngine<R> {
     params: Params,
     layout: Layout,
-    pool: rayon::ThreadPool,
-    threads: usize,
+    pool: Arc<rayon::ThreadPool>,
     arch: Arch,
     stored: Lines<R>,
     effective: Effective<R>,
@@ -35,6 +34,16 @@ pub struct CpuEngine<R> {
     steps: u64,
     /// Scratch that no thread uses just now.
     scratch: Mutex<Vec<GroupScratch<R>>>,
+}
+
+/// Worker threads.
+///
+/// # Errors
+/// Threads that cannot be started.
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build()
+        .map_err(|error| EngineError::Threads(error.to_string()))
 }
 
 /// What a group of trials leaves behind.
@@ -51,14 +60,14 @@ impl<R: Real> CpuEngine<R> {
     /// # Errors
     /// Threads that cannot be started.
     pub fn new(params: Params, weights: &[f32], threads: usize) -> Result<Self, EngineError> {
+        Ok(Self::in_pool(params, weights, Arc::new(pool(threads)?)))
+    }
+
+    /// The same on worker threads that other engines may use, too.
+    pub fn in_pool(params: Params, weights: &[f32], pool: Arc<rayon::ThreadPool>) -> Self {
         let layout = Layout::new(&params);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| EngineError::Threads(error.to_string()))?;
         let mut engine = Self {
             pool,
-            threads,
             arch: Arch::new(),
             stored: zeros(layout.len),
             effective: Effective::new(&layout),
@@ -70,8 +79,8 @@ impl<R: Real> CpuEngine<R> {
             params,
             layout,
         };
-        engine.load(weights)?;
-        Ok(engine)
+        take(&mut engine.stored, weights);
+        engine
     }
 
     /// Runs the groups of a batch, each on a thread, and hands their results over in order.
@@ -193,7 +202,7 @@ impl<R: Real> Engine for CpuEngine<R> {
                 &rule,
                 self.steps,
                 *factor,
-                tensor.projected,
+                tensor.constraint,
                 &self.gradient[range.clone()],
                 &mut self.m[range.clone()],
                 &mut self.v[range.clone()],
@@ -230,7 +239,8 @@ impl<R: Real> Engine for CpuEngine<R> {
     }
 
     fn describe(&self) -> String {
-        let threads = crate::text::count(self.threads, "thread", "threads");
+        let threads = self.pool.current_num_threads();
+        let threads = crate::text::count(threads, "thread", "threads");
         format!("CPU engine, {threads}")
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn by_effective_words(layout: &Layout) -> usize {
     layout.effective_len + biases.map(|t| t.len()).sum::<usize>()
 }
 
-/// Trials on the device at a time: whole groups, as many as fit into `budget` bytes.
+/// Trials of each of `lanes` networks on the device at a time: whole groups, as many as fit into `budget` bytes.
 ///
 /// # Errors
 /// Not even one group fits.
@@ -86,12 +86,15 @@ pub(super) fn chunk_trials(
     params: &Params,
     layout: &Layout,
     [steps, trials]: [usize; 2],
+    lanes: usize,
     budget: u64,
     limits: &AdapterLimits,
 ) -> Result<usize, EngineError> {
     let group = Words::of(params, steps, TRIAL_GROUP);
     let fixed = 4 * fixed_words(layout) as u64;
-    let binding = limits.storage_binding_bytes.min(limits.buffer_bytes);
+    let lanes = lanes as u64;
+    let budget = budget / lanes;
+    let binding = limits.storage_binding_bytes.min(limits.buffer_bytes) / lanes;
     let by_budget = budget.saturating_sub(fixed) / (4 * group.sum().max(1)) as u64;
     let by_binding = binding / (4 * group.largest().max(1)) as u64;
     let groups = by_budget.min(by_binding) as usize;
@@ -99,8 +102,9 @@ pub(super) fn chunk_trials(
         let needed = fixed + 4 * group.sum() as u64;
         return Err(EngineError::Memory(format!(
             "this network needs {needed} bytes of device memory for {}, of which {budget} may be used and {binding} \
-             be in one buffer; allow more with --memory, make trials shorter, or use --device cpu",
-            count(TRIAL_GROUP, "trial", "trials")
+             be in one buffer; allow more with --memory, make trials shorter{}, or use --device cpu",
+            count(TRIAL_GROUP, "trial", "trials"),
+            if lanes > 1 { ", lower --lanes" } else { "" }
         )));
     }
     Ok(trials.min(groups * TRIAL_GROUP))

@@ -55,6 +55,10 @@ step!(
         w_at: u32,
         ix_at: u32,
         ei_at: u32,
+        stored_stride: u32,
+        effective_stride: u32,
+        unused_a: u32,
+        unused_b: u32,
     }
 );
 
@@ -72,6 +76,10 @@ step!(
         input_at: u32,
         recurrent_at: u32,
         bias_at: u32,
+        below_stride: u32,
+        own_stride: u32,
+        effective_stride: u32,
+        stored_stride: u32,
         unused: u32,
     }
 );
@@ -86,7 +94,11 @@ step!(
         h_at: u32,
         weights_at: u32,
         bias_at: u32,
-        unused: u32,
+        outputs_at: u32,
+        h_stride: u32,
+        effective_stride: u32,
+        stored_stride: u32,
+        outputs_stride: u32,
     }
 );
 
@@ -98,9 +110,13 @@ step!(
         n_out: u32,
         has_classes: u32,
         factor: f32,
-        unused_a: u32,
-        unused_b: u32,
-        unused_c: u32,
+        outputs_at: u32,
+        targets_at: u32,
+        losses_at: u32,
+        outputs_stride: u32,
+        targets_stride: u32,
+        losses_stride: u32,
+        unused: u32,
     }
 );
 
@@ -113,16 +129,16 @@ step!(
         trials: u32,
         units: u32,
         own_at: u32,
-        h_at: u32,
         recurrent_at: u32,
         above: u32,
         above_is_output: u32,
         above_at: u32,
         above_first: u32,
         matrix_at: u32,
-        unused_a: u32,
-        unused_b: u32,
-        unused_c: u32,
+        own_stride: u32,
+        above_stride: u32,
+        effective_stride: u32,
+        unused: u32,
     }
 );
 
@@ -142,9 +158,9 @@ step!(
         to_at: u32,
         first: u32,
         count: u32,
-        unused_a: u32,
-        unused_b: u32,
-        unused_c: u32,
+        left_stride: u32,
+        right_stride: u32,
+        to_stride: u32,
     }
 );
 
@@ -160,9 +176,9 @@ step!(
         to_at: u32,
         first: u32,
         count: u32,
-        unused_a: u32,
-        unused_b: u32,
-        unused_c: u32,
+        left_stride: u32,
+        to_stride: u32,
+        unused: u32,
     }
 );
 
@@ -176,7 +192,11 @@ step!(
         from_at: u32,
         to_at: u32,
         other_at: u32,
-        unused: u32,
+        from_stride: u32,
+        stored_stride: u32,
+        unused_a: u32,
+        unused_b: u32,
+        unused_c: u32,
     }
 );
 
