@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::batch::Batch;
-use super::cpu;
+use super::cpu::Workers;
 use super::engine::{Engine, EngineError, Forward, Quantity, StepReport};
 use super::gpu::{GpuEngine, LaneStart};
 use super::loss::Scores;
@@ -32,7 +32,7 @@ pub fn shape(config: &Config) -> Option<String> {
 /// Runs that are to share an engine.
 pub struct Group {
     of_lanes: Arc<lanes::Group<LaneStart, Shared>>,
-    pool: OnceLock<Arc<rayon::ThreadPool>>,
+    workers: OnceLock<Arc<Workers<f32>>>,
 }
 
 impl Group {
@@ -40,7 +40,7 @@ impl Group {
     pub fn new(runs: usize) -> Arc<Self> {
         Arc::new(Self {
             of_lanes: lanes::Group::new(runs),
-            pool: OnceLock::new(),
+            workers: OnceLock::new(),
         })
     }
 }
@@ -64,12 +64,12 @@ impl Ticket {
     ///
     /// # Errors
     /// Threads that cannot be started.
-    pub fn pool(&self, threads: usize) -> Result<Arc<rayon::ThreadPool>, EngineError> {
-        match self.group.pool.get() {
-            Some(pool) => Ok(pool.clone()),
+    pub fn workers(&self, threads: usize) -> Result<Arc<Workers<f32>>, EngineError> {
+        match self.group.workers.get() {
+            Some(workers) => Ok(workers.clone()),
             None => {
-                let own = Arc::new(cpu::pool(threads)?);
-                Ok(self.group.pool.get_or_init(|| own).clone())
+                let own = Arc::new(Workers::new(threads)?);
+                Ok(self.group.workers.get_or_init(|| own).clone())
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cpu::{self, CpuEngine};
+use super::cpu::{CpuEngine, Workers};
 use super::engine::{Engine, EngineError};
 use super::gpu::{GpuEngine, LaneStart};
 use super::lanes::Ticket;
@@ -59,12 +59,12 @@ pub fn open_shared(
     let (engine, reason): (Box<dyn Engine>, String) = match selection {
         Selection::CpuEngine { reason } => (
             {
-                let pool = match ticket {
-                    Some(ticket) => ticket.pool(threads)?,
-                    None => Arc::new(cpu::pool(threads)?),
+                let workers = match ticket {
+                    Some(ticket) => ticket.workers(threads)?,
+                    None => Arc::new(Workers::new(threads)?),
                 };
                 let LaneStart { params, weights } = start;
-                Box::new(CpuEngine::<f32>::in_pool(params, &weights, pool))
+                Box::new(CpuEngine::<f32>::with_workers(params, &weights, workers))
             },
             reason,
         ),

@@ -126,6 +126,7 @@ impl Sequences {
     /// These samples as a batch.
     pub fn batch(&self, samples: &[usize]) -> Batch {
         let (steps, n_in) = (self.steps, self.n_in);
+        let brightness: [f32; 256] = std::array::from_fn(|pixel| pixel as f32 / 255.0);
         let mut x = Vec::with_capacity(steps * samples.len() * n_in);
         for step in 0..steps {
             for &sample in samples {
@@ -133,7 +134,7 @@ impl Sequences {
                 match &self.inputs {
                     Inputs::Images(set) => {
                         let pixels = set.image(sample)[at].iter();
-                        x.extend(pixels.map(|&p| f32::from(p) / 255.0));
+                        x.extend(pixels.map(|&p| brightness[usize::from(p)]));
                     }
                     Inputs::Values(values) => {
                         x.extend_from_slice(&values[sample * steps * n_in..][at]);

@@ -11,7 +11,7 @@ use dalenet::optim::Optimiser;
 use dalenet::parity::{CaseFile, CaseReport, Precision};
 use dalenet::random::{Purpose, Stream};
 use dalenet::rate_rnn::batch::{Batch, Targets};
-use dalenet::rate_rnn::cpu::CpuEngine;
+use dalenet::rate_rnn::cpu::{CpuEngine, Workers};
 use dalenet::rate_rnn::engine::{Engine, Quantity};
 use dalenet::rate_rnn::gpu::{GpuEngine, LaneStart};
 use dalenet::rate_rnn::init::{InitialWeights, draw};
@@ -670,17 +670,17 @@ fn lanes_of_the_gpu_learn_what_they_learn_alone_whatever_goes_beside_them() {
 #[test]
 fn engines_that_share_worker_threads_learn_what_they_learn_alone() {
     let setups = company(6);
-    let pool = Arc::new(dalenet::rate_rnn::cpu::pool(2).expect("starts"));
+    let workers = Arc::new(Workers::new(2).expect("starts"));
     let together: Vec<_> = std::thread::scope(|scope| {
         let run = |setup| {
-            let pool = pool.clone();
+            let workers = workers.clone();
             scope.spawn(move || {
                 let Setup {
                     params,
                     weights,
                     batch,
                 }: &Setup = setup;
-                let mut engine = CpuEngine::<f32>::in_pool(params.clone(), weights, pool);
+                let mut engine = CpuEngine::<f32>::with_workers(params.clone(), weights, workers);
                 for _ in 0..5 {
                     engine.train(batch).expect("trains");
                 }

@@ -91,7 +91,8 @@ pub(super) fn chain<R: Real>(
                 sum_products(arch, to, &[Some((&strips, g))], link.post);
                 negate(to);
                 strips.fill(arch, g, [link.post, link.pre]);
-                let transposed = transpose(&stored[range(ei)], [link.post, inhibitory]);
+                let mut transposed = vec![R::ZERO; link.post * inhibitory];
+                transpose(&stored[range(ei)], [link.post, inhibitory], &mut transposed);
                 let to = &mut gradient[range(ix)];
                 sum_products(arch, to, &[Some((&strips, &transposed))], inhibitory);
                 negate(to);
@@ -128,13 +129,17 @@ fn negate<R: Real>(x: &mut [R]) {
     }
 }
 
-/// The transpose of a row-major `[rows, columns]` matrix.
-pub(super) fn transpose<R: Real>(from: &[R], [rows, columns]: [usize; 2]) -> Vec<R> {
-    let mut to = vec![R::ZERO; rows * columns];
-    for (row, values) in from.chunks_exact(columns.max(1)).enumerate() {
-        for (to, &x) in to[row..].iter_mut().step_by(rows).zip(values) {
-            *to = x;
+/// Fills `to` with the transpose of a row-major `[rows, columns]` matrix.
+pub(super) fn transpose<R: Real>(from: &[R], [rows, columns]: [usize; 2], to: &mut [R]) {
+    // A block of rows at a time, so that what is written to stays in the cache.
+    const BLOCK: usize = 16;
+    for (block, values) in from.chunks(BLOCK * columns.max(1)).enumerate() {
+        let own = values.len() / columns.max(1);
+        for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
+            let to = &mut to[block * BLOCK..][..own];
+            for (to, &x) in to.iter_mut().zip(values[column..].iter().step_by(columns)) {
+                *to = x;
+            }
         }
     }
-    to
 }

@@ -39,6 +39,8 @@ pub(super) struct GroupScratch<R> {
     o: Vec<R>,
     /// Derivative of the loss by the outputs, `[scored step, row, output]`.
     o_derivative: Vec<R>,
+    /// What gradients are products of.
+    product: Product<R>,
 }
 
 impl<R: Real> GroupScratch<R> {
@@ -129,36 +131,28 @@ impl<R: Real> GroupScratch<R> {
         let len = net.layout.effective_len + biases + net.params.n_out;
         let mut gradient = vec![R::ZERO; len];
         let (matrices, mut biases) = gradient.split_at_mut(net.layout.effective_len);
-        let mut product = Product::new(net.arch);
+        let product = &mut self.product;
         for (l, layer) in layers.iter().enumerate() {
             let n = self.rows * layer.units;
-            let left = transpose(&self.delta[l], [self.steps * self.rows, layer.units]);
-            let (input, recurrent) = (
-                &net.layout.links[layer.input],
-                &net.layout.links[layer.recurrent],
-            );
+            product.take_left(&self.delta[l], [self.steps * self.rows, layer.units]);
+            let input = &net.layout.links[layer.input];
             let below = match l.checked_sub(1) {
                 None => &self.x[..],
                 Some(below) => &self.h[below][self.rows * input.pre..],
             };
-            product.sum(&mut matrices[input.range()], &left, below, input.pre);
+            product.sum(net, layer.input, matrices, below);
             let before = &self.h[l][..self.steps * n];
-            product.sum(
-                &mut matrices[recurrent.range()],
-                &left,
-                before,
-                recurrent.pre,
-            );
+            product.sum(net, layer.recurrent, matrices, before);
             let (own, rest) = biases.split_at_mut(layer.units);
             sum_rows(own, &self.delta[l]);
             biases = rest;
         }
         let link = &net.layout.links[net.layout.read_out];
         let scored = self.scored.len() * self.rows;
-        let left = transpose(&self.o_derivative, [scored, link.post]);
+        product.take_left(&self.o_derivative, [scored, link.post]);
         let below = self.h.last().map_or(&[][..], |h| h);
         let below = &below[(self.scored.start + 1) * self.rows * link.pre..];
-        product.sum(&mut matrices[link.range()], &left, below, link.pre);
+        product.sum(net, net.layout.read_out, matrices, below);
         sum_rows(biases, &self.o_derivative);
         gradient
     }
@@ -211,23 +205,35 @@ impl<R: Real> Network<'_, R> {
 }
 
 /// Sums of products over all steps and rows of a group.
+#[derive(Default)]
 struct Product<R> {
-    arch: Arch,
-    strips: Strips<R>,
+    /// `[post, step and row]`; what is behind it is left from a larger one.
+    left: Vec<R>,
+    /// Steps and rows.
+    depth: usize,
+    /// By link, `[step and row, pre]`.
+    right: Vec<Strips<R>>,
 }
 
 impl<R: Real> Product<R> {
-    fn new(arch: Arch) -> Self {
-        let strips = Strips::default();
-        Self { arch, strips }
+    /// Takes over `[step and row, post]`.
+    fn take_left(&mut self, left: &[R], shape: [usize; 2]) {
+        let missing = left.len().saturating_sub(self.left.len());
+        self.left.extend(std::iter::repeat_n(R::ZERO, missing));
+        self.depth = shape[0];
+        transpose(left, shape, &mut self.left[..left.len()]);
     }
 
-    /// `to`, `[post, pre]`, from `left`, `[post, step and row]`, and `right`, `[step and row, pre]`.
-    fn sum(&mut self, to: &mut [R], left: &[R], right: &[R], pre: usize) {
-        let post = to.len() / pre;
-        let depth = left.len() / post;
-        self.strips.fill(self.arch, right, [depth, pre]);
-        sum_products(self.arch, to, &[Some((&self.strips, left))], post);
+    /// The matrix of link `number` in `matrices`, from what is on the left and `right`, `[step and row, pre]`.
+    fn sum(&mut self, net: &Network<'_, R>, number: usize, matrices: &mut [R], right: &[R]) {
+        let link = &net.layout.links[number];
+        if self.right.len() <= number {
+            self.right.resize_with(number + 1, Strips::default);
+        }
+        let strips = &mut self.right[number];
+        strips.fill(net.arch, right, [self.depth, link.pre]);
+        let factors = [Some((&*strips, &self.left[..]))];
+        sum_products(net.arch, &mut matrices[link.range()], &factors, link.post);
     }
 }
 

@@ -2,8 +2,9 @@
 
 mod effective;
 mod group;
+mod workers;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -19,11 +20,13 @@ use crate::real::{Lines, Real, zeros};
 use effective::{Effective, chain, combine};
 use group::{GroupScratch, Network};
 
+pub use workers::Workers;
+
 /// Trains and runs one network on the CPU, in single (`f32`) or double precision.
 pub struct CpuEngine<R> {
     params: Params,
     layout: Layout,
-    pool: Arc<rayon::ThreadPool>,
+    workers: Arc<Workers<R>>,
     arch: Arch,
     stored: Lines<R>,
     effective: Effective<R>,
@@ -32,18 +35,6 @@ pub struct CpuEngine<R> {
     m: Lines<R>,
     v: Lines<R>,
     steps: u64,
-    /// Scratch that no thread uses just now.
-    scratch: Mutex<Vec<GroupScratch<R>>>,
-}
-
-/// Worker threads.
-///
-/// # Errors
-/// Threads that cannot be started.
-pub fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    pool.build()
-        .map_err(|error| EngineError::Threads(error.to_string()))
 }
 
 /// What a group of trials leaves behind.
@@ -60,14 +51,18 @@ impl<R: Real> CpuEngine<R> {
     /// # Errors
     /// Threads that cannot be started.
     pub fn new(params: Params, weights: &[f32], threads: usize) -> Result<Self, EngineError> {
-        Ok(Self::in_pool(params, weights, Arc::new(pool(threads)?)))
+        Ok(Self::with_workers(
+            params,
+            weights,
+            Arc::new(Workers::new(threads)?),
+        ))
     }
 
     /// The same on worker threads that other engines may use, too.
-    pub fn in_pool(params: Params, weights: &[f32], pool: Arc<rayon::ThreadPool>) -> Self {
+    pub fn with_workers(params: Params, weights: &[f32], workers: Arc<Workers<R>>) -> Self {
         let layout = Layout::new(&params);
         let mut engine = Self {
-            pool,
+            workers,
             arch: Arch::new(),
             stored: zeros(layout.len),
             effective: Effective::new(&layout),
@@ -75,7 +70,6 @@ impl<R: Real> CpuEngine<R> {
             m: zeros(layout.len),
             v: zeros(layout.len),
             steps: 0,
-            scratch: Mutex::default(),
             params,
             layout,
         };
@@ -94,10 +88,9 @@ impl<R: Real> CpuEngine<R> {
             effective: &self.effective,
             stored: &self.stored,
         };
-        let scratch = &self.scratch;
+        let workers = &self.workers;
         let run = |first: usize| {
-            let taken = || scratch.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = taken().pop();
+            let own = workers.scratch().pop();
             let mut own = own.unwrap_or_else(GroupScratch::default);
             let rows = TRIAL_GROUP.min(batch.trials - first);
             own.begin(&network, batch, first..first + rows);
@@ -108,7 +101,7 @@ impl<R: Real> CpuEngine<R> {
                 false => Vec::new(),
             };
             let outputs = own.outputs(every_step);
-            taken().push(own);
+            workers.scratch().push(own);
             GroupResult {
                 scores,
                 outputs,
@@ -116,7 +109,13 @@ impl<R: Real> CpuEngine<R> {
             }
         };
         let firsts: Vec<usize> = (0..batch.trials).step_by(TRIAL_GROUP).collect();
-        self.pool
+        if let [first] = firsts[..] {
+            // On this thread: to wake another takes up to a tenth of a small batch.
+            let _turn = self.workers.turn();
+            return vec![run(first)];
+        }
+        self.workers
+            .pool
             .install(|| firsts.into_par_iter().map(run).collect())
     }
 }
@@ -239,8 +238,7 @@ impl<R: Real> Engine for CpuEngine<R> {
     }
 
     fn describe(&self) -> String {
-        let threads = self.pool.current_num_threads();
-        let threads = crate::text::count(threads, "thread", "threads");
+        let threads = crate::text::count(self.workers.threads(), "thread", "threads");
         format!("CPU engine, {threads}")
     }
 }
