@@ -20,6 +20,7 @@ use crate::train::metrics::Metric;
 use crate::train::origin::{Origin, ReadError};
 use crate::train::progress::{Log, Reporter};
 use crate::train::run_folder::RunFiles;
+use crate::train::spectra::{TrainingSpectra, along_training};
 use crate::train::stored::{self, StoredRunError};
 use crate::{conductance, izhikevich, rate_rnn, train};
 
@@ -281,6 +282,21 @@ macro_rules! families {
             pub fn device_plan(&self) -> Result<Option<String>, ExperimentError> {
                 Ok(match self {
                     $(Self::$variant(experiment) => experiment.device_plan()?),*
+                })
+            }
+
+            /// Spectra of the matrices of the run in `files`, at its start, at every checkpoint that was kept, and at
+            /// the last one. None where `go_on`, asked between checkpoints, said no.
+            ///
+            /// # Errors
+            /// Checkpoints that are damaged or of another run.
+            pub fn spectra(
+                &self,
+                files: &RunFiles,
+                go_on: &mut dyn FnMut() -> bool,
+            ) -> Result<Option<TrainingSpectra>, ExperimentError> {
+                Ok(match self {
+                    $(Self::$variant(experiment) => along_training(experiment, files, go_on)?),*
                 })
             }
 
@@ -600,15 +616,44 @@ impl Config {
 }
 
 impl Experiment {
-    /// Lets its network share an engine with other runs of its shape, where its family can.
-    pub fn share(&mut self, ticket: LaneTicket) {
-        match (self, ticket) {
-            (Self::Izhikevich(experiment), LaneTicket::Izhikevich(ticket)) => {
-                experiment.share(ticket)
+    /// [`prepare`](Self::prepare) for a run that shares an engine with others of its shape, where there is a ticket.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_lane(
+        config: Config,
+        place: Option<&Path>,
+        device: DeviceOptions,
+        ticket: Option<LaneTicket>,
+    ) -> Result<Self, ExperimentError> {
+        match (config, ticket) {
+            (Config::Izhikevich(config), Some(LaneTicket::Izhikevich(ticket))) => {
+                let mut experiment =
+                    izhikevich::experiment::Experiment::prepare(config, place, device)?;
+                experiment.share(ticket);
+                Ok(Self::Izhikevich(experiment))
             }
-            (Self::RateRnn(experiment), LaneTicket::RateRnn(ticket)) => experiment.share(ticket),
-            // Dropped: nobody waits for it.
-            _ => {}
+            (Config::RateRnn(config), Some(LaneTicket::RateRnn(ticket))) => {
+                let experiment =
+                    rate_rnn::experiment::Experiment::prepare_lane(config, place, device, ticket)?;
+                Ok(Self::RateRnn(experiment))
+            }
+            // A ticket of another family is dropped: nobody waits for it.
+            (config, _) => Self::prepare(config, place, device),
+        }
+    }
+}
+
+impl Family {
+    /// How many runs of one shape share an engine where nobody says it.
+    pub fn usual_lanes(self, on_a_gpu: bool) -> usize {
+        match (self, on_a_gpu) {
+            (Self::Conductance, _) => 1,
+            (_, true) => 64,
+            // Processes of their own use a processor as well, and one that fails takes none along.
+            (Self::Izhikevich, false) => 1,
+            // A small batch is the work of one thread.
+            (Self::RateRnn, false) => 32,
         }
     }
 }

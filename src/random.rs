@@ -58,6 +58,8 @@ pub enum Purpose {
     Stimuli = 9,
     /// Disturbances as small as rounding.
     Rounding = 10,
+    /// Uniform samples, the null of the dip test.
+    UniformSamples = 11,
 }
 
 /// An endless sequence of random numbers at the address (purpose, seed, a, b).

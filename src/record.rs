@@ -10,9 +10,10 @@ use crate::files::FileError;
 use crate::train::checkpoint::epochs_done;
 use crate::train::manifest::{Manifest, ManifestError};
 use crate::train::metrics::EpochMetrics;
-use crate::train::origin::{Origin, ReadError};
+use crate::train::origin::{self, Origin, ReadError};
 use crate::train::run_folder::{RunFiles, RunFolderError};
 use crate::train::session::mark_of;
+use crate::train::spectra::{self, TrainingSpectra};
 use crate::train::steps::StepRecord;
 use crate::train::stored::StoredRunError;
 
@@ -60,6 +61,8 @@ pub struct RunRecord {
     pub steps: Vec<StepRecord>,
     /// What was measured on the network of the newest epoch.
     pub findings: Findings,
+    /// Spectra of its matrices along training, where they were computed.
+    pub spectra: Option<TrainingSpectra>,
     /// A sentence on each file that is there and does not belong to this run or not to its newest
     /// epoch. Nothing of it is above.
     pub left_out: Vec<String>,
@@ -120,12 +123,20 @@ impl RunRecord {
             data_sha256: manifest.data_sha256.clone(),
         };
         let findings = Findings::read(config.family(), &files, &expected, &mut left_out)?;
+        let spectra = origin::read(
+            &files.spectra(),
+            spectra::FORMAT,
+            &expected,
+            "dalenet spectra",
+            &mut left_out,
+        )?;
         Ok(Self {
             config,
             manifest,
             epochs,
             steps,
             findings,
+            spectra,
             left_out,
             files,
         })

@@ -151,6 +151,48 @@ fn probability_within(theta: f64, freedom: usize) -> f64 {
     }
 }
 
+/// Spearman's rank correlation of pairs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RankCorrelation {
+    /// ρ; NaN where one side does not vary.
+    pub rho: f64,
+    /// Its 95 % interval, by the z transform with the variance 1.06/(n − 3) (Fieller, Hartley & Pearson 1957); NaN below
+    /// four pairs.
+    pub interval: [f64; 2],
+    /// Pairs.
+    pub n: usize,
+}
+
+/// The rank correlation of pairs; equal values share their mean rank.
+pub fn rank_correlation(pairs: &[[f64; 2]]) -> RankCorrelation {
+    let n = pairs.len();
+    let ranks = |which: usize| -> Vec<f64> {
+        let rank = |pair: &[f64; 2]| {
+            let others = pairs.iter().map(|other| other[which]);
+            let below = others.clone().filter(|x| *x < pair[which]).count();
+            let equal = others.filter(|x| *x == pair[which]).count();
+            below as f64 + 0.5 * (equal as f64 + 1.0)
+        };
+        pairs.iter().map(rank).collect()
+    };
+    let (x, y) = (ranks(0), ranks(1));
+    let mean = 0.5 * (n as f64 + 1.0);
+    let product = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
+    };
+    let rho = product(&x, &y) / (product(&x, &x) * product(&y, &y)).sqrt();
+    let reach = match n {
+        4.. => NORMAL * (1.06 / (n as f64 - 3.0)).sqrt(),
+        _ => f64::NAN,
+    };
+    let z = libm::atanh(rho.clamp(-1.0, 1.0));
+    RankCorrelation {
+        rho,
+        interval: [z - reach, z + reach].map(libm::tanh),
+        n,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

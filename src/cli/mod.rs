@@ -16,6 +16,7 @@ mod predict;
 mod probe;
 mod report;
 mod resume;
+mod spectra;
 mod study;
 mod sweep;
 mod train;
@@ -56,6 +57,7 @@ enum Command {
     /// Probe single cells and synapses of Izhikevich networks, and draw what comes out
     #[command(subcommand)]
     Probe(probe::Command),
+    Spectra(spectra::Args),
     /// Write the weights of a run to a plain file
     Export(weights::ExportArgs),
     /// Make a run folder that begins with the weights of a file
@@ -93,6 +95,7 @@ pub fn run() -> error::Result<u8> {
         Command::Analyse(args) => analyse::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Probe(command) => probe::run(command),
+        Command::Spectra(args) => spectra::run(args),
         Command::Export(args) => weights::export(args),
         Command::Import(args) => weights::import(args),
         Command::Study(command) => study::run(command),

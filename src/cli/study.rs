@@ -56,8 +56,9 @@ pub enum Command {
 /// What and how to run.
 #[derive(clap::Args)]
 pub struct RunArgs {
-    /// Study file, or the name of a built-in one: audit, trainable_loop, trainable_loop_axes and orientation, each also
-    /// as short/NAME; orientation_offsets, orientation_fresh, orientation_open, small_digits
+    /// Study file, or the name of a built-in one: audit, trainable_loop, trainable_loop_axes, orientation, and
+    /// spectra_depth, _size, _fraction, _adding, _transplant, _radius and _entropy, each also as short/NAME;
+    /// orientation_offsets, orientation_fresh, orientation_open, small_digits
     study: PathBuf,
     /// Study folder (default: studies/NAME)
     #[arg(long, value_name = "DIR")]
@@ -66,7 +67,8 @@ pub struct RunArgs {
     /// engine
     #[arg(long, value_name = "K|NAME,…", value_delimiter = ',')]
     cell: Vec<String>,
-    /// Cells of one shape that share an engine, side by side: a number, or auto (many on a GPU)
+    /// Cells of one shape that share an engine, side by side: a number, or auto (many on a
+    /// GPU, and of rate RNNs)
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = lanes)]
     lanes: LaneChoice,
     /// Processes run at once; the threads are divided among them

@@ -138,7 +138,17 @@ pub fn import(args: ImportArgs) -> Result<u8> {
 
 /// The weights of a plain file or a checkpoint, which must fit the experiment's network.
 pub fn read_weights_file(experiment: &Experiment, path: &Path) -> Result<Tensors> {
-    let tensors = match Format::of(path)? {
+    let tensors = tensors_of_file(path)?;
+    let notes = experiment.check_weights(&tensors);
+    for line in notes.with_context(|| path.display().to_string())? {
+        note(format!("note: {} {line}", path.display()));
+    }
+    Ok(tensors)
+}
+
+/// The tensors of a plain file or a checkpoint.
+pub fn tensors_of_file(path: &Path) -> Result<Tensors> {
+    Ok(match Format::of(path)? {
         // A damaged file of the user's is wrong data, unlike a damaged checkpoint of a run.
         Format::Safetensors => {
             read_weights(path, NonFinite::Refuse).map_err(|error| UsageError(error.to_string()))?
@@ -159,10 +169,5 @@ pub fn read_weights_file(experiment: &Experiment, path: &Path) -> Result<Tensors
             }
             tensors
         }
-    };
-    let notes = experiment.check_weights(&tensors);
-    for line in notes.with_context(|| path.display().to_string())? {
-        note(format!("note: {} {line}", path.display()));
-    }
-    Ok(tensors)
+    })
 }

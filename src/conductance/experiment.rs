@@ -11,8 +11,10 @@ use crate::conductance::batch::Request;
 use crate::conductance::engine::EngineError;
 use crate::conductance::form::{Chosen, FormCache, FormKey, choose};
 use crate::conductance::gpu::{GpuOptions, MemoryPlan, has_forms};
+use crate::conductance::metrics::{E_RATE, I_RATE, METRICS};
 use crate::conductance::model::{NetworkModel, Trials, initial_state, matrices_of, weights_of};
 use crate::conductance::open::{OpenedEngine, open_selected};
+use crate::conductance::operator::{self, MeanState};
 use crate::conductance::params::Params;
 use crate::conductance::plan::{Plan, PlanError, Resources, Workload};
 use crate::conductance::settings::{Config, MatrixName};
@@ -27,8 +29,10 @@ use crate::train::epochs::Recipe;
 use crate::train::experiment::{Data, OpenedDevice, Prepared, experiment_error};
 use crate::train::interrupt::Interrupt;
 use crate::train::manifest::{DeviceInfo, program};
+use crate::train::metrics::{EpochMetrics, Metric};
 use crate::train::model::{Encoder, ModelState};
 use crate::train::session::{Session, TrainError};
+use crate::train::spectra::Spectra;
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
 pub use analyse::{AnalysedWeights, analysis_json, write_analysis};
@@ -46,6 +50,9 @@ experiment_error! {
     /// Weights do not fit the network.
     Weights(WeightsError),
 }
+
+/// Test trials that mean rates of the inputs are taken from, at the most.
+const INPUT_TRIALS: usize = 256;
 
 /// A configuration with its data and its plan, ready to run.
 pub struct Experiment {
@@ -387,6 +394,7 @@ impl Prepared for Experiment {
             epochs: training.epochs,
             batch_size: training.batch_size,
             checkpoint_every_epochs: training.checkpoint_every_epochs,
+            keep_every_epochs: training.keep_every_epochs,
             shuffle_seed: self.config.seeds.shuffle,
             train: self.split.train.clone(),
             has_validation: !self.split.validation.is_empty(),
@@ -420,6 +428,25 @@ impl Prepared for Experiment {
         Ok((network, device))
     }
 
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn spectra(
+        &self,
+        weights: &Tensors,
+        measured: Option<&EpochMetrics>,
+    ) -> Result<Spectra, ExperimentError> {
+        let rate = |metric| measured.map_or(0.0, |epoch| epoch[metric]);
+        let state = MeanState {
+            input_hz: self.mean_input_hz()?,
+            e_hz: rate(E_RATE),
+            i_hz: rate(I_RATE),
+        };
+        let (weights, _) = weights_of(&self.params, weights)?;
+        Ok(operator::spectra(&self.params, &weights, &state))
+    }
+
     fn close(
         &self,
         network: &mut NetworkModel,
@@ -446,6 +473,20 @@ impl Prepared for Experiment {
         };
         write_analysis(files, &analysis)?;
         Ok(true)
+    }
+}
+
+impl Experiment {
+    /// Mean rate of every input over the first test trials, Hz.
+    fn mean_input_hz(&self) -> Result<Vec<f64>, ExperimentError> {
+        let samples = &self.split.test[..self.split.test.len().min(INPUT_TRIALS)];
+        let batch = self.trials.evaluation_batch(samples)?;
+        let mut spikes = vec![0.0; self.params.n_in];
+        for event in &batch.events {
+            spikes[event.input as usize] += 1.0;
+        }
+        let seconds = self.params.duration_s() * samples.len().max(1) as f64;
+        Ok(spikes.into_iter().map(|n| n / seconds).collect())
     }
 }
 

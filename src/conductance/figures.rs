@@ -6,6 +6,7 @@ mod diagnostic;
 mod kit;
 mod loops;
 mod participation;
+mod spectra;
 mod sweep;
 mod training;
 mod trial;
@@ -48,6 +49,7 @@ pub fn of_run(run: &RunRecord) -> Vec<Result<Sheet, Missing>> {
     if record::sweep(run.record).is_some() {
         all.push(sweep::grid_of_run(run));
     }
+    all.extend(spectra::of_run(run.record));
     all
 }
 
@@ -99,6 +101,8 @@ pub const OF_STUDY: &[StudyFigure] = &[
     StudyFigure::of_study("i_silencing", |groups, _| loops::i_silencing(groups)),
     StudyFigure::of_study("i_input", |groups, _| loops::i_input(groups)),
     StudyFigure::of_study("loop_slopes", |groups, _| loops::slopes(groups)),
+    StudyFigure::of_study("loop_spectra", |groups, _| spectra::of_study(groups)),
+    StudyFigure::of_study("loop_eigenvalues", |groups, _| spectra::operators(groups)),
     StudyFigure::of_condition("diagnostic", "Diagnostics", diagnostic::diagnostic),
     StudyFigure::of_condition("weights", "Loop weights", weights::card),
 ];

@@ -52,6 +52,7 @@ pub mod method;
 pub mod metrics;
 pub mod model;
 pub mod open;
+pub mod operator;
 pub mod pages;
 pub mod params;
 pub mod parity;

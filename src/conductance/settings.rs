@@ -301,6 +301,11 @@ pub struct Training {
     /// The last checkpoint is written every so many epochs.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub checkpoint_every_epochs: u64,
+    /// A checkpoint is kept for good every so many epochs, beside the last and the best: for analyses along training.
+    /// null: none.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_every_epochs: Option<u64>,
 }
 
 /// How the trained recurrent matrices (W_EE, W_EI, W_IE, W_II) learn. Clipping and Dale's law are those of
@@ -561,6 +566,7 @@ impl Default for Training {
             rate_theta_hz: 0.0,
             rate_strength: 0.0,
             checkpoint_every_epochs: 1,
+            keep_every_epochs: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::engine::{Engine, EngineError, Learnt};
 use super::init::draw;
 use super::lanes::{self, LaneEngine};
+use super::metrics::METRICS;
 use super::model::NetworkModel;
 use super::network::Network;
 use super::open::open_selected;
@@ -27,8 +28,10 @@ use crate::train::epochs::Recipe;
 use crate::train::experiment::{Data, OpenedDevice, Prepared, experiment_error};
 use crate::train::interrupt::Interrupt;
 use crate::train::manifest::DeviceInfo;
+use crate::train::metrics::{EpochMetrics, Metric};
 use crate::train::model::ModelState;
 use crate::train::session::{Session, TrainError};
+use crate::train::spectra::{self, Spectra};
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
 experiment_error! {
@@ -331,6 +334,7 @@ impl Prepared for Experiment {
             epochs: training.epochs,
             batch_size: training.block_trials,
             checkpoint_every_epochs: training.checkpoint_every_epochs,
+            keep_every_epochs: training.keep_every_epochs,
             shuffle_seed: self.config.seeds.shuffle,
             train: split.train.clone(),
             has_validation: !split.validation.is_empty(),
@@ -364,6 +368,18 @@ impl Prepared for Experiment {
     ) -> Result<(NetworkModel, OpenedDevice), ExperimentError> {
         let learnt = self.layout.learnt_of(&state.weights, &self.network)?;
         Ok(self.open_network(&learnt, state.optimiser_steps)?)
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn spectra(
+        &self,
+        weights: &Tensors,
+        _: Option<&EpochMetrics>,
+    ) -> Result<Spectra, ExperimentError> {
+        Ok(spectra::of_tensors(weights))
     }
 
     fn close(

@@ -295,6 +295,11 @@ pub struct Training {
     /// The last checkpoint is written every so many epochs.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub checkpoint_every_epochs: u64,
+    /// A checkpoint is kept for good every so many epochs, beside the last and the best: for analyses along training.
+    /// null: none.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_every_epochs: Option<u64>,
 }
 
 impl Config {
@@ -619,6 +624,7 @@ impl Default for Training {
             epochs: 4,
             block_trials: 50,
             checkpoint_every_epochs: 1,
+            keep_every_epochs: None,
         }
     }
 }

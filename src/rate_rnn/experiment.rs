@@ -10,27 +10,31 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::TRIAL_GROUP;
+use super::cpu::effective_matrix;
 use super::engine::EngineError;
 use super::gpu::LaneStart;
 use super::init::draw;
 use super::lanes::Ticket;
+use super::metrics::METRICS;
 use super::model::NetworkModel;
 use super::open::open_shared;
 use super::params::{Kind, Params};
 use super::settings::Config;
 use super::tasks::Sequences;
-use super::weights::{Layout, WeightsError};
+use super::weights::{Layout, Link, WeightsError};
 use crate::device::{DeviceOptions, available_memory};
 use crate::gpu::{Selection, select};
-use crate::spectra::SpectrumError;
+use crate::spectra::{MatrixSpectrum, SpectrumError};
 use crate::text::{bytes, count};
 use crate::train::checkpoint::{Checkpoint, NonFinite, Tensors};
 use crate::train::epochs::Recipe;
 use crate::train::experiment::{Data, OpenedDevice, Prepared, experiment_error};
 use crate::train::interrupt::Interrupt;
 use crate::train::manifest::DeviceInfo;
+use crate::train::metrics::{EpochMetrics, Metric};
 use crate::train::model::ModelState;
 use crate::train::session::{Session, TrainError};
+use crate::train::spectra::Spectra;
 use crate::train::stored::{StoredCheckpoint, StoredRun, StoredRunError};
 
 experiment_error! {
@@ -81,6 +85,31 @@ impl Experiment {
         device: DeviceOptions,
     ) -> Result<Self, ExperimentError> {
         let sequences = Sequences::load(&config, place)?;
+        Self::of_sequences(config, sequences, place, device)
+    }
+
+    /// The same for a run that shares sequences and engine with others of its shape.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_lane(
+        config: Config,
+        place: Option<&Path>,
+        device: DeviceOptions,
+        ticket: Ticket,
+    ) -> Result<Self, ExperimentError> {
+        let sequences = ticket.sequences(&config, place)?;
+        let mut experiment = Self::of_sequences(config, sequences, place, device)?;
+        experiment.ticket = Mutex::new(Some(ticket));
+        Ok(experiment)
+    }
+
+    fn of_sequences(
+        config: Config,
+        sequences: Sequences,
+        place: Option<&Path>,
+        device: DeviceOptions,
+    ) -> Result<Self, ExperimentError> {
         let params = config.params(sequences.n_in, sequences.n_out, sequences.has_classes());
         check_memory(&params, &sequences, config.training.batch_size, &device)?;
         let mut warnings = sequences.warnings.clone();
@@ -101,11 +130,6 @@ impl Experiment {
             device,
             ticket: Mutex::new(None),
         })
-    }
-
-    /// Lets the network of this experiment share an engine with those of other runs of its shape.
-    pub fn share(&mut self, ticket: Ticket) {
-        self.ticket = Mutex::new(Some(ticket));
     }
 
     /// Data and plan of a stored run, its data where `data` says or where it was before.
@@ -272,6 +296,7 @@ impl Prepared for Experiment {
             epochs: training.epochs,
             batch_size: training.batch_size,
             checkpoint_every_epochs: training.checkpoint_every_epochs,
+            keep_every_epochs: training.keep_every_epochs,
             shuffle_seed: self.config.seeds.shuffle,
             train: split.train.clone(),
             has_validation: !split.validation.is_empty(),
@@ -307,6 +332,26 @@ impl Prepared for Experiment {
         let [m, v] = [&state.adam_m, &state.adam_v].map(|moments| layout.flatten_signed(moments));
         network.engine().restore(&m?, &v?, state.optimiser_steps)?;
         Ok((network, device))
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn spectra(
+        &self,
+        weights: &Tensors,
+        _: Option<&EpochMetrics>,
+    ) -> Result<Spectra, ExperimentError> {
+        let layout = Layout::new(&self.params);
+        let stored = layout.flatten(weights)?;
+        let stored: Vec<f64> = stored.into_iter().map(f64::from).collect();
+        let of = |link: &Link| {
+            let matrix = effective_matrix(&layout, link, &stored);
+            let spectrum = MatrixSpectrum::of(&matrix, [link.post, link.pre]);
+            (link.name.clone(), spectrum)
+        };
+        Ok(layout.links.iter().map(of).collect())
     }
 
     fn close(

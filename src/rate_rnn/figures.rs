@@ -3,7 +3,7 @@
 mod answers;
 mod spectra;
 
-use super::measures::MEASURES;
+use super::measures::{MEASURES, error};
 use super::metrics::{TEST_ERROR, TRAIN_ERROR};
 use super::record;
 use crate::record::RunRecord;
@@ -14,6 +14,7 @@ use crate::report::figures::draw::svg::{Colour, Dash};
 use crate::report::figures::groups::{BLUE, CellRun, Groups};
 use crate::report::figures::kit::RUN_HAS_NO_ANALYSIS;
 use crate::report::figures::sheet::{Missing, Sheet};
+use crate::report::figures::spectra::{ENTROPY_ERROR, EntropyPoint, entropy_against_error};
 use crate::report::figures::training::{
     self, ACCURACY, CROSS_ENTROPY, Curve, Curves, GRADIENT, Lines, RunCurves,
 };
@@ -107,9 +108,34 @@ fn curves_of_study(groups: &Groups) -> Result<Sheet, Missing> {
     training::of_study(groups, curves)
 }
 
+/// Entropy at the start against the error of every finished cell.
+fn entropy_error(groups: &Groups) -> Result<Sheet, Missing> {
+    let points = entropy_points(groups);
+    let error = groups.runs().find_map(|(_, run)| error(run.record));
+    entropy_against_error(&points, error.map_or("error", |(what, _)| what))
+}
+
+fn entropy_points(groups: &Groups) -> Vec<EntropyPoint> {
+    let mut points = Vec::new();
+    for group in &groups.groups {
+        for run in group.cells.iter().filter_map(|cell| cell.finished()) {
+            let matrix = record::analysis(run).and_then(|analysis| analysis.matrices.get("l0.w"));
+            points.push(EntropyPoint {
+                label: group.label.clone(),
+                colour: group.colour,
+                marker: group.marker,
+                entropy: matrix.map_or(f64::NAN, |matrix| matrix.initial.entropy),
+                error: error(run).map_or(f64::NAN, |(_, error)| error),
+            });
+        }
+    }
+    points
+}
+
 /// The figures of a study, in the order of a page.
 pub const OF_STUDY: &[StudyFigure] = &[
     StudyFigure::of_study("training_curves", |groups, _| curves_of_study(groups)),
+    StudyFigure::of_study(ENTROPY_ERROR, |groups, _| entropy_error(groups)),
     StudyFigure::of_study("comparison", |groups, _| {
         comparison::comparison(groups, &MEASURES)
     }),

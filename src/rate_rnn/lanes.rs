@@ -1,6 +1,7 @@
 //! Runs of one shape side by side: on a GPU each is a lane of one engine, on a CPU they share worker threads.
 
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::batch::Batch;
 use super::cpu::Workers;
@@ -9,7 +10,9 @@ use super::gpu::{GpuEngine, LaneStart};
 use super::loss::Scores;
 use super::params::{Kind, Params};
 use super::settings::Config;
+use super::tasks::Sequences;
 use super::weights::Layout;
+use crate::data::DataError;
 use crate::train::lanes::{self, Together};
 
 /// What runs of one shape have in common: what is learnt from what, and the shapes of tensors and batches. Seeds,
@@ -33,6 +36,8 @@ pub fn shape(config: &Config) -> Option<String> {
 pub struct Group {
     of_lanes: Arc<lanes::Group<LaneStart, Shared>>,
     workers: OnceLock<Arc<Workers<f32>>>,
+    /// The sequences that were loaded last, and what they are of.
+    loaded: Mutex<Option<(String, Sequences)>>,
 }
 
 impl Group {
@@ -41,6 +46,7 @@ impl Group {
         Arc::new(Self {
             of_lanes: lanes::Group::new(runs),
             workers: OnceLock::new(),
+            loaded: Mutex::new(None),
         })
     }
 }
@@ -57,6 +63,26 @@ impl Ticket {
         Self {
             of_lane: lanes::Ticket::of(&group.of_lanes),
             group: group.clone(),
+        }
+    }
+
+    /// The sequences of a configuration, which runs with the same ones share.
+    ///
+    /// # Errors
+    /// Data that cannot be used.
+    pub fn sequences(&self, config: &Config, place: Option<&Path>) -> Result<Sequences, DataError> {
+        let key =
+            serde_json::to_string(&(&config.data, config.seeds.data, config.training.loss, place));
+        let key = key.unwrap_or_default();
+        let loaded = self.group.loaded.lock();
+        let mut loaded = loaded.unwrap_or_else(PoisonError::into_inner);
+        match &*loaded {
+            Some((known, sequences)) if *known == key => Ok(sequences.clone()),
+            _ => {
+                let sequences = Sequences::load(config, place)?;
+                *loaded = Some((key, sequences.clone()));
+                Ok(sequences)
+            }
         }
     }
 

@@ -6,11 +6,15 @@ use super::analysis::MatrixAnalysis;
 use super::metrics::{TEST_ERROR, TEST_PERPLEXITY, TRAIN_ERROR};
 use super::record;
 use crate::analysis::convergence::ACCURACY_PERCENT_PER_EPOCH;
+use crate::record::RunRecord;
 use crate::study::measures::{
     ACCURACY, CONVERGENCE, Compared, Measure, Measures, best, best_accuracy, best_epoch,
-    epochs_done, last_epoch, measure, seconds, settled, skipped_steps, slope,
+    epochs_done, last, last_epoch, measure, seconds, settled, skipped_steps, slope,
 };
 use crate::train::metrics::{TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS};
+
+/// Wrong answers, %.
+const ERROR: &str = "test_error_percent";
 
 const SPECTRA: &str = "Spectra";
 const ENTROPY: &str = "Entropy of the singular values divided by that of equal ones";
@@ -20,6 +24,7 @@ const RADIUS: &str = "Largest size of an eigenvalue";
 const MAIN: &[&str] = &[
     TEST_ACCURACY.name,
     "best_accuracy_percent",
+    ERROR,
     TEST_PERPLEXITY.name,
     TEST_ERROR.name,
     "best_squared_error",
@@ -68,6 +73,14 @@ fn all() -> Vec<Measure> {
         "Mean squared error over the test set, best epoch.",
         |run| best(run, TEST_ERROR),
     );
+    let error = measure(
+        ACCURACY,
+        ERROR,
+        "test error",
+        "%",
+        "Wrong answers to the test set, last epoch.",
+        |run| 100.0 - last(run, |epoch| epoch[TEST_ACCURACY]),
+    );
     let unit = "%/epoch";
     vec![
         epochs_done(),
@@ -95,6 +108,7 @@ fn all() -> Vec<Measure> {
         last_epoch(ACCURACY, TEST_ERROR),
         best_error,
         last_epoch(ACCURACY, TRAIN_ERROR),
+        error,
         of_recurrent("w_entropy_at_start", "H of W at the start", ENTROPY, |m| {
             m.initial.entropy
         }),
@@ -107,6 +121,17 @@ fn all() -> Vec<Measure> {
         ),
         of_recurrent("w_radius", "spectral radius of W", RADIUS, |m| m.now.radius),
     ]
+}
+
+/// The error of a run after its last epoch, and what it is.
+pub fn error(run: &RunRecord) -> Option<(&'static str, f64)> {
+    let last = run.last()?;
+    let wrong = 100.0 - last[TEST_ACCURACY];
+    let all = [
+        ("test error (%)", wrong),
+        ("mean squared error", last[TEST_ERROR]),
+    ];
+    all.into_iter().find(|(_, error)| error.is_finite())
 }
 
 /// A measure of the recurrent matrix of the first layer.

@@ -222,6 +222,11 @@ pub struct Training {
     /// The last checkpoint is written every so many epochs.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub checkpoint_every_epochs: u64,
+    /// A checkpoint is kept for good every so many epochs, beside the last and the best: for analyses along training.
+    /// null: none.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_every_epochs: Option<u64>,
 }
 
 /// For serde, which leaves out what is as it always was.
@@ -513,6 +518,7 @@ impl Default for Training {
             adam_epsilon: 1e-8,
             frozen_signs: false,
             checkpoint_every_epochs: 1,
+            keep_every_epochs: None,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod output;
 pub mod page;
 pub mod provenance;
 pub mod run;
+pub mod spectra;
 pub mod study;
 pub mod table;
 pub mod text;

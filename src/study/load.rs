@@ -15,7 +15,7 @@ use crate::families::Family;
 use crate::files::FileError;
 
 /// The studies inside the program, as (name, JSON text).
-pub const BUILTINS: [(&str, &str); 12] = [
+pub const BUILTINS: [(&str, &str); 26] = [
     ("audit", include_str!("../../configs/studies/audit.json")),
     (
         "trainable_loop",
@@ -60,6 +60,62 @@ pub const BUILTINS: [(&str, &str); 12] = [
     (
         "short/orientation",
         include_str!("../../configs/studies/short/orientation.json"),
+    ),
+    (
+        "spectra_depth",
+        include_str!("../../configs/studies/spectra_depth.json"),
+    ),
+    (
+        "spectra_size",
+        include_str!("../../configs/studies/spectra_size.json"),
+    ),
+    (
+        "spectra_fraction",
+        include_str!("../../configs/studies/spectra_fraction.json"),
+    ),
+    (
+        "spectra_adding",
+        include_str!("../../configs/studies/spectra_adding.json"),
+    ),
+    (
+        "spectra_transplant",
+        include_str!("../../configs/studies/spectra_transplant.json"),
+    ),
+    (
+        "spectra_radius",
+        include_str!("../../configs/studies/spectra_radius.json"),
+    ),
+    (
+        "spectra_entropy",
+        include_str!("../../configs/studies/spectra_entropy.json"),
+    ),
+    (
+        "short/spectra_depth",
+        include_str!("../../configs/studies/short/spectra_depth.json"),
+    ),
+    (
+        "short/spectra_size",
+        include_str!("../../configs/studies/short/spectra_size.json"),
+    ),
+    (
+        "short/spectra_fraction",
+        include_str!("../../configs/studies/short/spectra_fraction.json"),
+    ),
+    (
+        "short/spectra_adding",
+        include_str!("../../configs/studies/short/spectra_adding.json"),
+    ),
+    (
+        "short/spectra_transplant",
+        include_str!("../../configs/studies/short/spectra_transplant.json"),
+    ),
+    (
+        "short/spectra_radius",
+        include_str!("../../configs/studies/short/spectra_radius.json"),
+    ),
+    (
+        "short/spectra_entropy",
+        include_str!("../../configs/studies/short/spectra_entropy.json"),
     ),
 ];
 

@@ -21,6 +21,8 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Epochs between two writes of the last checkpoint.
     pub checkpoint_every_epochs: u64,
+    /// Epochs between two checkpoints that are kept for good; none are where nothing is said.
+    pub keep_every_epochs: Option<u64>,
     /// Seed of the order of the samples.
     pub shuffle_seed: u64,
     /// Indices of the training samples.
@@ -168,6 +170,10 @@ impl EpochLoop<'_> {
         self.session.append(&metrics)?;
         if is_best {
             self.session.save_best(state.clone())?;
+        }
+        let keep = self.recipe.keep_every_epochs;
+        if keep.is_some_and(|every| (epoch + 1).is_multiple_of(every)) {
+            self.session.save_kept(state.clone())?;
         }
         self.save_if_due(epoch + 1, state)?;
         self.reporter.epoch(&metrics);

@@ -6,10 +6,12 @@ use super::checkpoint::Tensors;
 use super::epochs::{Outcome, Recipe};
 use super::interrupt::Interrupt;
 use super::manifest::{DeviceInfo, Manifest, Status};
+use super::metrics::{EpochMetrics, Metric};
 use super::model::{Encoder, Model, ModelState};
 use super::progress::{Log, Reporter, Schedule};
 use super::run::{Stopped, TrainingRun};
 use super::session::{Session, TrainError};
+use super::spectra::{self, Spectra};
 use crate::config::Settings;
 use crate::data::Split;
 use crate::text::count;
@@ -131,6 +133,19 @@ pub trait Prepared {
         state: &ModelState,
         before: Option<&DeviceInfo>,
     ) -> Result<(Self::Model, OpenedDevice), Self::Error>;
+
+    /// The table of what is measured after each epoch.
+    fn metrics(&self) -> &'static [Metric];
+
+    /// Spectra of the matrices of stored weights; `measured`: the epoch that they are of, where it was.
+    ///
+    /// # Errors
+    /// Weights of another network, or data that cannot be encoded.
+    fn spectra(
+        &self,
+        weights: &Tensors,
+        measured: Option<&EpochMetrics>,
+    ) -> Result<Spectra, Self::Error>;
 
     /// Measures the trained network and writes what belongs beside its metrics; `false` where somebody asked to stop.
     ///
@@ -274,6 +289,28 @@ fn manifest(experiment: &impl Prepared, command: Vec<String>, mut notes: Vec<Str
     }
 }
 
+/// Measures the trained network, and the spectra along training where checkpoints were kept; `false` where somebody asked
+/// to stop.
+fn measured<E: Prepared>(
+    experiment: &E,
+    network: &mut E::Model,
+    session: &Session,
+    interrupt: &Interrupt,
+) -> Result<bool, E::Error> {
+    if !experiment.close(network, session, interrupt)? {
+        return Ok(false);
+    }
+    if experiment.recipe().keep_every_epochs.is_none() {
+        return Ok(true);
+    }
+    let mut go_on = || interrupt.requested().is_none();
+    let spectra = spectra::along_training(experiment, session.files(), &mut go_on)?;
+    if let Some(spectra) = &spectra {
+        spectra::write(session.files(), spectra)?;
+    }
+    Ok(spectra.is_some())
+}
+
 /// A run under way: its folder, its network on an engine, and the device in words.
 pub struct Run<'a, E: Prepared> {
     experiment: &'a E,
@@ -327,7 +364,7 @@ impl<'a, E: Prepared> Run<'a, E> {
             let trials = experiment.data().split.test.len();
             let trials = count(trials, "test trial", "test trials");
             reporter.note(&format!("analysing {trials}\u{2026}"));
-            let problem = match experiment.close(network, session, interrupt) {
+            let problem = match measured(experiment, network, session, interrupt) {
                 Ok(true) => return Ok(()),
                 Ok(false) => "interrupted".to_owned(),
                 Err(error) => error.to_string(),

@@ -15,6 +15,7 @@ pub mod progress;
 pub mod run;
 pub mod run_folder;
 pub mod session;
+pub mod spectra;
 pub mod steps;
 pub mod stored;
 pub mod sums;

@@ -10,12 +10,13 @@ use crate::fault::{Blame, Fault};
 use crate::files::{self, FileError};
 
 /// Names of everything a run leaves behind; none of them is overwritten without force.
-const RUN_FILES: [&str; 13] = [
+const RUN_FILES: [&str; 14] = [
     "config.json",
     "manifest.json",
     "metrics.jsonl",
     "steps.jsonl",
     "analysis.json",
+    "spectra.json",
     "sweep.json",
     "sweep.csv",
     "initial.safetensors",
@@ -25,6 +26,9 @@ const RUN_FILES: [&str; 13] = [
     "report.html",
     "numbers.csv",
 ];
+
+/// Folder of the checkpoints that are kept along training.
+const KEPT_FOLDER: &str = "checkpoints";
 
 /// Stays in the folder for good. Removing it would let two processes lock two files of one name.
 const LOCK_FILE: &str = ".lock";
@@ -149,6 +153,11 @@ impl RunFiles {
         self.folder.join("analysis.json")
     }
 
+    /// Spectra of the matrices along training.
+    pub fn spectra(&self) -> PathBuf {
+        self.folder.join("spectra.json")
+    }
+
     /// The grid of loop multipliers.
     pub fn sweep(&self) -> PathBuf {
         self.folder.join("sweep.json")
@@ -177,6 +186,27 @@ impl RunFiles {
     /// The checkpoint of the best epoch.
     pub fn best(&self) -> PathBuf {
         self.folder.join("best.safetensors")
+    }
+
+    /// The checkpoint that is kept after so many epochs.
+    pub fn kept(&self, epochs: u64) -> PathBuf {
+        let name = format!("epoch_{epochs:05}.safetensors");
+        self.folder.join(KEPT_FOLDER).join(name)
+    }
+
+    /// The checkpoints that were kept along training: epochs done and file, in their order.
+    pub fn all_kept(&self) -> Vec<(u64, PathBuf)> {
+        let entries = fs::read_dir(self.folder.join(KEPT_FOLDER));
+        let entries = entries.into_iter().flatten().flatten();
+        let of = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let number = name.strip_prefix("epoch_")?.strip_suffix(".safetensors")?;
+            let epochs = number.parse().ok()?;
+            (self.kept(epochs) == entry.path()).then(|| (epochs, entry.path()))
+        };
+        let mut all: Vec<(u64, PathBuf)> = entries.filter_map(of).collect();
+        all.sort();
+        all
     }
 
     /// Reads all complete lines of the metrics. A last line without line end was cut off in the
@@ -239,6 +269,15 @@ impl RunFolder {
                 return Err(RunFolderError::Exists {
                     folder: path.into(),
                     file,
+                });
+            }
+            fs::remove_file(&old).map_err(FileError::io("delete", &old))?;
+        }
+        for (_, old) in run.files.all_kept() {
+            if !force {
+                return Err(RunFolderError::Exists {
+                    folder: path.into(),
+                    file: KEPT_FOLDER,
                 });
             }
             fs::remove_file(&old).map_err(FileError::io("delete", &old))?;

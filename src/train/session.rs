@@ -271,6 +271,18 @@ impl Session {
         Ok(self.checkpoint(state).save(&self.files().best())?)
     }
 
+    /// Writes a checkpoint that is kept for good, of the epochs done.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_kept(&self, state: ModelState) -> Result<(), TrainError> {
+        let path = self.files().kept(self.progress.epochs_done);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(FileError::io("create folder", folder))?;
+        }
+        Ok(self.checkpoint(state).save(&path)?)
+    }
+
     /// Records the end of the session and why.
     ///
     /// # Errors

@@ -274,6 +274,7 @@ fn run_until(
         epochs: config.training.epochs,
         batch_size: config.training.batch_size,
         checkpoint_every_epochs: config.training.checkpoint_every_epochs,
+        keep_every_epochs: None,
         shuffle_seed: config.seeds.shuffle,
         train: experiment.split.train.clone(),
         has_validation: !experiment.split.validation.is_empty(),

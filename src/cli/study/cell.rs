@@ -114,11 +114,6 @@ fn train(
     let files = RunFiles::at(&path);
     let (data, device) = (args.data.as_deref(), args.device.options());
     let told = lane.is_some().then_some(cell.index);
-    let share = |experiment: &mut Experiment| {
-        if let Some(ticket) = lane {
-            experiment.share(ticket);
-        }
-    };
     if files.config().is_file() {
         // Its own configuration: the name may be another where `train` began it.
         let run = families::open(&path)?;
@@ -126,13 +121,13 @@ fn train(
             let problem = folder.status(cell).problem.unwrap_or_default();
             return Err(UsageError(format!("{}: {problem}", path.display())).into());
         }
-        let mut experiment = Experiment::of_run(&run, data, device)?;
-        share(&mut experiment);
+        let place = run.data_place(data);
+        let experiment =
+            Experiment::prepare_lane(run.config.clone(), place.as_deref(), device, lane)?;
         let run = experiment.resume(&path, "")?;
         return finish(&experiment, run, args.log.into(), interrupt, told);
     }
-    let mut experiment = Experiment::prepare(cell.config.clone(), data, device)?;
-    share(&mut experiment);
+    let experiment = Experiment::prepare_lane(cell.config.clone(), data, device, lane)?;
     for warning in experiment.warnings() {
         note(format!("warning: {warning}"));
     }

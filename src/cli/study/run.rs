@@ -18,9 +18,6 @@ use crate::cli::arguments::LogFormat;
 use crate::cli::error::{FAILED, Result, While};
 use crate::cli::output::{note, say};
 
-/// Lanes where nobody says how many.
-const LANES_ON_A_GPU: usize = 64;
-
 pub fn run(args: RunArgs) -> Result<u8> {
     let study = Study::load(&args.study)?;
     let folder = match &args.out {
@@ -45,7 +42,7 @@ pub fn run(args: RunArgs) -> Result<u8> {
             .with_context(|| "cannot find this program to run cells with".to_owned())?,
         arguments: cell_arguments(&folder, &args),
         jobs: usize::from(args.jobs),
-        lanes: lanes(&args)?,
+        lanes: lanes(&study, &args)?,
     };
     let mut progress = StudyProgress::new(&study, &folder, options.jobs, args.log.into());
     let ends = runner::run(&study, &folder, &options, &interrupt, |cell, event| {
@@ -104,15 +101,15 @@ pub fn run(args: RunArgs) -> Result<u8> {
 }
 
 /// Cells of one shape that share an engine.
-fn lanes(args: &RunArgs) -> Result<usize> {
+fn lanes(study: &Study, args: &RunArgs) -> Result<usize> {
     if let Some(lanes) = args.lanes {
         return Ok(lanes.get());
     }
-    Ok(match select(args.device.options().device)? {
-        Selection::Adapter { adapter, .. } if !adapter.info().kind.is_software() => LANES_ON_A_GPU,
-        // Processes of their own use a processor as well, and one that fails takes none along.
-        _ => 1,
-    })
+    let on_a_gpu = match select(args.device.options().device)? {
+        Selection::Adapter { adapter, .. } => !adapter.info().kind.is_software(),
+        Selection::CpuEngine { .. } => false,
+    };
+    Ok(study.family().usual_lanes(on_a_gpu))
 }
 
 /// Data that cannot be found are one error, not one of each cell; unless cells have their own.

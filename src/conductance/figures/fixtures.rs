@@ -150,6 +150,7 @@ pub fn record(name: &str, kind: FixtureKind, seed: u64, epochs: u64) -> RunRecor
         skipped: false,
     };
     RunRecord {
+        spectra: None,
         left_out: Vec::new(),
         files: RunFiles::at(Path::new("runs").join(name).as_path()),
         config: config.into(),

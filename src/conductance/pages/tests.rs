@@ -28,6 +28,7 @@ fn run(config: &Config, accuracy_percent: f64, predicted: [u32; 4]) -> RunRecord
         epoch
     };
     RunRecord {
+        spectra: None,
         left_out: Vec::new(),
         files: RunFiles::at("nowhere"),
         config: config.clone(),

@@ -16,6 +16,7 @@ pub(crate) mod groups;
 pub(crate) mod kit;
 mod png;
 pub(crate) mod sheet;
+pub(crate) mod spectra;
 pub(crate) mod training;
 
 pub use png::{FigureError, png};

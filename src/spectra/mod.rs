@@ -1,5 +1,11 @@
 //! Spectra of dense matrices, row-major: singular values, eigenvalues, and what is told by them.
 
+mod dip;
+mod shape;
+
+pub use dip::{dip, dip_p};
+pub use shape::MatrixSpectrum;
+
 use faer::MatRef;
 
 use crate::fault::always;
@@ -89,7 +95,8 @@ pub fn spectral_radius(matrix: &[f64], n: usize) -> Result<f64, SpectrumError> {
         .fold(0.0, f64::max))
 }
 
-/// Normalised entropy of singular values, −Σ p ln p / ln n with p = σ/Σσ: 1 where all are equal, 0 where one is alone.
+/// Normalised entropy of n singular values, −Σ p ln p / ln n with p = σ/Σσ: 1 where all are equal, 0 where one is alone;
+/// NaN where all are 0 or there is one at the most.
 pub fn svd_entropy(singular_values: &[f64]) -> f64 {
     let sum: f64 = singular_values.iter().sum();
     let shares = singular_values.iter().map(|s| s / sum);
