@@ -7,6 +7,9 @@ fits. Both: cross-entropy of the last step, SGD, batches of 32, float32. dalenet
 and says its own speed; what it does beside training (evaluation, files) is not counted, and neither is PyTorch's.
 Updates per second, medians over repetitions that alternate. Needs torch.
 
+Then 32 networks of one shape, each with weights of its own: PyTorch one after another, PyTorch with all of them in one
+`vmap` over stacked weights, and dalenet side by side (`dalenet study run --lanes 32`; what its cells say, added up).
+
     bench_rnn_pytorch.py target/release/dalenet --threads 2
 """
 
@@ -91,6 +94,41 @@ def updates_per_second(make: Callable[[list[int]], nn.Module], layers: list[int]
     return done / (time.perf_counter() - start)
 
 
+def vmapped_updates_per_second(layers: list[int], networks: int, device: str, seconds: float) -> float:
+    """All networks in one call: a gradient for each by vmap, and one descent step for the stacked weights."""
+    torch.manual_seed(0)
+    models = [Loop(layers).to(device) for _ in range(networks)]
+    parameters, _ = torch.func.stack_module_state(models)
+    parameters = {name: weights.detach() for name, weights in parameters.items()}
+    skeleton = Loop(layers).to("meta")
+
+    def loss(parameters: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(torch.func.functional_call(skeleton, parameters, (x,)), y)
+
+    gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(0, 0, 0))
+    x = torch.rand(8, networks, ROWS, BATCH, COLUMNS, device=device)
+    y = torch.randint(CLASSES, (8, networks, BATCH), device=device)
+
+    def update(i: int) -> None:
+        of = gradient(parameters, x[i % 8], y[i % 8])
+        for name, weights in parameters.items():
+            weights -= LEARNING_RATE * of[name]
+
+    def finish() -> None:
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    for i in range(3):
+        update(i)
+    finish()
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        update(done)
+        done += 1
+    finish()
+    return networks * done / (time.perf_counter() - start)
+
+
 def dalenet(program: str, kind: str, layers: list[int], device: str, threads: int) -> float:
     config = {
         "name": "bench",
@@ -110,6 +148,40 @@ def dalenet(program: str, kind: str, layers: list[int], device: str, threads: in
         return statistics.median(json.loads(line)["samples_per_second"] for line in lines[2:]) / BATCH
 
 
+def dalenet_side_by_side(program: str, layers: list[int], networks: int, device: str, threads: int) -> float:
+    study = {
+        "name": "bench",
+        "title": "Networks side by side",
+        "base": {
+            "family": "rate_rnn",
+            "data": {"images": {"dataset": "digits", "train_samples": 16_000, "test_samples": 100}},
+            "network": {"layers": layers},
+            "training": {"epochs": 3, "batch_size": BATCH, "learning_rate": LEARNING_RATE},
+        },
+        "axes": [{"name": "seed", "key": "seeds.weights", "values": list(range(networks))}],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.json"
+        path.write_text(json.dumps(study))
+        out = Path(folder) / "out"
+        command = [program, "study", "run", str(path), "--out", str(out), "--device", device, "--lanes", str(networks)]
+        subprocess.run([*command, "--threads", str(threads)], check=True, stdout=subprocess.DEVNULL)
+        speed = 0.0
+        for metrics in out.glob("cells/*/metrics.jsonl"):
+            # The middle epoch: in the first and the last not all are under way.
+            line = json.loads(metrics.read_text().splitlines()[2])
+            speed += line["samples_per_second"] / BATCH
+        return speed
+
+
+def alternated(runs: dict[str, Callable[[], float]], repetitions: int) -> dict[str, list[float]]:
+    speeds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repetitions):
+        for name, measure in runs.items():
+            speeds[name].append(measure())
+    return speeds
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="the dalenet binary")
@@ -117,6 +189,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each PyTorch measurement")
+    parser.add_argument("--networks", type=int, default=32, help="side by side")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -129,10 +202,7 @@ def main() -> int:
         }
         for kind in ("standard", "col_ei", "dann"):
             runs[f"dalenet {kind}"] = lambda kind=kind: dalenet(args.program, kind, layers, own, args.threads)
-        speeds: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in range(args.repetitions):
-            for name, measure in runs.items():
-                speeds[name].append(measure())
+        speeds = alternated(runs, args.repetitions)
         medians = {name: statistics.median(all_of) for name, all_of in speeds.items()}
         results.append({"layers": layers, "updates_per_second": medians, "all": speeds})
         if not args.json:
@@ -141,8 +211,26 @@ def main() -> int:
                 loop, fused = (speed / medians[other] for other in ("PyTorch loop", "PyTorch fused"))
                 low, high = min(speeds[name]), max(speeds[name])
                 print(f"  {name:18} {speed:8.0f} updates/s ({low:.0f} to {high:.0f})  {loop:5.2f} × loop  {fused:5.2f} × fused")
+    together = []
+    for layers in ([100], [100, 100, 100]):
+        n = args.networks
+        runs = {
+            "one after another": lambda: updates_per_second(Loop, layers, args.device, args.seconds),
+            "vmap": lambda: vmapped_updates_per_second(layers, n, args.device, args.seconds),
+            "dalenet": lambda: dalenet_side_by_side(args.program, layers, n, own, args.threads),
+        }
+        speeds = alternated(runs, args.repetitions)
+        medians = {name: statistics.median(all_of) for name, all_of in speeds.items()}
+        together.append({"layers": layers, "networks": n, "updates_per_second": medians, "all": speeds})
+        if not args.json:
+            print(f"{n} networks of {len(layers)} × {layers[0]} units side by side")
+            for name, speed in medians.items():
+                low, high = min(speeds[name]), max(speeds[name])
+                ratio = speed / medians["one after another"]
+                print(f"  {name:18} {speed:8.0f} updates/s ({low:.0f} to {high:.0f})  {ratio:5.2f} × one after another")
     if args.json:
-        print(json.dumps({"torch": torch.__version__, "results": results}, indent=2))
+        report = {"torch": torch.__version__, "results": results, "side_by_side": together}
+        print(json.dumps(report, indent=2))
     return 0
 
 

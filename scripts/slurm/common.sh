@@ -22,13 +22,14 @@ need_programs() {
 }
 
 # Splits the arguments: run_options for `dalenet study run`, those after `--` in sbatch_options; --out,
-# --at-once and --device by themselves.
+# --at-once, --device and --lanes by themselves.
 split_options() {
     run_options=()
     sbatch_options=()
     out=
     at_once=
     device=
+    lanes=1
     local value
     while [ $# -gt 0 ]; do
         case $1 in
@@ -37,10 +38,10 @@ split_options() {
                 sbatch_options=("$@")
                 return
                 ;;
-            --cell | --jobs | --threads | --log | --cell=* | --jobs=* | --threads=* | --log=*)
+            --cell | --group | --jobs | --threads | --log | --cell=* | --group=* | --jobs=* | --threads=* | --log=*)
                 fail "${1%%=*} is set for each cell (threads: those of -- --cpus-per-task=N)"
                 ;;
-            --out | --at-once | --device | --out=* | --at-once=* | --device=*)
+            --out | --at-once | --device | --lanes | --out=* | --at-once=* | --device=* | --lanes=*)
                 value=${1#*=}
                 if [ "$value" = "$1" ]; then
                     [ $# -ge 2 ] || fail "$1 needs a value"
@@ -51,6 +52,7 @@ split_options() {
                     --out*) out=$value ;;
                     --at-once*) at_once=$value ;;
                     --device*) device=$value ;;
+                    --lanes*) lanes=$value ;;
                 esac
                 ;;
             *) run_options+=("$1") ;;
@@ -61,12 +63,14 @@ split_options() {
 
 # submit_cells STUDY DIR INDICES: the array, and the job that collects when it has ended.
 submit_cells() {
-    local study=$1 out=$2 indices=$3 array collect most
+    local study=$1 out=$2 indices=$3 array collect most what=cells
+    [ "$lanes" = 1 ] || what="groups of up to $lanes cells:"
     most=$(scontrol show config | sed -n 's/^MaxArraySize *= *//p')
     if [ -n "$most" ] && [ "${indices##*[,-]}" -ge "$most" ]; then
         fail "cell ${indices##*[,-]} is beyond the arrays of this cluster (MaxArraySize $most); split the study"
     fi
     mkdir -p "$out/slurm"
+    run_options+=(--lanes "$lanes")
     [ -n "$device" ] && run_options+=(--device "$device")
     array=$(sbatch --parsable ${sbatch_options[@]+"${sbatch_options[@]}"} --array="$indices${at_once:+%$at_once}" \
         --output="$out/slurm/cell-%a.log" "$scripts/array.sbatch" "$study" "$out" \
@@ -80,7 +84,7 @@ submit_cells() {
     local again=("$scripts/retry.sh" "$out" ${at_once:+--at-once "$at_once"} ${run_options[@]+"${run_options[@]}"})
     [ ${#sbatch_options[@]} -gt 0 ] && again+=(-- "${sbatch_options[@]}")
     cat <<TEXT
-array $array: cells $indices of $study, into $out
+array $array: $what $indices of $study, into $out
 job $collect: tables and page, when the array has ended
 
   squeue --jobs=$array,$collect            what waits and runs

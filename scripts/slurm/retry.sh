@@ -20,12 +20,14 @@ queued=$(squeue --noheader --array --user="$(id -un)" --format='%F %K' |
     while read -r job index; do
         if grep -qx "$job" "$folder/slurm/jobs" 2>/dev/null; then echo "$index"; fi
     done)
-status=$("$DALENET" study status "$folder" --json) || fail "cannot read $folder"
+status=$("$DALENET" study status "$folder" --json --lanes "$lanes") || fail "cannot read $folder"
 indices=$(QUEUED=$queued python3 -c '
 import json, os, sys
 queued = {int(index) for index in os.environ["QUEUED"].split() if index.isdigit()}
-cells = json.load(sys.stdin)["cells"]  # in the order of their indices
-left = [index for index, cell in enumerate(cells) if cell["state"] not in ("finished", "diverged", "running")]
+status = json.load(sys.stdin)
+cells = status["cells"]  # in the order of their indices
+is_open = [cell["state"] not in ("finished", "diverged", "running") for cell in cells]
+left = [number for number, group in enumerate(status["groups"]) if any(is_open[index] for index in group)]
 print(",".join(str(index) for index in left if index not in queued))
 ' <<<"$status")
 if [ -z "$indices" ]; then

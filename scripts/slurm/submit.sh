@@ -19,11 +19,11 @@ split_options "$@"
 
 # Checks study, data and memory before anything waits in a queue; without the device, which a login node
 # need not have.
-plan=$("$DALENET" study run "$study" ${run_options[@]+"${run_options[@]}"} --device cpu --dry-run --log json) ||
+plan=$("$DALENET" study run "$study" ${run_options[@]+"${run_options[@]}"} --device cpu --lanes "$lanes" --dry-run --log json) ||
     fail "the study cannot be run (above); nothing was submitted"
 read -r name count < <(python3 -c '
 import json, sys
 plan = json.load(sys.stdin)
-print(plan["study"]["name"], len(plan["cells"]))
+print(plan["study"]["name"], len(plan["groups"]))
 ' <<<"$plan")
 submit_cells "$study" "$(realpath -m "${out:-studies/$name}")" "0-$((count - 1))"

@@ -37,6 +37,9 @@ pub enum Command {
         /// JSON instead of a table
         #[arg(long)]
         json: bool,
+        /// In the JSON, groups of as many cells of one shape (see `study run --group`)
+        #[arg(long, value_name = "N", default_value = "1", value_parser = lanes)]
+        lanes: LaneChoice,
     },
     /// Write the tables of a study: a row a cell, and means over seeds
     ///
@@ -67,6 +70,9 @@ pub struct RunArgs {
     /// engine
     #[arg(long, value_name = "K|NAME,…", value_delimiter = ',')]
     cell: Vec<String>,
+    /// Run the cells of this group, in this process: groups, from 0, are of as many cells of one shape as --lanes says
+    #[arg(long, value_name = "K", conflicts_with = "cell")]
+    group: Option<usize>,
     /// Cells of one shape that share an engine, side by side: a number, or auto (many on a
     /// GPU, and of rate RNNs)
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = lanes)]
@@ -106,7 +112,11 @@ fn lanes(text: &str) -> std::result::Result<LaneChoice, String> {
 pub fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(args) => run::run(*args),
-        Command::Status { folder, json } => status(StudyFolder::at(folder), json),
+        Command::Status {
+            folder,
+            json,
+            lanes,
+        } => status(StudyFolder::at(folder), json, lanes),
         Command::Collect { folder } => {
             for path in table::collect(&StudyFolder::at(folder))? {
                 say(path.display());
@@ -127,11 +137,12 @@ pub fn run(command: Command) -> Result<u8> {
     }
 }
 
-fn status(folder: StudyFolder, as_json: bool) -> Result<u8> {
+fn status(folder: StudyFolder, as_json: bool, lanes: LaneChoice) -> Result<u8> {
     let study = folder.load_study()?;
     let cells: Vec<CellStatus> = study.cells.iter().map(|c| folder.status(c)).collect();
     if as_json {
-        say(json!({ "study": study.spec.name, "cells": cells }));
+        let groups = run::group_indices(&study, lanes);
+        say(json!({ "study": study.spec.name, "cells": cells, "groups": groups }));
     } else {
         print_statuses(study.family(), &cells);
     }

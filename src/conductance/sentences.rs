@@ -6,6 +6,7 @@
 use super::analysis::record::{MatrixAnalysis, RunAnalysis};
 use super::measures::{MEASURES, RATE_HZ_PER_EPOCH, SILENT_I_HZ};
 use super::metrics::{E_RATE, I_RATE};
+use super::operator::OPERATOR;
 use super::record;
 use crate::analysis::compare::Sample;
 use crate::record::RunRecord;
@@ -13,6 +14,7 @@ use crate::report::finished::{Finished, grouped, in_all};
 use crate::report::text::{capitalised, number, signed};
 use crate::study::measures::late_slope;
 use crate::text::count;
+use crate::train::spectra::SpectraAt;
 
 /// Share of entries that began above 0 and no longer are, from which on a matrix is called pruned, %.
 const PRUNED_PERCENT: f64 = 50.0;
@@ -81,7 +83,26 @@ pub fn of_condition(condition: &Finished<'_>) -> Vec<String> {
         }
         parts.extend(slopes(&analyses));
     }
+    parts.extend(spectra(&condition.runs));
     parts
+}
+
+/// What training makes of the spectrum of the loop's operator; none where no checkpoints were kept.
+fn spectra(runs: &[&RunRecord]) -> Option<String> {
+    let ends = runs.iter().filter_map(|run| {
+        let spectra = run.spectra.as_ref()?;
+        let radius = |at: &SpectraAt| at.matrices.get(OPERATOR).map(|s| s.radius);
+        Some((radius(spectra.first()?)?, radius(spectra.last()?)?))
+    });
+    let (first, last): (Vec<f64>, Vec<f64>) = ends.unzip();
+    let (first, last) = (mean(first.into_iter()), mean(last.into_iter()));
+    (first.is_finite() && last.is_finite()).then(|| {
+        format!(
+            "spectral radius of the loop's operator {} mV/Hz before and {} after training",
+            number(first),
+            number(last)
+        )
+    })
 }
 
 /// What came out of one run beside its accuracy: paragraphs.
@@ -99,6 +120,7 @@ pub fn of_run(run: &RunRecord) -> Vec<String> {
         all.extend(loop_fates(&[analysis]));
         all.extend(silence(&[run]));
         all.extend(slopes(&[analysis]));
+        all.extend(spectra(&[run]));
         let all: Vec<_> = all.iter().map(|part| capitalised(part) + ".").collect();
         paragraphs.push(all.join(" "));
     }

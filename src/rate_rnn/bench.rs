@@ -3,11 +3,16 @@
 //! What passes cost does not depend on what networks are given: images are drawn digits, all other tasks are as
 //! configured.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::batch::Batch;
+use super::cpu::{CpuEngine, Workers};
+use super::engine::{Engine, EngineError};
 use super::experiment::ExperimentError;
-use super::init::draw;
+use super::gpu::{GpuEngine, LaneStart};
+use super::init::{InitialWeights, draw};
 use super::open::{OpenedEngine, open_selected};
 use super::params::Params;
 use super::settings::{Config, Task as Sequence};
@@ -18,11 +23,65 @@ use crate::bench::{
     About, BenchOptions, BenchTarget, Ceilings, MedianSpread, StartUp, Task, repeat,
 };
 use crate::config;
+use crate::gpu::{Gpu, Selection};
+use crate::spectra::SpectrumError;
 use crate::summary::{Listing, Summary};
 use crate::text::{count, number};
 
 /// What networks are given.
 const INPUT: &str = "sequences as configured; images are synthetic digits (built in)";
+
+/// Networks that are trained side by side.
+const SIDE_BY_SIDE: usize = 32;
+
+/// Networks of one shape, each with weights of its own.
+enum Networks {
+    /// Whose engines share worker threads.
+    Cpu(Vec<CpuEngine<f32>>),
+    /// Lanes of one engine.
+    Gpu(Box<GpuEngine>),
+}
+
+impl Networks {
+    /// An update of each on the same batch.
+    fn train(&mut self, batch: &Batch) -> Result<(), EngineError> {
+        match self {
+            Self::Cpu(engines) => {
+                let share = engines
+                    .len()
+                    .div_ceil(engines.first().map_or(1, CpuEngine::threads));
+                std::thread::scope(|scope| {
+                    let train = |own: &mut [CpuEngine<f32>]| -> Result<(), EngineError> {
+                        own.iter_mut()
+                            .try_for_each(|engine| engine.train(batch).map(drop))
+                    };
+                    let own = engines.chunks_mut(share);
+                    let running: Vec<_> = own.map(|own| scope.spawn(move || train(own))).collect();
+                    running
+                        .into_iter()
+                        .try_for_each(|thread| match thread.join() {
+                            Ok(done) => done,
+                            Err(panic) => std::panic::resume_unwind(panic),
+                        })
+                })
+            }
+            Self::Gpu(engine) => {
+                let work: Vec<_> = (0..SIDE_BY_SIDE).map(|lane| (lane, batch)).collect();
+                engine.gradient_lanes(&work)?;
+                let lanes: Vec<usize> = (0..SIDE_BY_SIDE).collect();
+                engine.step_lanes(&lanes)?;
+                Ok(())
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Cpu(engines) => engines.first().map_or_else(String::new, Engine::describe),
+            Self::Gpu(engine) => engine.describe(),
+        }
+    }
+}
 
 /// Everything that was measured in one run.
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +100,8 @@ struct TaskReport {
     /// SHA-256 of that configuration with all overrides.
     config_sha256: String,
     task: Task,
+    /// Networks side by side; rates are of all of them together.
+    networks: usize,
     batch_trials: usize,
     steps: usize,
     /// Input channels, units of each layer, outputs.
@@ -100,6 +161,13 @@ pub fn run(
             let measured = subject.measured(task, options.repetitions(), &report.ceilings)?;
             report.workloads.push(measured);
         }
+        progress(&format!(
+            "{}, training: {SIDE_BY_SIDE} networks side by side",
+            subject.config.name
+        ));
+        let side_by_side =
+            subject.side_by_side(&target, options.repetitions(), &report.ceilings)?;
+        report.workloads.push(side_by_side);
     }
     Ok(Summary {
         facts: facts(&report.about, &report.start_up, &report.ceilings),
@@ -184,28 +252,87 @@ impl Subject {
         ceilings: &Ceilings,
     ) -> Result<TaskReport, ExperimentError> {
         let (_, seconds) = repeat(repetitions, || self.run(task))?;
+        let engine = self.opened.engine.describe();
+        Ok(self.report(task, 1, seconds, ceilings, engine))
+    }
+
+    /// An update of each of many networks of this shape.
+    fn side_by_side(
+        &self,
+        target: &BenchTarget,
+        repetitions: usize,
+        ceilings: &Ceilings,
+    ) -> Result<TaskReport, ExperimentError> {
+        let mut networks = self.networks(target)?;
+        let (_, seconds) = repeat(repetitions, || networks.train(&self.batch))?;
+        let engine = networks.describe();
+        Ok(self.report(Task::Training, SIDE_BY_SIDE, seconds, ceilings, engine))
+    }
+
+    fn networks(&self, target: &BenchTarget) -> Result<Networks, EngineError> {
+        let start = |seed| -> Result<LaneStart, SpectrumError> {
+            let initial = InitialWeights {
+                seed,
+                ..self.config.initial()
+            };
+            Ok(LaneStart {
+                weights: draw(&self.params, &initial)?,
+                params: self.params.clone(),
+            })
+        };
+        let starts = (0..SIDE_BY_SIDE as u64).map(start);
+        let starts = starts.collect::<Result<Vec<_>, _>>();
+        let starts = starts.map_err(|error| EngineError::Lanes(error.to_string()))?;
+        let shape = [self.batch.steps, self.batch.trials];
+        Ok(match &target.selection {
+            Selection::CpuEngine { .. } => {
+                let workers = Arc::new(Workers::new(target.options.threads())?);
+                let engine = |start: LaneStart| {
+                    let LaneStart { params, weights } = start;
+                    CpuEngine::with_workers(params, &weights, workers.clone())
+                };
+                Networks::Cpu(starts.into_iter().map(engine).collect())
+            }
+            Selection::Adapter { adapter, .. } => {
+                let gpu = Arc::new(Gpu::open(adapter)?);
+                let memory = target.options.memory;
+                Networks::Gpu(Box::new(GpuEngine::of_lanes(gpu, &starts, memory, shape)?))
+            }
+        })
+    }
+
+    fn report(
+        &self,
+        task: Task,
+        networks: usize,
+        seconds: MedianSpread,
+        ceilings: &Ceilings,
+        engine: String,
+    ) -> TaskReport {
         let flops = self.flops(task);
-        let tflops = flops / seconds.median * 1e-12;
+        let all = networks as f64;
+        let tflops = all * flops / seconds.median * 1e-12;
         let units = [
             &[self.params.n_in],
             &self.params.layers[..],
             &[self.params.n_out],
         ];
-        Ok(TaskReport {
+        TaskReport {
             network: self.config.name.clone(),
             config_sha256: config::sha256(&self.config),
             task,
+            networks,
             batch_trials: self.batch.trials,
             steps: self.batch.steps,
             units: units.concat(),
-            batches_per_second: seconds.rate(1.0),
-            samples_per_second: seconds.rate(self.batch.trials as f64),
-            ms_per_batch: seconds.times(1e3),
+            batches_per_second: seconds.rate(all),
+            samples_per_second: seconds.rate(all * self.batch.trials as f64),
+            ms_per_batch: seconds.times(1e3 / all),
             gflop_per_batch: 1e-9 * flops,
             tflops,
             of_ceiling_percent: 100.0 * tflops / ceilings.arithmetic_tflops(),
-            engine: self.opened.engine.describe(),
-        })
+            engine,
+        }
     }
 
     /// Least operations of a batch: two for each weight, step and trial forwards, as many for each of the two products
@@ -242,7 +369,10 @@ fn throughput(report: &BenchReport) -> Listing {
     let row = |w: &TaskReport| {
         let units: Vec<String> = w.units.iter().map(usize::to_string).collect();
         vec![
-            format!("{} {}", w.network, w.task.name()),
+            match w.networks {
+                1 => format!("{} {}", w.network, w.task.name()),
+                n => format!("{} {}, {n} networks side by side", w.network, w.task.name()),
+            },
             w.batch_trials.to_string(),
             number(w.batches_per_second.median),
             number(w.batches_per_second.min),

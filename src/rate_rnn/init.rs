@@ -303,12 +303,17 @@ mod tests {
             (300, Kind::ColEi, 0.01, 0.601),
             (300, Kind::ColEi, 0.1, 0.842),
             (300, Kind::ColEi, 0.5, 0.941),
+            (1000, Kind::Standard, 0.1, 0.969),
+            (1000, Kind::Dann, 0.1, 0.968),
+            (1000, Kind::ColEi, 0.01, 0.681),
+            (1000, Kind::ColEi, 0.1, 0.875),
+            (1000, Kind::ColEi, 0.5, 0.956),
         ] {
             let params = Params {
                 inhibitory_fraction: fraction,
                 ..params(kind, &[n], 10)
             };
-            let seeds = 5;
+            let seeds = if n == 1000 { 2 } else { 5 };
             let of = |seed| {
                 let (matrix, shape) = link(&params, seed, "l0.w");
                 svd_entropy(&singular_values(&matrix, shape).unwrap())

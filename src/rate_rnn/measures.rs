@@ -14,7 +14,10 @@ use crate::study::measures::{
 use crate::train::metrics::{TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS};
 
 /// Wrong answers, %.
-const ERROR: &str = "test_error_percent";
+pub const ERROR: &str = "test_error_percent";
+
+/// The same at the best epoch.
+pub const LEAST_ERROR: &str = "best_test_error_percent";
 
 const SPECTRA: &str = "Spectra";
 const ENTROPY: &str = "Entropy of the singular values divided by that of equal ones";
@@ -25,6 +28,7 @@ const MAIN: &[&str] = &[
     TEST_ACCURACY.name,
     "best_accuracy_percent",
     ERROR,
+    LEAST_ERROR,
     TEST_PERPLEXITY.name,
     TEST_ERROR.name,
     "best_squared_error",
@@ -81,6 +85,14 @@ fn all() -> Vec<Measure> {
         "Wrong answers to the test set, last epoch.",
         |run| 100.0 - last(run, |epoch| epoch[TEST_ACCURACY]),
     );
+    let least_error = measure(
+        ACCURACY,
+        LEAST_ERROR,
+        "test error of the best epoch",
+        "%",
+        "Wrong answers to the test set, best epoch.",
+        |run| 100.0 - best(run, TEST_ACCURACY),
+    );
     let unit = "%/epoch";
     vec![
         epochs_done(),
@@ -109,6 +121,7 @@ fn all() -> Vec<Measure> {
         best_error,
         last_epoch(ACCURACY, TRAIN_ERROR),
         error,
+        least_error,
         of_recurrent("w_entropy_at_start", "H of W at the start", ENTROPY, |m| {
             m.initial.entropy
         }),

@@ -4,7 +4,10 @@ use crate::report::method::Method;
 
 /// Paragraphs on network, data and training.
 pub fn paragraphs(method: &Method) -> Vec<String> {
-    vec![network(method), data(method), training(method)]
+    let mut all = vec![network(method)];
+    all.extend(start(method));
+    all.extend([data(method), training(method)]);
+    all
 }
 
 fn network(method: &Method) -> String {
@@ -28,6 +31,36 @@ fn network(method: &Method) -> String {
         "Networks are rate RNNs (units of each layer: {units}), h(t) = relu(U x(t) + W h(t−1) + b) with h(0) = 0 and a \
          linear read-out of the last layer, with {kind}."
     )
+}
+
+/// What is unusual about the start.
+fn start(method: &Method) -> Option<String> {
+    let is_set = |key: &str| {
+        let starts = |name: &String| name == key || name.starts_with(&format!("{key}."));
+        method.varied().iter().any(starts)
+            || method.found(key).is_some_and(|value| !value.is_null())
+    };
+    let said = [
+        (
+            "weights.transplant",
+            "matrices U diag(σ) Vᵀ are put together from the singular vectors of a start of one kind and the singular \
+             values of a start of another, in every matrix, and are then trained without a sign of their columns",
+        ),
+        (
+            "weights.standard_radius",
+            "recurrent matrices of standard networks are rescaled to a spectral radius",
+        ),
+        (
+            "training.frozen_signs",
+            "after each optimiser step a weight that would change the sign it started with is set to 0",
+        ),
+    ];
+    let said: Vec<&str> = said
+        .into_iter()
+        .filter(|(key, _)| is_set(key))
+        .map(|(_, words)| words)
+        .collect();
+    (!said.is_empty()).then(|| format!("Where a condition says so: {}.", said.join("; ")))
 }
 
 fn data(method: &Method) -> String {

@@ -170,7 +170,7 @@ fn left_to_do(study: &Study, folder: &StudyFolder, cell: &Cell) -> Option<End> {
 }
 
 /// Cells that one process runs: at most `lanes` of one shape, in the order of their first.
-fn groups(cells: Vec<&Cell>, lanes: usize) -> Vec<Vec<&Cell>> {
+pub fn groups(cells: Vec<&Cell>, lanes: usize) -> Vec<Vec<&Cell>> {
     let mut groups: Vec<(Option<String>, Vec<&Cell>)> = Vec::new();
     for cell in cells {
         let shape = cell.config.lane_shape().filter(|_| lanes > 1);

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::checkpoint::{Checkpoint, CheckpointError, NonFinite, Progress};
+use super::checkpoint::{Checkpoint, CheckpointError, NonFinite, Progress, Tensors};
 use super::manifest::{Manifest, ManifestError, Status};
 use super::metrics::EpochMetrics;
 use super::model::{ModelError, ModelState};
@@ -271,7 +271,8 @@ impl Session {
         Ok(self.checkpoint(state).save(&self.files().best())?)
     }
 
-    /// Writes a checkpoint that is kept for good, of the epochs done.
+    /// Writes the weights after the epochs done as a checkpoint that is kept for good; without moments of the optimiser,
+    /// for no run goes on from it.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -280,7 +281,12 @@ impl Session {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(FileError::io("create folder", folder))?;
         }
-        Ok(self.checkpoint(state).save(&path)?)
+        let weights_alone = ModelState {
+            adam_m: Tensors::new(),
+            adam_v: Tensors::new(),
+            ..state
+        };
+        Ok(self.checkpoint(weights_alone).save(&path)?)
     }
 
     /// Records the end of the session and why.

@@ -198,7 +198,9 @@ fn the_bench_times_every_network_and_task_and_takes_one_family_at_a_time() {
     );
     let report: Value = serde_json::from_str(&told).unwrap();
     let workloads = report["workloads"].as_array().unwrap();
-    assert_eq!(workloads.len(), 4);
+    assert_eq!(workloads.len(), 6);
+    let networks: Vec<_> = workloads.iter().map(|w| w["networks"].as_u64()).collect();
+    assert_eq!(networks, [1, 1, 32, 1, 1, 32].map(Some));
     for workload in workloads {
         assert_eq!(workload["batch_trials"], 16);
         let of = |key: &str| workload[key].as_f64().unwrap();
@@ -210,7 +212,7 @@ fn the_bench_times_every_network_and_task_and_takes_one_family_at_a_time() {
     }
     // Forward and two products backwards, but for that by the inputs: between two and three times as much.
     let flops = |at: usize| workloads[at]["gflop_per_batch"].as_f64().unwrap();
-    for network in [0, 2] {
+    for network in [0, 3] {
         let ratio = flops(network) / flops(network + 1);
         assert!(ratio > 2.0 && ratio < 3.0, "{ratio}");
     }

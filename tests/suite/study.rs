@@ -243,6 +243,20 @@ fn built_in_studies_are_whole() {
         ("short/trainable_loop", 12),
         ("short/trainable_loop_axes", 7),
         ("short/orientation", 10),
+        ("spectra_depth", 15),
+        ("spectra_size", 45),
+        ("spectra_fraction", 35),
+        ("spectra_adding", 15),
+        ("spectra_transplant", 40),
+        ("spectra_radius", 35),
+        ("spectra_entropy", 150),
+        ("short/spectra_depth", 15),
+        ("short/spectra_size", 30),
+        ("short/spectra_fraction", 35),
+        ("short/spectra_adding", 15),
+        ("short/spectra_transplant", 40),
+        ("short/spectra_radius", 35),
+        ("short/spectra_entropy", 45),
     ];
     assert_eq!(cells, expected);
 }

@@ -259,7 +259,10 @@ impl StudyProgress {
         };
         let open = || self.cells.iter().filter(|progress| !progress.is_over);
         let all: f64 = open().map(left).sum();
-        Some(all / self.jobs.min(open().count().max(1)) as f64)
+        // Those that share an engine say how long they take beside each other.
+        let running = open().filter(|progress| progress.is_running).count();
+        let at_once = self.jobs.max(running).min(open().count().max(1));
+        Some(all / at_once as f64)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `dalenet study run`: every cell that has work left, then the tables.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use dalenet::families::Experiment;
@@ -12,10 +13,10 @@ use dalenet::train::interrupt::Interrupt;
 use serde_json::json;
 
 use super::progress::StudyProgress;
-use super::{RunArgs, cell, print_statuses};
+use super::{LaneChoice, RunArgs, cell, print_statuses};
 use crate::cli::SUCCESS;
 use crate::cli::arguments::LogFormat;
-use crate::cli::error::{FAILED, Result, While};
+use crate::cli::error::{FAILED, Result, UsageError, While};
 use crate::cli::output::{note, say};
 
 pub fn run(args: RunArgs) -> Result<u8> {
@@ -27,6 +28,17 @@ pub fn run(args: RunArgs) -> Result<u8> {
     let folder = StudyFolder::at(folder);
     if args.dry_run {
         return dry_run(&study, &folder, &args);
+    }
+    if let Some(group) = args.group {
+        let all = groups(&study, args.lanes);
+        let wanted = all.get(group).ok_or_else(|| {
+            UsageError(format!(
+                "--group {group}: there are {}, counted from 0",
+                text::count(all.len(), "group of cells", "groups of cells")
+            ))
+        })?;
+        folder.claim(&study)?;
+        return cell::run(&study, &folder, wanted, &args);
     }
     if !args.cell.is_empty() {
         let wanted = args.cell.iter().map(|wanted| study.cell(wanted));
@@ -100,6 +112,18 @@ pub fn run(args: RunArgs) -> Result<u8> {
     }
 }
 
+/// The cells of each process of an array job: as many of one shape as are asked for, else one.
+pub fn groups(study: &Study, lanes: LaneChoice) -> Vec<Vec<&Cell>> {
+    let cells = study.cells.iter().collect();
+    runner::groups(cells, lanes.map_or(1, NonZeroUsize::get))
+}
+
+/// The same as indices, for scripts.
+pub fn group_indices(study: &Study, lanes: LaneChoice) -> Vec<Vec<usize>> {
+    let indices = |group: Vec<&Cell>| group.iter().map(|cell| cell.index).collect();
+    groups(study, lanes).into_iter().map(indices).collect()
+}
+
 /// Cells of one shape that share an engine.
 fn lanes(study: &Study, args: &RunArgs) -> Result<usize> {
     if let Some(lanes) = args.lanes {
@@ -134,7 +158,10 @@ fn dry_run(study: &Study, folder: &StudyFolder, args: &RunArgs) -> Result<u8> {
             .with_context(|| format!("cell {}", cell.name))?;
     }
     match args.log {
-        LogFormat::Json => say(json!({ "study": study.spec, "cells": statuses })),
+        LogFormat::Json => {
+            let groups = group_indices(study, args.lanes);
+            say(json!({ "study": study.spec, "cells": statuses, "groups": groups }));
+        }
         LogFormat::Human => {
             say(format!(
                 "{} in {}",

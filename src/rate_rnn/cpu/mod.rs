@@ -77,6 +77,11 @@ impl<R: Real> CpuEngine<R> {
         engine
     }
 
+    /// Worker threads.
+    pub fn threads(&self) -> usize {
+        self.workers.threads()
+    }
+
     /// Runs the groups of a batch, each on a thread, and hands their results over in order.
     fn run(&mut self, batch: &Batch, learn: bool, every_step: bool) -> Vec<GroupResult<R>> {
         self.effective
