@@ -456,6 +456,13 @@ macro_rules! families {
                 }
             }
 
+            /// Whether checkpoints are kept along training.
+            pub fn keeps_checkpoints(&self) -> bool {
+                match self {
+                    $(Self::$variant(config) => config.training.keep_every_epochs.is_some()),*
+                }
+            }
+
             /// Whether samples are held out to choose the best epoch.
             pub fn has_validation(&self) -> bool {
                 match self {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Submits the cells of a study that are not done: never begun, stopped, killed or failed. Left
-# alone are those in the queue, and those that diverged, which would again.
+# alone are those in the queue, and those that diverged, which would again. --lanes must be as it was.
 #
-#   retry.sh DIR [--at-once N] [OPTIONS OF `dalenet study run`] [-- OPTIONS OF sbatch]
+#   retry.sh DIR [--at-once N] [--lanes N] [OPTIONS OF `dalenet study run`] [-- OPTIONS OF sbatch]
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 if [ $# -lt 1 ] || [ "${1:0:1}" = - ]; then

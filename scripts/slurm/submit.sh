@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs a study on a Slurm cluster: an array job with one task per cell, and a job after it that collects.
+# Runs a study on a Slurm cluster: an array job with one task per cell (with --lanes N per group of up to N
+# cells of one shape, side by side on one engine), and a job after it that collects.
 #
-#   submit.sh STUDY [--out DIR] [--at-once N] [OPTIONS OF `dalenet study run`] [-- OPTIONS OF sbatch]
+#   submit.sh STUDY [--out DIR] [--at-once N] [--lanes N] [OPTIONS OF `dalenet study run`] [-- OPTIONS OF sbatch]
 #
 # STUDY is a file or a built-in name; DIR is studies/NAME unless given, as the program has it. Example:
 #   submit.sh audit --data ~/mnist --device gpu -- --partition=gpu --gpus=1 --time=4:00:00

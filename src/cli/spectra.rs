@@ -8,7 +8,7 @@ use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::report::spectra::{Subject, Told, told};
 use dalenet::report::write_figures;
-use dalenet::train::run_folder::RunFolder;
+use dalenet::train::run_folder::{RunFolder, RunFolderError};
 use dalenet::train::spectra::{SpectraAt, of_tensors, write};
 
 use super::SUCCESS;
@@ -20,7 +20,7 @@ use super::weights::tensors_of_file;
 ///
 /// Of a run: its matrices as the network uses them, at the start, at every checkpoint that was kept along training
 /// (training.keep_every_epochs), and at the last one; the outcome becomes `spectra.json` in the run folder, which its page
-/// then draws. Of a conductance network also the operator that its loop is to small changes of the rates. Of a file: every
+/// then draws (of Izhikevich networks the command alone does). Of a conductance network also the operator that its loop is to small changes of the rates. Of a file: every
 /// matrix in it as it is. Of several runs: the entropy at the start against the error after training.
 #[derive(clap::Args)]
 pub struct Args {
@@ -89,13 +89,13 @@ fn of_run(path: &Path, data: Option<&Path>) -> Result<Subject> {
     let spectra = experiment
         .spectra(&run.files, &mut || true)?
         .unwrap_or_default();
-    if RunFolder::is_in_use(path) {
-        note(format!(
+    match RunFolder::open(path) {
+        Ok(_locked) => write(&run.files, &spectra)?,
+        Err(RunFolderError::Locked { .. }) => note(format!(
             "{} is being trained: spectra.json is not written",
             path.display()
-        ));
-    } else {
-        write(&run.files, &spectra)?;
+        )),
+        Err(error) => return Err(error.into()),
     }
     let config = run.config.clone();
     let record = RunRecord::of(run)?;

@@ -70,7 +70,8 @@ pub struct RunArgs {
     /// engine
     #[arg(long, value_name = "K|NAME,…", value_delimiter = ',')]
     cell: Vec<String>,
-    /// Run the cells of this group, in this process: groups, from 0, are of as many cells of one shape as --lanes says
+    /// Run the cells of this group, in this process: groups, from 0, are of as many cells of one shape as --lanes says,
+    /// of one cell where it says nothing
     #[arg(long, value_name = "K", conflicts_with = "cell")]
     group: Option<usize>,
     /// Cells of one shape that share an engine, side by side: a number, or auto (many on a

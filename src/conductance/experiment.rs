@@ -437,14 +437,17 @@ impl Prepared for Experiment {
         weights: &Tensors,
         measured: Option<&EpochMetrics>,
     ) -> Result<Spectra, ExperimentError> {
-        let rate = |metric| measured.map_or(0.0, |epoch| epoch[metric]);
-        let state = MeanState {
-            input_hz: self.mean_input_hz()?,
-            e_hz: rate(E_RATE),
-            i_hz: rate(I_RATE),
-        };
         let (weights, _) = weights_of(&self.params, weights)?;
-        Ok(operator::spectra(&self.params, &weights, &state))
+        // Without mean rates there is no mean state, and no operator.
+        let state = match measured {
+            None => None,
+            Some(epoch) => Some(MeanState {
+                input_hz: self.mean_input_hz()?,
+                e_hz: epoch[E_RATE],
+                i_hz: epoch[I_RATE],
+            }),
+        };
+        Ok(operator::spectra(&self.params, &weights, state.as_ref()))
     }
 
     fn close(

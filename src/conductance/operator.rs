@@ -4,9 +4,13 @@
 //! lead to, at the most the threshold. A presynaptic rate r adds the mean conductance w r T, T = dt β/(1 − β) the time
 //! that a spike's conductance lasts (without the factor β where kicks do not decay at once), and so moves V̄ by
 //! w r T (E_rev − V̄)/ḡ, ḡ the whole mean conductance. These numbers, mV per Hz, are the entries of the operator,
-//! post × pre over E cells and then I cells. Without W_EE and W_II its two blocks map E to I and I to E: its
-//! eigenvalues are ±√λ, λ those of the way round, which inhibition makes negative, so they are imaginary: the loop
-//! oscillates. Half of the singular values are 0 where there are many more E cells than I cells.
+//! post × pre over E cells and then I cells. Signed weights can make ḡ of a cell 0 or less: it has no mean state, and
+//! its row is 0.
+//!
+//! Without W_EE and W_II the two blocks map E to I and I to E: eigenvalues are ±√λ, λ those of the way round, of which
+//! there are as many as cells of the smaller population, and all others are 0. With weights of 0 and more the leading λ
+//! is real and negative, since inhibition is on the way, so the leading eigenvalues are imaginary: the loop turns rates
+//! round. Dispersion and dip are those of the singular values that are not 0 by their place.
 
 use super::params::Params;
 use super::settings::{MatrixName, SynapseKick};
@@ -28,8 +32,9 @@ pub struct MeanState {
     pub i_hz: f64,
 }
 
-/// Spectra of W_EI, W_IE (W_EE, W_II where they are) as the forward pass uses them, and of the operator at `state`.
-pub fn spectra(params: &Params, weights: &Weights, state: &MeanState) -> Spectra {
+/// Spectra of W_EI, W_IE (W_EE, W_II where they are) as the forward pass uses them, and of the operator at `state`,
+/// where that is known.
+pub fn spectra(params: &Params, weights: &Weights, state: Option<&MeanState>) -> Spectra {
     let used = |name: MatrixName| {
         let matrix = weights.get(&name)?;
         Some(transposed(matrix, |w| match is_raw(params, name) {
@@ -51,7 +56,8 @@ pub fn spectra(params: &Params, weights: &Weights, state: &MeanState) -> Spectra
             all.insert(name.short().to_owned(), spectrum);
         }
     }
-    all.insert(OPERATOR.to_owned(), operator(params, &used, state));
+    let operator = state.map(|state| operator(params, &used, state));
+    all.extend(operator.map(|spectrum| (OPERATOR.to_owned(), spectrum)));
     all
 }
 
@@ -132,7 +138,8 @@ fn operator(
         let conductance_us: Vec<f64> = both().map(|(e, i)| leak_us + e + i).collect();
         let voltage = |((e, i), whole): ((&f64, &f64), &f64)| {
             let current = leak_us * network.e_l_mv + e * e_exc + i * e_inh;
-            (current / whole).min(network.v_th_mv)
+            // A NaN stays one.
+            (current / whole).clamp(network.v_floor_mv, network.v_th_mv)
         };
         Population {
             voltage_mv: both().zip(&conductance_us).map(voltage).collect(),
@@ -157,7 +164,11 @@ fn operator(
     let block = |of: Option<Block>, post: &Population, lasts: f64, reversal_mv: f64| {
         of.map(|mut block| {
             for (cell, row) in block.entries.chunks_exact_mut(block.pre.max(1)).enumerate() {
-                let drive = (reversal_mv - post.voltage_mv[cell]) / post.conductance_us[cell];
+                let whole_us = post.conductance_us[cell];
+                let drive = match whole_us <= 0.0 {
+                    true => 0.0,
+                    false => (reversal_mv - post.voltage_mv[cell]) / whole_us,
+                };
                 row.iter_mut().for_each(|w| *w *= lasts * drive);
             }
             block
@@ -203,35 +214,52 @@ fn round_trip(to_e: &Block, to_i: &Block) -> MatrixSpectrum {
     };
     let mut values = [first, second].concat();
     values.sort_by(|a, b| b.total_cmp(a));
+    let of_both_ways = MatrixSpectrum::from_values([n, n], values.clone(), Vec::new());
     values.resize(n, 0.0);
-    let i_cells = to_i.post;
-    let mut around = vec![0.0; i_cells * i_cells];
+    // The way round from the smaller population, whose eigenvalues are all that are not 0.
+    let (out, back) = match to_e.post < to_i.post {
+        true => (to_i, to_e),
+        false => (to_e, to_i),
+    };
+    let cells = back.post;
+    let mut around = vec![0.0; cells * cells];
     for (row, weights) in around
-        .chunks_exact_mut(i_cells.max(1))
-        .zip(to_i.entries.chunks_exact(to_i.pre.max(1)))
+        .chunks_exact_mut(cells.max(1))
+        .zip(back.entries.chunks_exact(back.pre.max(1)))
     {
-        for (w, back) in weights
-            .iter()
-            .zip(to_e.entries.chunks_exact(to_e.pre.max(1)))
-        {
-            for (sum, b) in row.iter_mut().zip(back) {
-                *sum += w * b;
+        for (w, out) in weights.iter().zip(out.entries.chunks_exact(out.pre.max(1))) {
+            for (sum, o) in row.iter_mut().zip(out) {
+                *sum += w * o;
             }
         }
     }
-    let squares = eigenvalues(&around, i_cells).unwrap_or_default();
-    let mut roots = Vec::with_capacity(n);
-    for [re, im] in squares {
-        let size = libm::hypot(re, im);
-        let root = [
-            (0.5 * (size + re)).max(0.0).sqrt(),
-            (0.5 * (size - re)).max(0.0).sqrt(),
-        ];
-        let root = [root[0], if im < 0.0 { -root[1] } else { root[1] }];
-        roots.extend([root, root.map(|x| -x)]);
+    let roots = eigenvalues(&around, cells).map(|squares| {
+        let roots = squares.into_iter().map(square_root);
+        let mut both: Vec<[f64; 2]> = roots.flat_map(|root| [root, root.map(|x| -x)]).collect();
+        both.resize(n, [0.0; 2]);
+        both
+    });
+    let MatrixSpectrum {
+        coefficient_of_variation,
+        quartile_ratio,
+        dip,
+        dip_p,
+        ..
+    } = of_both_ways;
+    MatrixSpectrum {
+        coefficient_of_variation,
+        quartile_ratio,
+        dip,
+        dip_p,
+        ..MatrixSpectrum::from_values([n, n], values, roots.unwrap_or_default())
     }
-    roots.resize(n, [0.0; 2]);
-    MatrixSpectrum::from_values([n, n], values, roots)
+}
+
+/// The square root of a complex number whose real part is not negative.
+fn square_root([re, im]: [f64; 2]) -> [f64; 2] {
+    let size = libm::hypot(re, im);
+    let [a, b] = [size + re, size - re].map(|x| (0.5 * x).max(0.0).sqrt());
+    [a, if im < 0.0 { -b } else { b }]
 }
 
 #[cfg(test)]
@@ -241,9 +269,12 @@ mod tests {
     use crate::conductance::weights::draw_initial;
 
     fn small(change: &str) -> (Params, Weights) {
-        let text = format!(
-            r#"{{"network": {{"n_e": 24, "n_i": 7}}, "weights": {{"in_sparsity": 0.5}}{change}}}"#
-        );
+        sized(24, 7, change)
+    }
+
+    fn sized(n_e: usize, n_i: usize, change: &str) -> (Params, Weights) {
+        let sizes = format!(r#""network": {{"n_e": {n_e}, "n_i": {n_i}}}"#);
+        let text = format!(r#"{{{sizes}, "weights": {{"in_sparsity": 0.5}}{change}}}"#);
         let config = crate::config::resolve::<Config>(&text, "test", &[], None).unwrap();
         let params = Params::new(&config, 9, 10);
         let weights = draw_initial(&params, &config.weights, 3);
@@ -260,19 +291,25 @@ mod tests {
 
     #[test]
     fn the_short_way_round_gives_the_spectrum_of_the_whole_operator() {
-        let (params, weights) = small("");
-        let short = &spectra(&params, &weights, &state())[OPERATOR];
+        for [n_e, n_i] in [[24, 7], [7, 24]] {
+            short_is_long(n_e, n_i);
+        }
+    }
+
+    fn short_is_long(n_e: usize, n_i: usize) {
+        let (params, weights) = sized(n_e, n_i, "");
+        let short = &spectra(&params, &weights, Some(&state()))[OPERATOR];
         // W_II that has no effect makes the whole matrix be taken.
         let mut long = weights.clone();
         long.insert(
             MatrixName::WIi,
             Matrix {
-                pre: 7,
-                post: 7,
-                data: vec![1e-30; 49],
+                pre: n_i,
+                post: n_i,
+                data: vec![1e-30; n_i * n_i],
             },
         );
-        let long = &spectra(&params, &long, &state())[OPERATOR];
+        let long = &spectra(&params, &long, Some(&state()))[OPERATOR];
         let sorted = |spectrum: &MatrixSpectrum| {
             let sizes = spectrum
                 .eigenvalues
@@ -294,6 +331,7 @@ mod tests {
         let [re, im] = short.eigenvalues[0];
         assert!(re.abs() < 1e-6 * im.abs() && im.abs() > 0.1, "{re} {im}");
         assert!(short.entropy < (14f64).ln() / (31f64).ln());
+        assert!(short.quartile_ratio.is_finite() && spectra(&params, &weights, None).len() == 2);
     }
 
     /// A single pair of cells, reckoned by hand.
@@ -326,7 +364,7 @@ mod tests {
         let v_i = (0.1 * -65.0 / of_i).min(-50.0);
         let to_i = 0.2 * a * (0.0 - v_i) / of_i;
         let to_e = 0.3 * g * (-80.0 - v_e) / of_e;
-        let all = spectra(&params, &weights, &state);
+        let all = spectra(&params, &weights, Some(&state));
         let mut expected = [to_i.abs(), to_e.abs()];
         expected.sort_by(|a, b| b.total_cmp(a));
         for (found, expected) in all[OPERATOR].singular_values.iter().zip(expected) {
@@ -344,7 +382,7 @@ mod tests {
             let matrix = weights.get_mut(&MatrixName::WEi).unwrap();
             matrix.data.fill(0.0);
             matrix.data[3] = -1.0;
-            let all = spectra(&params, &weights, &state());
+            let all = spectra(&params, &weights, Some(&state()));
             let found = all.get("ei").map_or(0.0, |spectrum| spectrum.norm);
             assert_eq!(found, norm, "{change}");
         }

@@ -165,9 +165,11 @@ pub fn run(
             "{}, training: {SIDE_BY_SIDE} networks side by side",
             subject.config.name
         ));
-        let side_by_side =
-            subject.side_by_side(&target, options.repetitions(), &report.ceilings)?;
-        report.workloads.push(side_by_side);
+        match subject.side_by_side(&target, options.repetitions(), &report.ceilings) {
+            Ok(measured) => report.workloads.push(measured),
+            // So many need not fit where one does.
+            Err(error) => progress(&format!("left out: {error}")),
+        }
     }
     Ok(Summary {
         facts: facts(&report.about, &report.start_up, &report.ceilings),
@@ -269,7 +271,7 @@ impl Subject {
         Ok(self.report(Task::Training, SIDE_BY_SIDE, seconds, ceilings, engine))
     }
 
-    fn networks(&self, target: &BenchTarget) -> Result<Networks, EngineError> {
+    fn networks(&self, target: &BenchTarget) -> Result<Networks, ExperimentError> {
         let start = |seed| -> Result<LaneStart, SpectrumError> {
             let initial = InitialWeights {
                 seed,
@@ -281,8 +283,7 @@ impl Subject {
             })
         };
         let starts = (0..SIDE_BY_SIDE as u64).map(start);
-        let starts = starts.collect::<Result<Vec<_>, _>>();
-        let starts = starts.map_err(|error| EngineError::Lanes(error.to_string()))?;
+        let starts = starts.collect::<Result<Vec<_>, _>>()?;
         let shape = [self.batch.steps, self.batch.trials];
         Ok(match &target.selection {
             Selection::CpuEngine { .. } => {
@@ -294,7 +295,7 @@ impl Subject {
                 Networks::Cpu(starts.into_iter().map(engine).collect())
             }
             Selection::Adapter { adapter, .. } => {
-                let gpu = Arc::new(Gpu::open(adapter)?);
+                let gpu = Arc::new(Gpu::open(adapter).map_err(EngineError::Gpu)?);
                 let memory = target.options.memory;
                 Networks::Gpu(Box::new(GpuEngine::of_lanes(gpu, &starts, memory, shape)?))
             }

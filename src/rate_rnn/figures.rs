@@ -3,7 +3,7 @@
 mod answers;
 mod spectra;
 
-use super::measures::{MEASURES, error};
+use super::measures::{MEASURES, entropy_and_error};
 use super::metrics::{TEST_ERROR, TRAIN_ERROR};
 use super::record;
 use crate::record::RunRecord;
@@ -18,7 +18,9 @@ use crate::report::figures::spectra::{ENTROPY_ERROR, EntropyPoint, entropy_again
 use crate::report::figures::training::{
     self, ACCURACY, CROSS_ENTROPY, Curve, Curves, GRADIENT, Lines, RunCurves,
 };
+use crate::report::spectra::{Subject, along};
 use crate::train::metrics::{GRADIENT_NORM, TEST_ACCURACY, TEST_LOSS};
+use crate::train::spectra::TrainingSpectra;
 
 const CAPTION: &str = "Gradient norm: mean and largest over the steps of the epoch, corrected (dann) and before \
     clipping.";
@@ -70,7 +72,19 @@ pub fn of_run(run: &RunRecord) -> Vec<Result<Sheet, Missing>> {
         all.push(answers::answers(&analysis.test, &checkpoint));
     }
     all.push(spectra::spectra(analysis, &checkpoint));
+    all.extend(run.spectra.as_ref().map(along_of_run));
     all
+}
+
+/// Entropies and radii along training.
+fn along_of_run(spectra: &TrainingSpectra) -> Result<Sheet, Missing> {
+    let subject = Subject {
+        name: String::new(),
+        along: spectra.along.clone(),
+        error: None,
+        recurrent: None,
+    };
+    along(&[subject])
 }
 
 /// Whether the targets of a run are values.
@@ -110,26 +124,26 @@ fn curves_of_study(groups: &Groups) -> Result<Sheet, Missing> {
 
 /// Entropy at the start against the error of every finished cell.
 fn entropy_error(groups: &Groups) -> Result<Sheet, Missing> {
-    let points = entropy_points(groups);
-    let error = groups.runs().find_map(|(_, run)| error(run.record));
-    entropy_against_error(&points, error.map_or("error", |(what, _)| what))
-}
-
-fn entropy_points(groups: &Groups) -> Vec<EntropyPoint> {
     let mut points = Vec::new();
+    let mut kind = None;
     for group in &groups.groups {
         for run in group.cells.iter().filter_map(|cell| cell.finished()) {
-            let matrix = record::analysis(run).and_then(|analysis| analysis.matrices.get("l0.w"));
-            points.push(EntropyPoint {
-                label: group.label.clone(),
-                colour: group.colour,
-                marker: group.marker,
-                entropy: matrix.map_or(f64::NAN, |matrix| matrix.initial.entropy),
-                error: error(run).map_or(f64::NAN, |(_, error)| error),
-            });
+            let Some((what, [entropy, error])) = entropy_and_error(run) else {
+                continue;
+            };
+            // Errors of one kind alone can be compared.
+            if *kind.get_or_insert(what) == what {
+                points.push(EntropyPoint {
+                    label: group.label.clone(),
+                    colour: group.colour,
+                    marker: group.marker,
+                    entropy,
+                    error,
+                });
+            }
         }
     }
-    points
+    entropy_against_error(&points, kind.unwrap_or("error"))
 }
 
 /// The figures of a study, in the order of a page.

@@ -1,5 +1,6 @@
 //! Runs of one shape side by side: on a GPU each is a lane of one engine, on a CPU they share worker threads.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -36,8 +37,8 @@ pub fn shape(config: &Config) -> Option<String> {
 pub struct Group {
     of_lanes: Arc<lanes::Group<LaneStart, Shared>>,
     workers: OnceLock<Arc<Workers<f32>>>,
-    /// The sequences that were loaded last, and what they are of.
-    loaded: Mutex<Option<(String, Sequences)>>,
+    /// The sequences that were loaded, by what they are of.
+    loaded: Mutex<BTreeMap<String, Sequences>>,
 }
 
 impl Group {
@@ -46,7 +47,7 @@ impl Group {
         Arc::new(Self {
             of_lanes: lanes::Group::new(runs),
             workers: OnceLock::new(),
-            loaded: Mutex::new(None),
+            loaded: Mutex::default(),
         })
     }
 }
@@ -71,16 +72,18 @@ impl Ticket {
     /// # Errors
     /// Data that cannot be used.
     pub fn sequences(&self, config: &Config, place: Option<&Path>) -> Result<Sequences, DataError> {
-        let key =
-            serde_json::to_string(&(&config.data, config.seeds.data, config.training.loss, place));
+        // Where nothing is drawn, all seeds give the same.
+        let is_drawn = config.data.draws_with_seed();
+        let seed = is_drawn.then_some(config.seeds.data);
+        let key = serde_json::to_string(&(&config.data, seed, config.training.loss, place));
         let key = key.unwrap_or_default();
         let loaded = self.group.loaded.lock();
         let mut loaded = loaded.unwrap_or_else(PoisonError::into_inner);
-        match &*loaded {
-            Some((known, sequences)) if *known == key => Ok(sequences.clone()),
-            _ => {
+        match loaded.get(&key) {
+            Some(sequences) => Ok(sequences.clone()),
+            None => {
                 let sequences = Sequences::load(config, place)?;
-                *loaded = Some((key, sequences.clone()));
+                loaded.insert(key, sequences.clone());
                 Ok(sequences)
             }
         }

@@ -147,6 +147,13 @@ pub fn error(run: &RunRecord) -> Option<(&'static str, f64)> {
     all.into_iter().find(|(_, error)| error.is_finite())
 }
 
+/// What the error of an analysed run is, the entropy of its recurrent matrix at the start, and the error.
+pub fn entropy_and_error(run: &RunRecord) -> Option<(&'static str, [f64; 2])> {
+    let entropy = record::analysis(run)?.matrices.get("l0.w")?.initial.entropy;
+    let (what, error) = error(run)?;
+    entropy.is_finite().then_some((what, [entropy, error]))
+}
+
 /// A measure of the recurrent matrix of the first layer.
 fn of_recurrent(name: &str, label: &str, what: &str, of: fn(&MatrixAnalysis) -> f64) -> Measure {
     let when = match name.ends_with("_at_start") {

@@ -1,9 +1,10 @@
 //! What came out on networks of this family, in sentences made of the measured numbers.
 
-use super::measures::{ERROR, LEAST_ERROR, MEASURES, error};
+use std::collections::BTreeMap;
+
+use super::measures::{ERROR, LEAST_ERROR, MEASURES, entropy_and_error};
 use super::metrics::{TEST_ERROR, TEST_PERPLEXITY};
 use super::params::Kind;
-use super::record;
 use crate::analysis::compare::{Sample, rank_correlation};
 use crate::families::Config;
 use crate::record::RunRecord;
@@ -11,6 +12,7 @@ use crate::report::figures::spectra::correlation_words;
 use crate::report::finished::Finished;
 use crate::report::text::{number, signed};
 use crate::text::count;
+use crate::train::metrics::TEST_ACCURACY;
 
 /// What the words of these sentences mean.
 pub const WORDS: &str = "";
@@ -62,15 +64,11 @@ fn ordering(finished: &[Finished<'_>], name: &str) -> Option<String> {
 
 /// Whether the error falls with the entropy of the spectrum at the start, over networks whose entropies differ.
 fn entropy(finished: &[Finished<'_>]) -> Option<String> {
-    let of = |run: &&RunRecord| {
-        let matrix = record::analysis(run)?.matrices.get("l0.w")?;
-        let (_, error) = error(run)?;
-        let pair = [matrix.initial.entropy, error];
-        pair.iter().all(|x| x.is_finite()).then_some(pair)
-    };
-    let pairs: Vec<[f64; 2]> = (finished.iter())
-        .flat_map(|one| one.runs.iter().filter_map(of))
-        .collect();
+    let runs = finished.iter().flat_map(|one| &one.runs);
+    let all: Vec<_> = runs.filter_map(|run| entropy_and_error(run)).collect();
+    let (kind, _) = *all.first()?;
+    let pairs = all.iter().filter(|(what, _)| *what == kind);
+    let pairs: Vec<[f64; 2]> = pairs.map(|(_, pair)| *pair).collect();
     let correlation = rank_correlation(&pairs);
     let [low, high] = correlation.interval;
     if finished.len() < 2 || !low.is_finite() {
@@ -87,75 +85,101 @@ fn entropy(finished: &[Finished<'_>]) -> Option<String> {
     ))
 }
 
-/// What a start is put together from.
-#[derive(Clone, Copy, PartialEq)]
-struct Start {
+/// A finished network whose start is put together from kinds, or which keeps its signs.
+struct Transplanted {
     vectors: Kind,
     spectrum: Kind,
-    frozen: bool,
+    is_frozen: bool,
+    /// All else that it was configured to, seeds included.
+    rest: String,
+    seed: u64,
+    error_percent: f64,
 }
 
-fn start_of(run: &RunRecord) -> Option<Start> {
-    let Config::RateRnn(config) = &run.config else {
-        return None;
-    };
-    let kind = config.network.kind;
-    let (vectors, spectrum) = match config.weights.transplant {
-        Some(transplant) => (transplant.vectors, transplant.spectrum),
-        None => (kind, kind),
-    };
-    // Column E/I is held to its signs by its kind, not by this setting.
-    (kind == Kind::Standard).then_some(Start {
-        vectors,
-        spectrum,
-        frozen: config.training.frozen_signs,
-    })
+impl Transplanted {
+    /// A `standard` network: column E/I is held to its signs by its kind, not by a setting.
+    fn of(run: &RunRecord) -> Option<Self> {
+        let Config::RateRnn(config) = &run.config else {
+            return None;
+        };
+        let transplant = config.weights.transplant;
+        let (kind, seed) = (config.network.kind, config.seeds.weights);
+        let mut rest = config.clone();
+        rest.name.clear();
+        rest.weights.transplant = None;
+        rest.training.frozen_signs = false;
+        let accuracy = run.last()?[TEST_ACCURACY];
+        (kind == Kind::Standard && accuracy.is_finite()).then_some(Self {
+            vectors: transplant.map_or(kind, |t| t.vectors),
+            spectrum: transplant.map_or(kind, |t| t.spectrum),
+            is_frozen: config.training.frozen_signs,
+            rest: serde_json::to_string(&rest).ok()?,
+            seed,
+            error_percent: 100.0 - accuracy,
+        })
+    }
 }
 
-/// How much the error changes with the singular values of the start, and with signs that are frozen: means over pairs of
-/// conditions that differ in that alone, seed by seed.
-fn transplants(finished: &[Finished<'_>]) -> Option<String> {
-    let start = |one: &Finished<'_>| one.runs.first().and_then(|run| start_of(run));
-    let differ = |is_pair: fn(Start, Start) -> bool| {
-        let mut differences = Vec::new();
-        for first in finished {
-            for second in finished {
-                let (Some(a), Some(b)) = (start(first), start(second)) else {
-                    continue;
-                };
-                if is_pair(a, b) && first.runs.len() == second.runs.len() {
-                    let runs = first.runs.iter().zip(&second.runs);
-                    let of = |(a, b): (&&RunRecord, &&RunRecord)| Some(error(b)?.1 - error(a)?.1);
-                    differences.extend(runs.filter_map(of));
-                }
-            }
+/// How much the error of networks that are alike in all else changes between those that are `first` and those that are
+/// `second`: a mean for each seed, over the pairs that there are.
+fn change(all: &[Transplanted], is_pair: impl Fn(&Transplanted, &Transplanted) -> bool) -> Sample {
+    let mut by_seed: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for first in all {
+        let partners = all.iter().filter(|second| first.rest == second.rest);
+        for second in partners.filter(|second| is_pair(first, second)) {
+            let difference = second.error_percent - first.error_percent;
+            by_seed.entry(first.seed).or_default().push(difference);
         }
-        Sample::of(&differences)
-    };
-    let spectrum = differ(|a, b| {
-        let same = (a.vectors, a.frozen) == (b.vectors, b.frozen);
+    }
+    let means: Vec<f64> = by_seed.values().map(|own| Sample::of(own).mean).collect();
+    Sample::of(&means)
+}
+
+/// How much the error changes with the singular values of the start, and with signs that are frozen.
+fn transplants(finished: &[Finished<'_>]) -> Option<String> {
+    let runs = finished.iter().flat_map(|one| &one.runs);
+    let all: Vec<Transplanted> = runs.filter_map(|run| Transplanted::of(run)).collect();
+    told_of_transplants(&all)
+}
+
+fn told_of_transplants(all: &[Transplanted]) -> Option<String> {
+    let spectrum = change(all, |a, b| {
+        let same = a.vectors == b.vectors && a.is_frozen == b.is_frozen;
         same && a.spectrum == Kind::Standard && b.spectrum == Kind::ColEi
     });
-    let signs =
-        differ(|a, b| (a.vectors, a.spectrum) == (b.vectors, b.spectrum) && !a.frozen && b.frozen);
+    let signs = change(all, |a, b| {
+        let same = a.vectors == b.vectors && a.spectrum == b.spectrum;
+        same && !a.is_frozen && b.is_frozen
+    });
     if spectrum.n < 2 || signs.n < 2 {
         return None;
     }
     let said = |sample: &Sample| {
         let [low, high] = sample.interval().map(signed);
         format!(
-            "{} percentage points ({low} to {high})",
-            signed(sample.mean)
+            "{} percentage points ({low} to {high}; {})",
+            signed(sample.mean),
+            count(sample.n, "seed", "seeds")
         )
     };
-    let by_spectrum = spectrum.interval();
-    let by_signs = signs.interval();
-    let verdict = if by_spectrum[0] > by_signs[1] {
+    // The least and the most that each may change, whichever way.
+    let sizes = |sample: &Sample| {
+        let [low, high] = sample.interval();
+        let least = if low <= 0.0 && high >= 0.0 {
+            0.0
+        } else {
+            low.abs().min(high.abs())
+        };
+        [least, low.abs().max(high.abs())]
+    };
+    let ([spectrum_least, spectrum_most], [signs_least, signs_most]) =
+        (sizes(&spectrum), sizes(&signs));
+    let verdict = if spectrum_least > signs_most {
         "The spectrum matters more than the signs"
-    } else if by_signs[0] > by_spectrum[1] {
+    } else if signs_least > spectrum_most {
         "The signs matter more than the spectrum"
     } else {
-        "Whether the spectrum or the signs matter more stays within the error"
+        "Whether the spectrum or the signs matter more is not decided by these intervals"
     };
     Some(format!(
         "{verdict}: singular values of column E/I instead of those of standard change the error by {}, signs that are \
@@ -205,4 +229,72 @@ pub fn of_run(run: &RunRecord) -> Vec<String> {
     let perplexity = of(TEST_PERPLEXITY, "perplexity");
     let error = of(TEST_ERROR, "mean squared error");
     perplexity.into_iter().chain(error).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Networks of two seeds whose errors are `of` spectrum and signs, and those of another size, which are no partners.
+    fn networks(of: impl Fn(Kind, bool, u64) -> f64) -> Vec<Transplanted> {
+        let mut all = Vec::new();
+        for seed in [1, 2, 3] {
+            for spectrum in [Kind::Standard, Kind::ColEi] {
+                for is_frozen in [false, true] {
+                    for (size, more) in [("n100", 0.0), ("n300", 20.0)] {
+                        // One run is missing.
+                        if seed == 3 && is_frozen && size == "n300" {
+                            continue;
+                        }
+                        all.push(Transplanted {
+                            vectors: Kind::Standard,
+                            spectrum,
+                            is_frozen,
+                            rest: format!("{size} {seed}"),
+                            seed,
+                            error_percent: of(spectrum, is_frozen, seed) + more,
+                        });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn what_matters_more_is_said_only_where_the_intervals_decide_it() {
+        let jitter = |seed: u64| 0.01 * seed as f64;
+        let of_spectrum = |spectrum, seed| {
+            if spectrum == Kind::ColEi {
+                2.0 + jitter(seed)
+            } else {
+                0.0
+            }
+        };
+        for (by_spectrum, by_signs, verdict) in [
+            (1.0, 0.1, "The spectrum matters more than the signs"),
+            // Less error is an effect, too.
+            (-1.0, 0.1, "The spectrum matters more than the signs"),
+            (0.0, 1.0, "The signs matter more than the spectrum"),
+            (0.5, 1.0, "not decided"),
+        ] {
+            let all = networks(|spectrum, is_frozen, seed| {
+                let frozen = if is_frozen {
+                    1.0 + 3.0 * jitter(seed)
+                } else {
+                    0.0
+                };
+                5.0 + by_spectrum * of_spectrum(spectrum, seed) + by_signs * frozen
+            });
+            let said = told_of_transplants(&all).unwrap();
+            assert!(said.contains(verdict), "{by_spectrum} {by_signs}: {said}");
+        }
+        let all = networks(|spectrum, _, seed| 5.0 + of_spectrum(spectrum, seed));
+        let said = told_of_transplants(&all).unwrap();
+        assert!(
+            said.contains("change the error by +2.02 percentage points"),
+            "{said}"
+        );
+        assert!(said.contains("3 seeds") && told_of_transplants(&all[..4]).is_none());
+    }
 }

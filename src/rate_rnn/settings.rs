@@ -229,6 +229,26 @@ pub struct Training {
     pub keep_every_epochs: Option<u64>,
 }
 
+impl Data {
+    /// Whether the data depend on the seed: all but the official parts of MNIST, and texts of the user's.
+    pub fn draws_with_seed(&self) -> bool {
+        let Images {
+            dataset,
+            subset,
+            validation_percent,
+            ..
+        } = &self.images;
+        match self.task {
+            Task::ImageRows | Task::ImagePixels => {
+                let is_official = *dataset == Dataset::Mnist && *subset == Subset::Full;
+                !is_official || *validation_percent > 0.0
+            }
+            Task::Text => self.text.path.is_none(),
+            Task::Adding | Task::Sequences => true,
+        }
+    }
+}
+
 /// For serde, which leaves out what is as it always was.
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -360,6 +380,12 @@ impl Settings for Config {
             "network.inhibitory_fraction",
             json!(self.network.inhibitory_fraction),
             "must leave every layer of a col_ei network excitatory and inhibitory units".into(),
+        );
+        rules.require(
+            self.weights.transplant.is_none() || self.weights.standard_radius.is_none(),
+            "weights.standard_radius",
+            json!(self.weights.standard_radius),
+            "must be null where weights.transplant puts the matrices together".into(),
         );
         let is_standard = self.network.kind == Kind::Standard;
         let weights = &self.weights;

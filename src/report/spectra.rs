@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::figures::draw::svg::{Colour, Dash, Marker};
+use super::figures::draw::svg::{Dash, Marker};
 use super::figures::groups::PALETTE;
 use super::figures::sheet::{Missing, Sheet};
 use super::figures::spectra::{
-    Along, Compared, EntropyPoint, along_training, correlation_words, eigenvalues,
+    Along, Compared, EntropyPoint, Line, along_training, correlation_words, eigenvalues,
     entropy_against_error, entropy_and_error, singular_values,
 };
 use crate::spectra::MatrixSpectrum;
@@ -38,9 +38,12 @@ pub struct Told {
 /// What is told of these subjects.
 ///
 /// # Errors
-/// None that is known: every number that JSON lacks is written as `null`.
+/// The numbers cannot be written as JSON.
 pub fn told(subjects: &[Subject]) -> Result<Told, serde_json::Error> {
-    let points: Vec<EntropyPoint> = subjects.iter().enumerate().filter_map(point).collect();
+    // Errors of one kind alone can be compared.
+    let what = subjects.iter().find_map(|s| s.error).map(|(what, _)| what);
+    let all = subjects.iter().enumerate();
+    let points: Vec<EntropyPoint> = all.filter_map(|(place, s)| point(what, place, s)).collect();
     let correlation = entropy_and_error(&points);
     let mut facts = Vec::new();
     if points.len() > 1 {
@@ -70,11 +73,7 @@ pub fn told(subjects: &[Subject]) -> Result<Told, serde_json::Error> {
     if subjects.iter().any(|subject| subject.along.len() > 2) {
         figures.push(along(subjects));
     }
-    if let Some((what, _)) = subjects
-        .iter()
-        .find_map(|s| s.error)
-        .filter(|_| points.len() > 1)
-    {
+    if let Some(what) = what.filter(|_| points.len() > 1) {
         figures.push(entropy_against_error(&points, what));
     }
     Ok(Told {
@@ -87,8 +86,12 @@ pub fn told(subjects: &[Subject]) -> Result<Told, serde_json::Error> {
     })
 }
 
-fn point((place, subject): (usize, &Subject)) -> Option<EntropyPoint> {
-    let (_, error) = subject.error?;
+/// The network in the figure of entropy against error, where its error is `what`.
+fn point(what: Option<&str>, place: usize, subject: &Subject) -> Option<EntropyPoint> {
+    let (own, error) = subject.error?;
+    if what != Some(own) {
+        return None;
+    }
     let start = subject.along.first()?.matrices.get(subject.recurrent?)?;
     Some(EntropyPoint {
         label: subject.name.clone(),
@@ -190,9 +193,12 @@ fn compared(subjects: &[Subject]) -> Vec<Compared<'_>> {
 }
 
 /// Entropy and radius of every matrix along training.
-fn along(subjects: &[Subject]) -> Result<Sheet, Missing> {
+///
+/// # Errors
+/// Nothing to draw.
+pub fn along(subjects: &[Subject]) -> Result<Sheet, Missing> {
     let lines = |of: fn(&MatrixSpectrum) -> f64| {
-        let mut lines: Vec<(String, Colour, Dash, Vec<[f64; 2]>)> = Vec::new();
+        let mut lines: Vec<Line> = Vec::new();
         for subject in subjects {
             let names = subject.along.first().map(|at| at.matrices.keys());
             for name in names.into_iter().flatten() {
@@ -204,7 +210,13 @@ fn along(subjects: &[Subject]) -> Result<Sheet, Missing> {
                 if values.len() > 1 {
                     let colour = PALETTE[lines.len() % PALETTE.len()];
                     let name = titled(subjects, subject, name);
-                    lines.push((name, colour, Dash::Solid, values));
+                    lines.push(Line {
+                        name,
+                        colour,
+                        dash: Dash::Solid,
+                        points: values,
+                        in_key: true,
+                    });
                 }
             }
         }

@@ -21,7 +21,7 @@ pub fn dip(sorted: &[f64]) -> f64 {
     if first == last {
         return 0.5 / n as f64;
     }
-    let (convex, concave) = (hull(sorted, 1.0), hull_from_above(sorted));
+    let (convex, concave) = (hull(sorted), hull_from_above(sorted));
     let (mut low, mut high) = (0, n - 1);
     // In steps of the empirical distribution function, twice: it rises by one at each value.
     let mut dip = 1.0f64;
@@ -47,9 +47,8 @@ pub fn dip(sorted: &[f64]) -> f64 {
     0.5 * dip / n as f64
 }
 
-/// For each place the vertex before it of the greatest convex minorant (`sign` 1) of the distribution function up to
-/// there.
-fn hull(sorted: &[f64], sign: f64) -> Vec<usize> {
+/// For each place the vertex before it of the greatest convex minorant of the distribution function up to there.
+fn hull(sorted: &[f64]) -> Vec<usize> {
     let mut before = vec![0; sorted.len()];
     for place in 1..sorted.len() {
         let mut candidate = place - 1;
@@ -60,7 +59,7 @@ fn hull(sorted: &[f64], sign: f64) -> Vec<usize> {
             let run = |a: usize, b: usize| (sorted[b] - sorted[a]).abs();
             let steeper = run(candidate, place) * rise(further, candidate)
                 - run(further, candidate) * rise(candidate, place);
-            if sign * steeper < 0.0 {
+            if steeper < 0.0 {
                 break;
             }
             candidate = further;
@@ -75,10 +74,7 @@ fn hull(sorted: &[f64], sign: f64) -> Vec<usize> {
 fn hull_from_above(sorted: &[f64]) -> Vec<usize> {
     let last = sorted.len() - 1;
     let turned: Vec<f64> = sorted.iter().rev().copied().collect();
-    let mut behind: Vec<usize> = hull(&turned, 1.0)
-        .iter()
-        .map(|place| last - place)
-        .collect();
+    let mut behind: Vec<usize> = hull(&turned).iter().map(|place| last - place).collect();
     behind.reverse();
     behind
 }

@@ -99,6 +99,9 @@ pub fn spectral_radius(matrix: &[f64], n: usize) -> Result<f64, SpectrumError> {
 /// NaN where all are 0 or there is one at the most.
 pub fn svd_entropy(singular_values: &[f64]) -> f64 {
     let sum: f64 = singular_values.iter().sum();
+    if singular_values.len() < 2 || sum.is_nan() || sum <= 0.0 {
+        return f64::NAN;
+    }
     let shares = singular_values.iter().map(|s| s / sum);
     let terms = shares.filter(|p| *p > 0.0).map(|p| -p * libm::log(p));
     let entropy: f64 = terms.sum();
@@ -136,6 +139,9 @@ mod tests {
         close(found[0], 45f64.sqrt());
         close(found[1], 0.0);
         close(svd_entropy(&[3.0, 0.0]), 0.0);
+        for none in [&[][..], &[2.0], &[0.0, 0.0], &[f64::NAN, 1.0]] {
+            assert!(svd_entropy(none).is_nan());
+        }
     }
 
     #[test]

@@ -144,6 +144,8 @@ pub struct CellStatus {
 pub struct Unmeasured {
     /// The analysis of the last epoch.
     pub analysis: bool,
+    /// Spectra along training.
+    pub spectra: bool,
     /// The grid of loop multipliers of the last epoch.
     pub sweep: bool,
 }
@@ -262,6 +264,7 @@ impl StudyFolder {
         let is_swept = wanted.is_some_and(|sweep| cell.is_among(&sweep.cells));
         run.map_or(Unmeasured::default(), |run| Unmeasured {
             analysis: !run.findings.is_analysed(),
+            spectra: run.config.keeps_checkpoints() && run.spectra.is_none(),
             sweep: is_swept && state == CellState::Finished && !run.findings.is_swept(),
         })
     }

@@ -289,20 +289,32 @@ fn manifest(experiment: &impl Prepared, command: Vec<String>, mut notes: Vec<Str
     }
 }
 
-/// Measures the trained network, and the spectra along training where checkpoints were kept; `false` where somebody asked
-/// to stop.
-fn measured<E: Prepared>(
+/// Nothing where what was to be measured is there, else a sentence on what is missing and how to make it.
+fn said<E: std::fmt::Display>(
+    outcome: Result<bool, E>,
+    (what, command): (&str, &str),
+    session: &Session,
+    reporter: &mut Reporter,
+) -> Result<(), String> {
+    let problem = match outcome {
+        Ok(true) => return Ok(()),
+        Ok(false) => "interrupted".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let message = format!(
+        "no {what}: {problem}; make it with: dalenet {command} {}",
+        session.files().folder().display()
+    );
+    reporter.warning(&message);
+    Err(message)
+}
+
+/// Spectra along training of a run that has kept checkpoints; `false` where somebody asked to stop.
+fn write_spectra<E: Prepared>(
     experiment: &E,
-    network: &mut E::Model,
     session: &Session,
     interrupt: &Interrupt,
 ) -> Result<bool, E::Error> {
-    if !experiment.close(network, session, interrupt)? {
-        return Ok(false);
-    }
-    if experiment.recipe().keep_every_epochs.is_none() {
-        return Ok(true);
-    }
     let mut go_on = || interrupt.requested().is_none();
     let spectra = spectra::along_training(experiment, session.files(), &mut go_on)?;
     if let Some(spectra) = &spectra {
@@ -364,17 +376,13 @@ impl<'a, E: Prepared> Run<'a, E> {
             let trials = experiment.data().split.test.len();
             let trials = count(trials, "test trial", "test trials");
             reporter.note(&format!("analysing {trials}\u{2026}"));
-            let problem = match measured(experiment, network, session, interrupt) {
-                Ok(true) => return Ok(()),
-                Ok(false) => "interrupted".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            let message = format!(
-                "no analysis: {problem}; make it with: dalenet analyse {}",
-                session.files().folder().display()
-            );
-            reporter.warning(&message);
-            Err(message)
+            let closed = experiment.close(network, session, interrupt);
+            said(closed, ("analysis", "analyse"), session, reporter)?;
+            if experiment.recipe().keep_every_epochs.is_none() {
+                return Ok(());
+            }
+            let spectra = write_spectra(experiment, session, interrupt);
+            said(spectra, ("spectra", "spectra"), session, reporter)
         };
         Ok(self.training.train(reporter, interrupt, close)?)
     }

@@ -170,7 +170,8 @@ impl RunFiles {
 
     /// Whether the folder holds a run or the beginning of one.
     pub fn any_exists(&self) -> bool {
-        RUN_FILES.iter().any(|file| self.folder.join(file).exists())
+        let exists = |file: &&str| self.folder.join(file).exists();
+        RUN_FILES.iter().any(exists) || !self.all_kept().is_empty()
     }
 
     /// The checkpoint before the first step.
@@ -260,6 +261,16 @@ impl RunFolder {
     pub fn create(path: &Path, force: bool) -> Result<Self, RunFolderError> {
         fs::create_dir_all(path).map_err(FileError::io("create folder", path))?;
         let run = Self::lock(path)?;
+        // First what does not make a folder a run: after a kill the rest still says that there was one.
+        for (_, old) in run.files.all_kept() {
+            if !force {
+                return Err(RunFolderError::Exists {
+                    folder: path.into(),
+                    file: KEPT_FOLDER,
+                });
+            }
+            fs::remove_file(&old).map_err(FileError::io("delete", &old))?;
+        }
         for file in RUN_FILES {
             let old = path.join(file);
             if !old.exists() {
@@ -269,15 +280,6 @@ impl RunFolder {
                 return Err(RunFolderError::Exists {
                     folder: path.into(),
                     file,
-                });
-            }
-            fs::remove_file(&old).map_err(FileError::io("delete", &old))?;
-        }
-        for (_, old) in run.files.all_kept() {
-            if !force {
-                return Err(RunFolderError::Exists {
-                    folder: path.into(),
-                    file: KEPT_FOLDER,
                 });
             }
             fs::remove_file(&old).map_err(FileError::io("delete", &old))?;

@@ -98,25 +98,31 @@ pub fn along_training<E: Prepared>(
     let epoch = last.progress.epochs_done;
     let metrics = metrics_of(experiment, files).map_err(TrainError::RunFolder)?;
     let mut along = Vec::new();
-    let mut add = |epoch: u64, checkpoint: &Checkpoint| -> Result<(), E::Error> {
+    let is_midway = last.progress.batches_done_in_epoch > 0;
+    let spectra_of = |epoch: u64, checkpoint: &Checkpoint| -> Result<Spectra, E::Error> {
         let measured = metrics.iter().find(|metrics| metrics.epoch() == epoch);
-        let matrices = experiment.spectra(&checkpoint.weights, measured)?;
-        along.push(SpectraAt { epoch, matrices });
-        Ok(())
+        experiment.spectra(&checkpoint.weights, measured)
     };
-    if epoch > 0 && files.initial().is_file() {
-        add(0, &load(&files.initial())?)?;
+    if (epoch > 0 || is_midway) && files.initial().is_file() {
+        let matrices = spectra_of(0, &load(&files.initial())?)?;
+        along.push(SpectraAt { epoch: 0, matrices });
     }
     for (kept, path) in files.all_kept() {
         if !go_on() {
             return Ok(None);
         }
         // What a run that was cut back has left behind is not yet true again.
-        if kept < epoch {
-            add(kept, &load(&path)?)?;
+        if kept < epoch || (kept == epoch && is_midway) {
+            let matrices = spectra_of(kept, &load(&path)?)?;
+            let epoch = kept;
+            along.push(SpectraAt { epoch, matrices });
         }
     }
-    add(epoch, &last)?;
+    // Weights between two epochs belong to neither.
+    if !is_midway || along.is_empty() {
+        let matrices = spectra_of(epoch, &last)?;
+        along.push(SpectraAt { epoch, matrices });
+    }
     Ok(Some(TrainingSpectra {
         format: FORMAT,
         checkpoint: "last".into(),

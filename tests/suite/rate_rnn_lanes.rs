@@ -23,7 +23,7 @@ const STUDY: &str = r#"{
             { "name": "frozen", "set": { "training.frozen_signs": true } },
             { "name": "col_ei", "set": { "network.kind": "col_ei" } },
             { "name": "dann", "set": { "network.kind": "dann" } },
-            { "name": "wild", "set": { "training.learning_rate": 1000, "training.clip_norm": null } }
+            { "name": "wild", "set": { "weights.standard_radius": 1000 } }
         ] },
         { "name": "seed", "key": "seeds.weights", "values": [1, 2] }
     ]

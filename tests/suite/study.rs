@@ -249,7 +249,7 @@ fn built_in_studies_are_whole() {
         ("spectra_adding", 15),
         ("spectra_transplant", 40),
         ("spectra_radius", 35),
-        ("spectra_entropy", 150),
+        ("spectra_entropy", 145),
         ("short/spectra_depth", 15),
         ("short/spectra_size", 30),
         ("short/spectra_fraction", 35),

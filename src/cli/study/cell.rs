@@ -38,9 +38,10 @@ pub fn run(study: &Study, folder: &StudyFolder, cells: &[&Cell], args: &RunArgs)
         .into());
     };
     let outcomes: Vec<Result<u8>> = std::thread::scope(|scope| {
+        let tickets: Vec<LaneTicket> = cells.iter().map(|_| lanes.ticket()).collect();
         let mut running = Vec::new();
-        for &cell in cells {
-            let ticket = Some(lanes.ticket());
+        for (&cell, ticket) in cells.iter().zip(tickets) {
+            let ticket = Some(ticket);
             let lane = move || recorded(study, folder, cell, args, interrupt, ticket);
             running.push(scope.spawn(lane));
         }
@@ -50,11 +51,15 @@ pub fn run(study: &Study, folder: &StudyFolder, cells: &[&Cell], args: &RunArgs)
         });
         ended.collect()
     });
-    let mut code = SUCCESS;
-    for outcome in outcomes {
-        code = code.max(outcome?);
+    let mut codes = Vec::new();
+    for (cell, outcome) in cells.iter().zip(outcomes) {
+        codes.push(outcome.unwrap_or_else(|error| {
+            note(format!("{}: {}", cell.name, error.in_words()));
+            error.exit_code()
+        }));
     }
-    Ok(code)
+    // One that was stopped and goes on says it for all: whoever started them is to start them again.
+    Ok(codes.into_iter().max().unwrap_or(SUCCESS))
 }
 
 fn recorded(
@@ -86,8 +91,15 @@ fn work(
     let state = folder.status(cell).state;
     let code = match state {
         CellState::Running => return Err(RunFolderError::Locked { folder: path }.into()),
-        CellState::Finished => SUCCESS,
-        CellState::Diverged => FAILED,
+        // Others do not wait for one that has nothing to train.
+        CellState::Finished => {
+            drop(lane);
+            SUCCESS
+        }
+        CellState::Diverged => {
+            drop(lane);
+            FAILED
+        }
         CellState::Pending | CellState::Begun | CellState::Failed => {
             folder.clear_failure(&cell.name)?;
             train(folder, cell, args, interrupt, lane)?

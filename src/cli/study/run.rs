@@ -133,7 +133,9 @@ fn lanes(study: &Study, args: &RunArgs) -> Result<usize> {
         Selection::Adapter { adapter, .. } => !adapter.info().kind.is_software(),
         Selection::CpuEngine { .. } => false,
     };
-    Ok(study.family().usual_lanes(on_a_gpu))
+    // Every process gets its share of the cells.
+    let share = study.cells.len().div_ceil(usize::from(args.jobs));
+    Ok(study.family().usual_lanes(on_a_gpu).min(share.max(1)))
 }
 
 /// Data that cannot be found are one error, not one of each cell; unless cells have their own.

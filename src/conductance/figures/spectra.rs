@@ -5,18 +5,20 @@ use crate::record::RunRecord;
 use crate::report::figures::draw::svg::{Colour, Dash};
 use crate::report::figures::groups::{BLUE, Group, Groups, VERMILION};
 use crate::report::figures::sheet::{Missing, Sheet};
-use crate::report::figures::spectra::{Along, Compared, along_training, eigenvalues};
+use crate::report::figures::spectra::{Along, Compared, Line, along_training, eigenvalues};
 use crate::spectra::MatrixSpectrum;
 use crate::train::spectra::TrainingSpectra;
 
 const TITLE: &str = "Spectra of the loop along training";
 const ID: &str = "loop_spectra";
-const NONE: &str = "no run has kept checkpoints along training (training.keep_every_epochs)";
+const NONE: &str = "no run has spectra along training: none of them kept checkpoints (training.keep_every_epochs), or \
+    `dalenet spectra` is still to be run";
 
 /// What the operator is, and what its entropy cannot be compared with.
 const CAVEAT: &str = "Operator: mV by which the mean voltage of each cell changes for a presynaptic Hz, at the mean \
-    rates of the epoch. At most twice as many of its singular values as there are I cells are not 0, which bounds its \
-    H well below 1 (0.87 for 1024 E and 256 I cells): it is not comparable with that of a rate RNN.";
+    rates of the epoch. Without synapses within a population at most twice as many of its singular values as there are I \
+    cells are not 0, which bounds its H well below 1 (0.87 for 1024 E and 256 I cells): it is not comparable with that \
+    of a rate RNN.";
 
 /// What is drawn of a matrix: its name, what it is called, and the measure.
 const MEASURES: [(&str, &str, &str, fn(&MatrixSpectrum) -> f64); 4] = [
@@ -49,12 +51,13 @@ pub fn of_run(run: &RunRecord) -> Vec<Result<Sheet, Missing>> {
         |(matrix, title, axis, of): (&str, &str, &'static str, fn(&MatrixSpectrum) -> f64)| Along {
             title: title.into(),
             axis,
-            lines: vec![(
-                String::new(),
-                Colour::Ink,
-                Dash::Solid,
-                values(spectra, matrix, of),
-            )],
+            lines: vec![Line {
+                name: matrix.into(),
+                colour: Colour::Ink,
+                dash: Dash::Solid,
+                points: values(spectra, matrix, of),
+                in_key: false,
+            }],
         };
     let panels = MEASURES.map(along).into();
     let (first, last) = (spectra.first(), spectra.last());
@@ -83,18 +86,14 @@ pub fn of_study(groups: &Groups) -> Result<Sheet, Missing> {
                 .iter()
                 .filter_map(|run| run.record.spectra.as_ref());
             for (turn, spectra) in spectra.enumerate() {
-                // Seeds of a condition look alike, and the key names it once.
-                let name = if turn == 0 {
-                    group.label.clone()
-                } else {
-                    String::new()
-                };
-                lines.push((
-                    name,
-                    colour(groups, group),
-                    group.dash,
-                    values(spectra, matrix, of),
-                ));
+                lines.push(Line {
+                    name: group.label.clone(),
+                    colour: colour(groups, group),
+                    dash: group.dash,
+                    points: values(spectra, matrix, of),
+                    // Seeds of a condition look alike.
+                    in_key: turn == 0,
+                });
             }
         }
         lines
@@ -154,10 +153,12 @@ pub fn operators(groups: &Groups) -> Result<Sheet, Missing> {
             now,
         })
         .collect();
-    let sheet = eigenvalues(&discs)?;
+    let title = "Eigenvalues of the loop's operator";
+    let of_loop = |missing: Missing| Missing::new("loop_eigenvalues", title, missing.reason);
+    let sheet = eigenvalues(&discs).map_err(of_loop)?;
     Ok(Sheet {
         id: "loop_eigenvalues".into(),
-        title: "Eigenvalues of the loop's operator".into(),
+        title: title.into(),
         caption: format!("{} {CAVEAT}", sheet.caption),
         ..sheet
     })

@@ -5,7 +5,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::group::GroupScratch;
 use crate::rate_rnn::engine::EngineError;
 
-/// Worker threads, and turns for threads that compute on their own: at most as many at a time.
+/// Worker threads for batches of several groups of trials, and turns for threads that run a single group themselves: at
+/// most as many at a time.
 pub struct Workers<R> {
     pub(super) pool: rayon::ThreadPool,
     /// Scratch that no thread uses just now; shared, so that it stays in the processor's cache.

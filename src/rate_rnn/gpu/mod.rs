@@ -23,7 +23,7 @@ use crate::optim::gpu::{
     squares, update_step,
 };
 use kernels::WORKGROUP;
-use plan::{Words, by_effective_words, chunk_trials};
+use plan::{Words, by_effective_words, chunk_trials, default_budget};
 use steps::{KernelDispatch, STEP_WORDS, dispatch};
 
 pub use plan::DEFAULT_BUDGET_BYTES;
@@ -145,7 +145,8 @@ impl GpuEngine {
         let lanes: Vec<Lane> = starts.iter().map(lane).collect();
         let Lane { params, layout, .. } = &lanes[0];
         let (params, layout) = (params.clone(), layout.clone());
-        let budget_bytes = memory.unwrap_or(DEFAULT_BUDGET_BYTES);
+        let of_default = || default_budget(&params, &layout, shape[0], lanes.len());
+        let budget_bytes = memory.unwrap_or_else(of_default);
         let limits = gpu.limits();
         let trials = chunk_trials(&params, &layout, shape, lanes.len(), budget_bytes, limits)?;
         let words = Words::of(&params, shape[0], trials);

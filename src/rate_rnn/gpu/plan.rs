@@ -72,6 +72,13 @@ pub(super) fn fixed_words(layout: &Layout) -> usize {
     4 * layout.len + 2 * layout.effective_len + by_effective_words(layout) + partials
 }
 
+/// Bytes that so many networks may take where nobody says how many: more than [`DEFAULT_BUDGET_BYTES`] where they need
+/// it for a group of trials each.
+pub(super) fn default_budget(params: &Params, layout: &Layout, steps: usize, lanes: usize) -> u64 {
+    let of_a_lane = fixed_words(layout) + Words::of(params, steps, TRIAL_GROUP).sum();
+    DEFAULT_BUDGET_BYTES.max(4 * (lanes * of_a_lane) as u64)
+}
+
 /// Words of the gradient by effective matrices, then biases.
 pub(super) fn by_effective_words(layout: &Layout) -> usize {
     let biases = layout.tensors.iter().filter(|t| t.shape.len() == 1);
@@ -95,9 +102,13 @@ pub(super) fn chunk_trials(
     let lanes = lanes as u64;
     let budget = budget / lanes;
     let binding = limits.storage_binding_bytes.min(limits.buffer_bytes) / lanes;
+    let largest_fixed = 4 * layout.len.max(layout.effective_len) as u64;
     let by_budget = budget.saturating_sub(fixed) / (4 * group.sum().max(1)) as u64;
     let by_binding = binding / (4 * group.largest().max(1)) as u64;
-    let groups = by_budget.min(by_binding) as usize;
+    let groups = match largest_fixed > binding {
+        true => 0,
+        false => by_budget.min(by_binding) as usize,
+    };
     if groups == 0 {
         let needed = fixed + 4 * group.sum() as u64;
         return Err(EngineError::Memory(format!(

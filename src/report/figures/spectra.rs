@@ -47,8 +47,8 @@ fn sheet(
     let more = match left_out {
         0 => String::new(),
         n => format!(
-            " {} more in the table alone.",
-            count(n, "matrix is", "matrices are")
+            " Of {} the numbers are in the table alone.",
+            count(n, "more panel", "more panels")
         ),
     };
     let columns = columns(panels.len());
@@ -176,8 +176,22 @@ pub struct Along {
     pub title: String,
     /// Label of its axis.
     pub axis: &'static str,
-    /// Of each line its name, colour, dash, and values by epochs trained.
-    pub lines: Vec<(String, Colour, Dash, Vec<[f64; 2]>)>,
+    /// Its lines.
+    pub lines: Vec<Line>,
+}
+
+/// A line of a panel.
+pub struct Line {
+    /// What it is of.
+    pub name: String,
+    /// Its colour.
+    pub colour: Colour,
+    /// Its pattern.
+    pub dash: Dash,
+    /// Values by epochs trained.
+    pub points: Vec<[f64; 2]>,
+    /// Whether the key names it.
+    pub in_key: bool,
 }
 
 /// Quantities against the epoch.
@@ -192,7 +206,14 @@ pub fn along_training(
     for along in panels {
         let y = Axis::new(along.axis);
         let mut panel = Panel::new(along.title.clone(), epoch_axis(), y);
-        for (name, colour, dash, points) in along.lines {
+        for line in along.lines {
+            let Line {
+                name,
+                colour,
+                dash,
+                points,
+                in_key,
+            } = line;
             let rows = table.add(&[&along.title, &name], points);
             let stroke = Stroke::solid(colour, 1.5).dashed(dash);
             panel
@@ -202,7 +223,7 @@ pub fn along_training(
             panel
                 .marks
                 .push(table.dots(&rows, ["epoch", "value"], dots));
-            if !name.is_empty() {
+            if in_key {
                 panel.key.push(line_key(stroke, name));
             }
         }
