@@ -80,7 +80,7 @@ fn all() -> Vec<Measure> {
     let error = measure(
         ACCURACY,
         ERROR,
-        "test error",
+        "test error rate",
         "%",
         "Wrong answers to the test set, last epoch.",
         |run| 100.0 - last(run, |epoch| epoch[TEST_ACCURACY]),
@@ -88,7 +88,7 @@ fn all() -> Vec<Measure> {
     let least_error = measure(
         ACCURACY,
         LEAST_ERROR,
-        "test error of the best epoch",
+        "test error rate of the best epoch",
         "%",
         "Wrong answers to the test set, best epoch.",
         |run| 100.0 - best(run, TEST_ACCURACY),

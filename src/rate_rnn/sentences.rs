@@ -292,7 +292,7 @@ mod tests {
         let all = networks(|spectrum, _, seed| 5.0 + of_spectrum(spectrum, seed));
         let said = told_of_transplants(&all).unwrap();
         assert!(
-            said.contains("change the error by +2.02 percentage points"),
+            said.contains("change the error by +2.020 percentage points"),
             "{said}"
         );
         assert!(said.contains("3 seeds") && told_of_transplants(&all[..4]).is_none());

@@ -2,7 +2,7 @@
 //! error.
 
 use super::draw::mark::Mark;
-use super::draw::page::PanelRows;
+use super::draw::page::{PanelRows, WIDTH};
 use super::draw::panel::{Key, LegendSample, Panel};
 use super::draw::scale::Axis;
 use super::draw::svg::{Colour, Dash, Marker, Stroke};
@@ -15,6 +15,15 @@ use crate::text::count;
 
 /// Bins of a histogram.
 const BINS: usize = 30;
+
+/// Height of a panel, pixels.
+const HEIGHT: f64 = 120.0;
+
+/// The same where circles are drawn.
+const DISC_HEIGHT: f64 = 170.0;
+
+/// What axes take of a panel's width, pixels, about.
+const AXIS_WIDTH: f64 = 62.0;
 
 /// Panels of a figure at the most.
 const MOST_PANELS: usize = 24;
@@ -35,6 +44,7 @@ fn sheet(
     title: &str,
     caption: &str,
     alt: &str,
+    height: f64,
     mut panels: Vec<Panel>,
     table: Table,
 ) -> Result<Sheet, Missing> {
@@ -57,7 +67,7 @@ fn sheet(
         title: title.into(),
         caption: format!("{caption}{more}"),
         alt: alt.into(),
-        page: PanelRows::grid(panels, columns, 120.0),
+        page: PanelRows::grid(panels, columns, height),
         table,
     })
 }
@@ -110,6 +120,7 @@ pub fn singular_values(matrices: &[Compared<'_>]) -> Result<Sheet, Missing> {
          divided by that of equal ones; dip p: how often values that are spread evenly look as if they had more than one \
          mode as much as these (Hartigan's test).",
         "Histograms of singular values, a panel a matrix.",
+        HEIGHT,
         panels,
         table,
     )
@@ -119,6 +130,10 @@ pub fn singular_values(matrices: &[Compared<'_>]) -> Result<Sheet, Missing> {
 pub fn eigenvalues(matrices: &[Compared<'_>]) -> Result<Sheet, Missing> {
     let mut table = Table::new(&["matrix", "when", "real", "imaginary"]);
     let mut panels = Vec::new();
+    // Circles are to be round.
+    let is_square = |compared: &&Compared<'_>| !compared.now.eigenvalues.is_empty();
+    let columns = columns(matrices.iter().filter(is_square).count()).max(1);
+    let wider = (WIDTH / columns as f64 - AXIS_WIDTH) / DISC_HEIGHT;
     for Compared { title, start, now } in matrices {
         let both = [("start", *start), ("now", Some(*now))];
         let both = both.map(|(when, s)| (when, s.filter(|s| !s.eigenvalues.is_empty())));
@@ -128,8 +143,12 @@ pub fn eigenvalues(matrices: &[Compared<'_>]) -> Result<Sheet, Missing> {
             continue;
         }
         let reach = 1.08 * radius;
-        let axis = |label| Axis::new(label).from(-reach).to(reach);
-        let mut panel = Panel::new(title.clone(), axis("real part"), axis("imaginary part"));
+        let axis = |label, reach: f64| Axis::new(label).from(-reach).to(reach);
+        let (x, y) = (
+            axis("real part", wider * reach),
+            axis("imaginary part", reach),
+        );
+        let mut panel = Panel::new(title.clone(), x, y);
         for (when, spectrum) in both {
             let Some(spectrum) = spectrum else { continue };
             let rows = table.add(&[title, when], &spectrum.eigenvalues);
@@ -165,6 +184,7 @@ pub fn eigenvalues(matrices: &[Compared<'_>]) -> Result<Sheet, Missing> {
         "Eigenvalues of square matrices in the complex plane, at the start (open) and at the newest checkpoint (full), \
          with circles of the spectral radius.",
         "Eigenvalues in the complex plane, a panel a matrix.",
+        DISC_HEIGHT,
         panels,
         table,
     )
@@ -232,7 +252,7 @@ pub fn along_training(
         }
     }
     let alt = "Measures of spectra against the epoch.";
-    sheet(id, title, caption, alt, drawn, table)
+    sheet(id, title, caption, alt, HEIGHT, drawn, table)
 }
 
 /// A network of the figure of entropy against error.
