@@ -120,9 +120,12 @@ impl Transplanted {
     }
 }
 
-/// How much the error of networks that are alike in all else changes between those that are `first` and those that are
-/// `second`: a mean for each seed, over the pairs that there are.
-fn change(all: &[Transplanted], is_pair: impl Fn(&Transplanted, &Transplanted) -> bool) -> Sample {
+/// By seed how much the error of networks that are alike in all else changes from the first to the second of a pair: the
+/// mean over the pairs that there are.
+fn change(
+    all: &[Transplanted],
+    is_pair: impl Fn(&Transplanted, &Transplanted) -> bool,
+) -> BTreeMap<u64, f64> {
     let mut by_seed: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for first in all {
         let partners = all.iter().filter(|second| first.rest == second.rest);
@@ -131,8 +134,8 @@ fn change(all: &[Transplanted], is_pair: impl Fn(&Transplanted, &Transplanted) -
             by_seed.entry(first.seed).or_default().push(difference);
         }
     }
-    let means: Vec<f64> = by_seed.values().map(|own| Sample::of(own).mean).collect();
-    Sample::of(&means)
+    let mean = |(seed, own): (u64, Vec<f64>)| (seed, Sample::of(&own).mean);
+    by_seed.into_iter().map(mean).collect()
 }
 
 /// How much the error changes with the singular values of the start, and with signs that are frozen.
@@ -151,7 +154,15 @@ fn told_of_transplants(all: &[Transplanted]) -> Option<String> {
         let same = a.vectors == b.vectors && a.spectrum == b.spectrum;
         same && !a.is_frozen && b.is_frozen
     });
-    if spectrum.n < 2 || signs.n < 2 {
+    let sample = |of: &BTreeMap<u64, f64>| Sample::of(&of.values().copied().collect::<Vec<_>>());
+    let (by_spectrum, by_signs) = (sample(&spectrum), sample(&signs));
+    // Which is the larger, whichever way it goes, seed by seed.
+    let both = spectrum
+        .iter()
+        .filter_map(|(seed, a)| Some((a, signs.get(seed)?)));
+    let excess = both.map(|(a, b)| a * by_spectrum.mean.signum() - b * by_signs.mean.signum());
+    let excess = Sample::of(&excess.collect::<Vec<_>>());
+    if excess.n < 2 {
         return None;
     }
     let said = |sample: &Sample| {
@@ -162,30 +173,21 @@ fn told_of_transplants(all: &[Transplanted]) -> Option<String> {
             count(sample.n, "seed", "seeds")
         )
     };
-    // The least and the most that each may change, whichever way.
-    let sizes = |sample: &Sample| {
-        let [low, high] = sample.interval();
-        let least = if low <= 0.0 && high >= 0.0 {
-            0.0
-        } else {
-            low.abs().min(high.abs())
-        };
-        [least, low.abs().max(high.abs())]
-    };
-    let ([spectrum_least, spectrum_most], [signs_least, signs_most]) =
-        (sizes(&spectrum), sizes(&signs));
-    let verdict = if spectrum_least > signs_most {
+    let [low, high] = excess.interval();
+    let verdict = if low > 0.0 {
         "The spectrum matters more than the signs"
-    } else if signs_least > spectrum_most {
+    } else if high < 0.0 {
         "The signs matter more than the spectrum"
     } else {
-        "Whether the spectrum or the signs matter more is not decided by these intervals"
+        "Whether the spectrum or the signs matter more is not decided"
     };
     Some(format!(
         "{verdict}: singular values of column E/I instead of those of standard change the error by {}, signs that are \
-         frozen by {} (means over pairs of networks that differ in that alone).",
-        said(&spectrum),
-        said(&signs)
+         frozen by {} (means over pairs of networks that differ in that alone); the difference between the sizes of the two \
+         is {}.",
+        said(&by_spectrum),
+        said(&by_signs),
+        said(&excess)
     ))
 }
 

@@ -75,6 +75,7 @@ fn schema_has_every_key_and_every_default_is_within_its_range() {
     config.training.trainable.push(MatrixName::WEi);
     // Left out where they are as usual, so that descriptions older than they are keep their hashes.
     config.training.loop_rule = Some(LoopRule::default());
+    config.training.keep_every_epochs = Some(5);
     config.network.readout_slope = Some(2.0);
     config.network.synapse_kick = SynapseKick::Full;
     config.network.refractory_timing = RefractoryTiming::Following;

@@ -20,8 +20,11 @@ const CAVEAT: &str = "Operator: mV by which the mean voltage of each cell change
     cells are not 0, which bounds its H well below 1 (0.87 for 1024 E and 256 I cells): it is not comparable with that \
     of a rate RNN.";
 
-/// What is drawn of a matrix: its name, what it is called, and the measure.
-const MEASURES: [(&str, &str, &str, fn(&MatrixSpectrum) -> f64); 4] = [
+/// What is drawn of a spectrum.
+type Of = fn(&MatrixSpectrum) -> f64;
+
+/// The matrix, what its panel and axis are called, and what is drawn of it.
+const MEASURES: [(&str, &str, &str, Of); 4] = [
     ("ei", "Entropy of W_EI", "H", |s| s.entropy),
     ("ie", "Entropy of W_IE", "H", |s| s.entropy),
     (OPERATOR, "Entropy of the operator", "H", |s| s.entropy),
@@ -30,11 +33,7 @@ const MEASURES: [(&str, &str, &str, fn(&MatrixSpectrum) -> f64); 4] = [
     }),
 ];
 
-fn values(
-    spectra: &TrainingSpectra,
-    matrix: &str,
-    of: fn(&MatrixSpectrum) -> f64,
-) -> Vec<[f64; 2]> {
+fn values(spectra: &TrainingSpectra, matrix: &str, of: Of) -> Vec<[f64; 2]> {
     let value = |at: &crate::train::spectra::SpectraAt| {
         let value = of(at.matrices.get(matrix)?);
         value.is_finite().then_some([at.epoch as f64, value])
@@ -47,18 +46,17 @@ pub fn of_run(run: &RunRecord) -> Vec<Result<Sheet, Missing>> {
     let Some(spectra) = &run.spectra else {
         return Vec::new();
     };
-    let along =
-        |(matrix, title, axis, of): (&str, &str, &'static str, fn(&MatrixSpectrum) -> f64)| Along {
-            title: title.into(),
-            axis,
-            lines: vec![Line {
-                name: matrix.into(),
-                colour: Colour::Ink,
-                dash: Dash::Solid,
-                points: values(spectra, matrix, of),
-                in_key: false,
-            }],
-        };
+    let along = |(matrix, title, axis, of): (&str, &str, &'static str, Of)| Along {
+        title: title.into(),
+        axis,
+        lines: vec![Line {
+            name: matrix.into(),
+            colour: Colour::Ink,
+            dash: Dash::Solid,
+            points: values(spectra, matrix, of),
+            in_key: false,
+        }],
+    };
     let panels = MEASURES.map(along).into();
     let (first, last) = (spectra.first(), spectra.last());
     let operator = last.and_then(|last| last.matrices.get(OPERATOR));
@@ -78,7 +76,7 @@ pub fn of_run(run: &RunRecord) -> Vec<Result<Sheet, Missing>> {
 
 /// The same of every condition, a line a seed.
 pub fn of_study(groups: &Groups) -> Result<Sheet, Missing> {
-    let lines = |matrix: &str, of: fn(&MatrixSpectrum) -> f64| {
+    let lines = |matrix: &str, of: Of| {
         let mut lines = Vec::new();
         for group in &groups.groups {
             let spectra = group

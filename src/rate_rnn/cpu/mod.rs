@@ -18,7 +18,7 @@ use super::weights::{Layout, Link};
 use crate::optim::sum_of_squares;
 use crate::real::{Lines, Real, zeros};
 use effective::{Effective, chain, combine};
-use group::{GroupScratch, Network};
+use group::Network;
 
 pub use workers::Workers;
 
@@ -96,7 +96,7 @@ impl<R: Real> CpuEngine<R> {
         let workers = &self.workers;
         let run = |first: usize| {
             let own = workers.scratch().pop();
-            let mut own = own.unwrap_or_else(GroupScratch::default);
+            let mut own = own.unwrap_or_default();
             let rows = TRIAL_GROUP.min(batch.trials - first);
             own.begin(&network, batch, first..first + rows);
             own.forward(&network, batch, every_step);

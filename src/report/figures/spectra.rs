@@ -132,7 +132,8 @@ pub fn eigenvalues(matrices: &[Compared<'_>]) -> Result<Sheet, Missing> {
     let mut panels = Vec::new();
     // Circles are to be round.
     let is_square = |compared: &&Compared<'_>| !compared.now.eigenvalues.is_empty();
-    let columns = columns(matrices.iter().filter(is_square).count()).max(1);
+    let discs = matrices.iter().filter(is_square).count();
+    let columns = columns(discs).min(discs).max(1);
     let wider = (WIDTH / columns as f64 - AXIS_WIDTH) / DISC_HEIGHT;
     for Compared { title, start, now } in matrices {
         let both = [("start", *start), ("now", Some(*now))];
