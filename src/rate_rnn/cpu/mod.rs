@@ -114,10 +114,12 @@ impl<R: Real> CpuEngine<R> {
             }
         };
         let firsts: Vec<usize> = (0..batch.trials).step_by(TRIAL_GROUP).collect();
-        if let [first] = firsts[..] {
-            // On this thread: to wake another takes up to a tenth of a small batch.
+        // Where there are engines enough for all threads, each computes on the thread that asks: to wake another takes up
+        // to a tenth of a small batch.
+        let engines = Arc::strong_count(&self.workers);
+        if firsts.len() == 1 || engines > self.workers.threads() {
             let _turn = self.workers.turn();
-            return vec![run(first)];
+            return firsts.into_iter().map(run).collect();
         }
         self.workers
             .pool
