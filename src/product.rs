@@ -137,14 +137,10 @@ impl<R: Real> WithSimd for SumProducts<'_, R> {
                 range: strip * width..((strip + 1) * width).min(columns),
                 columns,
             };
-            let mut row = 0;
-            while row < rows {
-                row += match rows - row {
-                    8.. if most == 8 => tile.sum::<S, 8>(simd, row, out),
-                    4.. => tile.sum::<S, 4>(simd, row, out),
-                    2.. => tile.sum::<S, 2>(simd, row, out),
-                    _ => tile.sum::<S, 1>(simd, row, out),
-                };
+            // The last strip may need no second register.
+            match tile.range.len() <= R::lanes::<S>() {
+                true => tile.rows::<S, 1>(simd, rows, most, out),
+                false => tile.rows::<S, ACROSS>(simd, rows, most, out),
             }
         }
     }
@@ -160,11 +156,30 @@ struct Tile<'a, R> {
 }
 
 impl<R: Real> Tile<'_, R> {
+    /// The sums of all rows, `most` at a time, in `A` registers each.
+    #[inline(always)]
+    fn rows<S: Simd, const A: usize>(&self, simd: S, rows: usize, most: usize, out: &mut [R]) {
+        let mut row = 0;
+        while row < rows {
+            row += match rows - row {
+                8.. if most == 8 => self.sum::<S, 8, A>(simd, row, out),
+                4.. => self.sum::<S, 4, A>(simd, row, out),
+                2.. => self.sum::<S, 2, A>(simd, row, out),
+                _ => self.sum::<S, 1, A>(simd, row, out),
+            };
+        }
+    }
+
     /// The sums of `T` rows from `first` on; returns `T`. Every sum goes over the matrices and over
     /// ascending k, so its value does not depend on the tile it is part of.
     #[inline(always)]
-    fn sum<S: Simd, const T: usize>(&self, simd: S, first: usize, out: &mut [R]) -> usize {
-        let mut sums = [[R::splat(simd, R::ZERO); ACROSS]; T];
+    fn sum<S: Simd, const T: usize, const A: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        out: &mut [R],
+    ) -> usize {
+        let mut sums = [[R::splat(simd, R::ZERO); A]; T];
         for (matrix, x) in self.factors.iter().flatten() {
             let depth = matrix.depth;
             let rows: [&[R]; T] = std::array::from_fn(|t| &x[(first + t) * depth..][..depth]);

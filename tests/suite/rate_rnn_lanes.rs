@@ -109,7 +109,7 @@ fn groups_of_an_array_job_are_those_of_the_study() {
 
 #[test]
 fn cells_that_are_killed_between_their_commits_catch_up() {
-    let place = place(30);
+    let place = place(100);
     place.ok("study run lanes.json --device cpu --lanes 1 --out alone");
     let line = "study run lanes.json --device cpu --cell 0,1,2,3,4,5 --out killed";
     let mut kills = 0;
