@@ -2,8 +2,13 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 
+use dalenet::report::figures::{Figure, Missing};
+use dalenet::report::write_figures;
 use dalenet::summary::Summary;
+
+use super::error::Result;
 
 /// Writes a line to standard output.
 pub fn say(text: impl Display) {
@@ -66,4 +71,25 @@ pub fn say_summary(summary: &Summary, as_json: bool) {
         let head: Vec<&str> = listing.head.iter().map(String::as_str).collect();
         say_table(&head, &listing.rows);
     }
+}
+
+/// Writes figures into `folder` and says where they are and which are missing; beside JSON only the latter.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn say_figures(
+    folder: &Path,
+    figures: Vec<std::result::Result<Figure, Missing>>,
+    as_json: bool,
+) -> Result<()> {
+    let (drawn, missing) = dalenet::report::output::divide(figures);
+    for Missing { title, reason, .. } in missing {
+        note(format!("not drawn: {title}: {reason}"));
+    }
+    write_figures(folder, &drawn)?;
+    for figure in drawn.iter().filter(|_| !as_json) {
+        let file = folder.join(format!("{}.svg", figure.id));
+        say(format!("\n{}: {}", figure.title, file.display()));
+    }
+    Ok(())
 }

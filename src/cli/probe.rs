@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use dalenet::families::{self, Config};
 use dalenet::izhikevich::probe::{self, Probe};
 use dalenet::izhikevich::settings;
-use dalenet::report::write_figures;
 
 use super::SUCCESS;
 use super::error::Result;
-use super::output::{note, say, say_summary};
+use super::output::{say_figures, say_summary};
 
 /// Probe single cells and synapses of Izhikevich networks, and draw what comes out
 #[derive(clap::Subcommand)]
@@ -53,20 +52,10 @@ pub fn run(command: Command) -> Result<u8> {
     };
     let Probe { summary, figures } = probe;
     say_summary(&summary, output.json);
-    let mut drawn = Vec::new();
-    for figure in figures {
-        match figure {
-            Ok(sheet) => drawn.push(sheet.drawn()),
-            Err(missing) => note(format!("not drawn: {}: {}", missing.title, missing.reason)),
-        }
-    }
-    write_figures(&output.out, &drawn)?;
-    if !output.json {
-        for figure in drawn {
-            let file = output.out.join(format!("{}.svg", figure.id));
-            say(format!("\n{}: {}", figure.title, file.display()));
-        }
-    }
+    let figures = figures
+        .into_iter()
+        .map(|figure| figure.map(|sheet| sheet.drawn()));
+    say_figures(&output.out, figures.collect(), output.json)?;
     Ok(SUCCESS)
 }
 

@@ -7,13 +7,12 @@ use dalenet::families::{self, Config, Experiment};
 use dalenet::gpu::DeviceChoice;
 use dalenet::record::RunRecord;
 use dalenet::report::spectra::{Subject, Told, told};
-use dalenet::report::write_figures;
 use dalenet::train::run_folder::{RunFolder, RunFolderError};
 use dalenet::train::spectra::{SpectraAt, of_tensors, write};
 
 use super::SUCCESS;
 use super::error::{Result, While};
-use super::output::{note, say, say_summary};
+use super::output::{note, say_figures, say_summary};
 use super::weights::tensors_of_file;
 
 /// Spectra of stored matrices: singular values, eigenvalues, and what is told by them
@@ -50,20 +49,10 @@ pub fn run(args: Args) -> Result<u8> {
     }
     let Told { summary, figures } = told(&subjects)?;
     say_summary(&summary, args.json);
-    let mut drawn = Vec::new();
-    for figure in figures {
-        match figure {
-            Ok(sheet) => drawn.push(sheet.drawn()),
-            Err(missing) => note(format!("not drawn: {}: {}", missing.title, missing.reason)),
-        }
-    }
-    write_figures(&args.out, &drawn)?;
-    if !args.json {
-        for figure in drawn {
-            let file = args.out.join(format!("{}.svg", figure.id));
-            say(format!("\n{}: {}", figure.title, file.display()));
-        }
-    }
+    let figures = figures
+        .into_iter()
+        .map(|figure| figure.map(|sheet| sheet.drawn()));
+    say_figures(&args.out, figures.collect(), args.json)?;
     Ok(SUCCESS)
 }
 
