@@ -577,12 +577,14 @@ fn frozen_signs_stay_as_they_were_drawn_through_zero_and_back() {
 /// Networks of one shape in all that may differ: kinds, fractions, rates, clipping, signs, seeds.
 fn company(lanes: usize) -> Vec<Setup> {
     let of = |lane: usize| {
-        let kind = [Kind::Standard, Kind::ColEi, Kind::ColEi][lane % 3];
+        // Some that follow each other are alike, and go in one dispatch.
+        let block = lane / 4;
+        let kind = [Kind::Standard, Kind::ColEi, Kind::ColEi][block % 3];
         let mut setup = drawn(kind, Loss::CrossEntropyLast, SMALL);
-        setup.params.inhibitory_fraction = [0.3, 0.3, 0.5][lane % 3];
+        setup.params.inhibitory_fraction = [0.3, 0.3, 0.5][block % 3];
         setup.params.recipe = Recipe {
-            frozen_signs: lane.is_multiple_of(6),
-            ..Recipe::descent(0.05 + 0.01 * (lane % 5) as f64, Some(0.5))
+            frozen_signs: block.is_multiple_of(6),
+            ..Recipe::descent(0.05 + 0.01 * (block % 5) as f64, Some(0.1))
         };
         for (i, w) in setup.weights.iter_mut().enumerate() {
             *w *= 1.0 + ((i + lane) % 7) as f32 / 20.0;
